@@ -1,0 +1,14 @@
+{
+  imports = [
+    ./base.nix
+    ./docker.nix
+    ./gpu.nix
+    ./image.nix
+    ./models.nix
+    ./network.nix
+    ./ollama.nix
+    ./persist.nix
+    ./ssh.nix
+    ./user.nix
+  ];
+}

@@ -1,0 +1,175 @@
+# The stick. Its system is read-only and its root is memory, so a power cut cannot damage it:
+#
+#   ESP      vfat   kernel, initrd and command line in one file, started by the firmware
+#   STORE    erofs  /nix/store
+#   PERSIST  ext4   listed in the image's partition table, but the image file ends where it begins
+#
+# PERSIST starts at the same offset in every image: whatever tool writes a new image over an old one
+# leaves the data alone, and the new table finds it. On boot the entry grows to the end of the stick.
+{
+  config,
+  lib,
+  pkgs,
+  modulesPath,
+  ...
+}:
+let
+  cfg = config.ollamalive.image;
+  mebibytes = n: "${toString n}M";
+  fixed = size: {
+    SizeMinBytes = mebibytes size;
+    SizeMaxBytes = mebibytes size;
+  };
+
+  # Known in advance, so that udev finds the stick by it.
+  diskId = "4f6c6c61-6d61-4c69-7665-5553425f7631";
+  stick = "/dev/disk/ollamalive";
+
+  # systemd-repart makes whole disks. This one then cuts the image file off before PERSIST.
+  repart = pkgs.buildPackages.writeShellScriptBin "systemd-repart" ''
+    ${pkgs.buildPackages.systemd}/bin/systemd-repart "$@" &&
+      ${lib.getExe pkgs.buildPackages.python3} ${./end-before-persist.py} "''${!#}" ${diskId}
+  '';
+
+  # Its name changed after 25.05.
+  rootIsStore =
+    if lib.versionAtLeast lib.trivial.release "25.11" then
+      { nixStorePrefix = "/"; }
+    else
+      { stripNixStorePrefix = true; };
+in
+{
+  options.ollamalive.image = {
+    espSize = lib.mkOption {
+      type = lib.types.ints.between 64 4096;
+      default = 256;
+      description = "Size of the ESP in MiB. A change moves PERSIST: sticks in use lose it.";
+    };
+    storeSize = lib.mkOption {
+      type = lib.types.ints.between 512 65536;
+      default = 4096;
+      description = "Size of STORE in MiB. A change moves PERSIST: sticks in use lose it.";
+    };
+    persistOffset = lib.mkOption {
+      type = lib.types.ints.positive;
+      readOnly = true;
+      # One MiB before the ESP, and one after STORE for the image's own backup table.
+      default = (1 + cfg.espSize + cfg.storeSize + 1) * 1024 * 1024;
+      defaultText = "behind ESP and STORE";
+      description = "Where PERSIST begins, in bytes: also the size of the image file.";
+    };
+    partitions = lib.mkOption {
+      type = lib.types.attrsOf (lib.types.attrsOf lib.types.str);
+      readOnly = true;
+      default = {
+        "10-esp" = fixed cfg.espSize // {
+          Type = "esp";
+          Format = "vfat";
+          Label = "ESP";
+        };
+        "20-store" = fixed cfg.storeSize // {
+          Type = "linux-generic";
+          Format = "erofs";
+          Label = "STORE";
+          PaddingMinBytes = mebibytes 1;
+          PaddingMaxBytes = mebibytes 1;
+        };
+        # As small as this in the image only. Its file system is made on the machine.
+        "30-persist" = fixed 16 // {
+          Type = "linux-generic";
+          Label = config.ollamalive.persist.label;
+        };
+      };
+      description = "The image's partitions, in the words of repart.d(5).";
+    };
+  };
+
+  config = {
+    boot.loader.grub.enable = lib.mkDefault false;
+    boot.initrd.availableKernelModules = [
+      "ahci"
+      "nvme"
+      "sd_mod"
+      "uas"
+      "usb_storage"
+      "virtio_blk"
+      "virtio_pci"
+      "virtio_scsi"
+      "xhci_pci"
+    ];
+
+    # Other kinds of image bring file systems of their own, which then count.
+    fileSystems."/" = lib.mkDefault {
+      fsType = "tmpfs";
+      options = [
+        "mode=0755"
+        "size=25%"
+      ];
+    };
+    fileSystems."/nix/store" = lib.mkDefault {
+      device = "/dev/disk/by-partlabel/STORE";
+      fsType = "erofs";
+      options = [ "ro" ];
+      noCheck = true;
+    };
+    # In use until the very end: systemd's own shutdown would try in vain to unmount it.
+    systemd.units."nix-store.mount" = {
+      overrideStrategy = "asDropin";
+      text = ''
+        [Unit]
+        DefaultDependencies=false
+      '';
+    };
+
+    boot.initrd.systemd.enable = true;
+    # With root in memory, repart cannot guess the disk. Nothing but PERSIST is ever changed by it.
+    boot.initrd.services.udev.rules = ''
+      SUBSYSTEM=="block", ENV{DEVTYPE}=="disk", ENV{ID_PART_TABLE_UUID}=="${diskId}", SYMLINK+="disk/ollamalive"
+    '';
+    boot.initrd.systemd.repart = {
+      enable = lib.mkDefault true;
+      device = stick;
+      discard = false;
+    };
+    systemd.repart.partitions = {
+      "10-esp".Type = "esp";
+      "20-store" = removeAttrs cfg.partitions."20-store" [ "Format" ];
+      "30-persist" = removeAttrs cfg.partitions."30-persist" [ "SizeMaxBytes" ];
+    };
+
+    image.modules.raw = lib.mkForce {
+      imports = [ "${modulesPath}/image/repart.nix" ];
+
+      image.repart = {
+        name = "ollamalive";
+        package = repart;
+        partitions = {
+          "10-esp" = {
+            contents."/EFI/BOOT/BOOTX64.EFI".source =
+              "${config.system.build.uki}/${config.system.boot.loader.ukiFile}";
+            repartConfig = cfg.partitions."10-esp";
+          };
+          "20-store" = rootIsStore // {
+            storePaths = [ config.system.build.toplevel ];
+            repartConfig = cfg.partitions."20-store";
+          };
+          "30-persist".repartConfig = cfg.partitions."30-persist";
+        };
+        mkfsOptions.erofs = [
+          "-zzstd,3"
+          "-C65536"
+        ];
+      };
+    };
+
+    # What starts from elsewhere has no stick to look after.
+    image.modules.iso.boot.initrd.systemd = {
+      repart.enable = false;
+      # Before 26.05, ISOs know only the old kind of initrd.
+      enable = lib.mkForce (lib.versionAtLeast lib.trivial.release "26.05");
+    };
+    virtualisation.vmVariant = {
+      boot.initrd.systemd.repart.enable = false;
+    };
+  };
+}

@@ -1,0 +1,51 @@
+//! Stands in for Ollama in the tests: answers GET /, /api/version and /api/tags on $OLLAMA_HOST.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+unsafe extern "C" {
+    fn signal(number: i32, handler: extern "C" fn(i32)) -> usize;
+    fn _exit(status: i32) -> !;
+}
+
+/// The first process of a container gets no default action for SIGTERM: `docker stop` would wait for ten seconds.
+extern "C" fn stop(_: i32) {
+    // SAFETY: _exit is async-signal-safe.
+    unsafe { _exit(0) }
+}
+
+fn main() {
+    // SAFETY: the handler only calls _exit. 15 is SIGTERM on Linux.
+    unsafe { signal(15, stop) };
+    let host = std::env::var("OLLAMA_HOST").unwrap_or_else(|_| "127.0.0.1:11434".into());
+    let compute = if std::env::var("OLLAMALIVE_GPU").as_deref() == Ok("none") { "cpu" } else { "unknown" };
+    let listener = TcpListener::bind(&host).unwrap_or_else(|error| {
+        eprintln!("cannot listen on {host}: {error}");
+        std::process::exit(1);
+    });
+    let address = listener.local_addr().map_or(host, |address| address.to_string());
+    println!("inference compute library={compute} listening on {address}");
+    for stream in listener.incoming().flatten() {
+        std::thread::spawn(move || answer(&stream));
+    }
+}
+
+fn answer(mut stream: &TcpStream) {
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let request = lines.next().unwrap_or_default();
+    // The rest of the head: a client that is not heard out would see a reset.
+    lines.take_while(|line| !line.is_empty()).for_each(drop);
+    let (status, kind, body) = match request.split(' ').nth(1) {
+        Some("/") => ("200 OK", "text/plain", "Ollama is running"),
+        Some("/api/version") => ("200 OK", "application/json", r#"{"version":"0.0.0-stub"}"#),
+        Some("/api/tags") => ("200 OK", "application/json", r#"{"models":[]}"#),
+        _ => ("404 Not Found", "text/plain", "404 page not found"),
+    };
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+}

@@ -1,0 +1,75 @@
+//! `doctor`: what this machine can do, what is missing, where the cache is.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::cli::Doctor;
+use crate::guest::nixos;
+use crate::machine::{accel, qemu};
+use crate::nix::Nix;
+use crate::{packages, process, project};
+
+const ASK: Duration = Duration::from_secs(20);
+
+pub fn run(options: &Doctor) -> Result<()> {
+    let root = project::root()?;
+    let cache = project::cache()?;
+    let missing = packages::missing();
+    let qemu = packages::has(qemu::PROGRAM).then(version).transpose()?;
+    let accelerator = match &qemu {
+        Some(_) => accel::probe(&cache)?.explain(),
+        None => "unknown without QEMU".to_string(),
+    };
+    let nix = Nix::find(&root, None).and_then(|nix| nix.version());
+    let nix = nix.unwrap_or_else(|_| "not installed: only the stand-in guest can run".to_string());
+    let firmware = nixos::firmware().map(|(code, _)| code.display().to_string());
+    let used = project::disk_usage(&cache);
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let findings = json!({
+        "cores": cores,
+        "memoryMiB": memory_mib(),
+        "qemu": qemu,
+        "accelerator": accelerator,
+        "firmware": firmware,
+        "nix": nix,
+        "missing": missing,
+        "cache": { "path": cache, "bytes": used },
+    });
+    println!("machine      {cores} cores, {} MiB of memory", memory_mib());
+    println!("QEMU         {}", qemu.as_deref().unwrap_or("not installed"));
+    println!("accelerator  {accelerator}");
+    println!("UEFI         {}", firmware.as_deref().unwrap_or("not installed: needed for the nixos guest"));
+    println!("Nix          {nix}");
+    println!("cache        {} ({} MiB); to clear it: rm -r {}", cache.display(), used >> 20, cache.display());
+    match missing[..] {
+        [] => println!("packages     all there"),
+        _ => println!("packages     missing: {}; `cargo xtask setup --yes` runs: {}", missing.join(", "), packages::command(&missing)),
+    }
+    if let Some(file) = &options.json {
+        write(file, &serde_json::to_string_pretty(&findings)?)?;
+    }
+    Ok(())
+}
+
+/// Writes a report that was asked for.
+pub fn write(file: &Path, text: &str) -> Result<()> {
+    std::fs::write(file, format!("{text}\n"))
+        .map_err(|error| crate::error::usage(format!("cannot write {}: {error}", file.display())))
+}
+
+fn version() -> Result<String> {
+    let mut ask = Command::new(qemu::PROGRAM);
+    ask.arg("--version");
+    let text = process::run(ask, "asking QEMU for its version", ASK)?;
+    Ok(text.lines().next().context("QEMU has no version")?.to_string())
+}
+
+fn memory_mib() -> u64 {
+    let table = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = table.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().split(' ').next()?.parse::<u64>().ok());
+    kib.unwrap_or_default() >> 10
+}

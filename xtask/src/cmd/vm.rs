@@ -1,0 +1,27 @@
+//! `vm`: the appliance in a machine, to look at.
+
+use anyhow::Result;
+
+use super::test::Bench;
+use crate::cli::{Test, Vm};
+use crate::report::Watcher;
+use crate::scenario::Drives;
+use crate::{packages, project};
+
+/// The ports of 127.0.0.1 that lead into the machine: fixed, so that bookmarks and ssh_config can name them.
+const PORTS: (u16, u16) = (2222, 11434);
+
+pub fn run(options: &Vm) -> Result<()> {
+    packages::ensure(false)?;
+    let watcher = Watcher::default();
+    let cache = project::cache()?;
+    let folder = project::run_folder(&cache)?;
+    let test = Test { guest: options.guest, nixpkgs: options.nixpkgs.clone(), ..Test::default() };
+    let bench = Bench::prepare(&test, &cache, folder.path(), &watcher)?;
+    let mut machine = bench.machine(Drives::Complete, folder.path().join("vm"), PORTS)?;
+    println!("guest {}; accelerator {}", bench.guest.description, bench.parts_accelerator.explain());
+    watcher.say("booting");
+    machine.boot()?;
+    println!("{}\nCtrl-C ends it; nothing is kept.", machine.how_to_reach()?);
+    machine.wait_until_off()
+}

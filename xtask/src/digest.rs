@@ -1,0 +1,75 @@
+//! Digests of the sources that the configuration is evaluated from.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+/// What the configuration is made of, from the project's top.
+const SOURCES: &[&str] = &["flake.lock", "flake.nix", "configuration.nix", "modules", "tests/contract.nix"];
+
+/// SHA-256 in hex of `bytes`.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The digest of every source, by its path from the project's top.
+pub fn sources(root: &Path) -> Result<BTreeMap<String, String>> {
+    let mut files = Vec::new();
+    for source in SOURCES {
+        collect(&root.join(source), &mut files)?;
+    }
+    files
+        .into_iter()
+        .map(|path| {
+            let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            Ok((name, sha256(&bytes)))
+        })
+        .collect()
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    if !path.is_dir() {
+        files.push(path.to_path_buf());
+        return Ok(());
+    }
+    for entry in fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
+        collect(&entry?.path(), files)?;
+    }
+    Ok(())
+}
+
+/// The sources that differ between two sets of digests: changed, new or gone.
+pub fn differences(recorded: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
+    let mut names: Vec<String> = recorded
+        .keys()
+        .chain(now.keys())
+        .filter(|name| recorded.get(*name) != now.get(*name))
+        .cloned()
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_new_and_lost_sources_are_named() {
+        let set = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+        let recorded: BTreeMap<_, _> = set(&[("a", "1"), ("b", "2"), ("c", "3")]);
+        let now: BTreeMap<_, _> = set(&[("a", "1"), ("b", "9"), ("d", "4")]);
+        assert_eq!(differences(&recorded, &now), ["b", "c", "d"]);
+        assert!(differences(&now, &now).is_empty());
+    }
+
+    #[test]
+    fn sha256_is_the_standards() {
+        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

@@ -1,0 +1,57 @@
+//! The real thing: the image that users flash, built by Nix, booted through UEFI.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::{Boot, Guest, Kind};
+use crate::error::usage;
+use crate::nix::{self, Nix, Unrealisable};
+
+/// The flake's attribute for the image.
+const IMAGE: &str = "packages.x86_64-linux.raw";
+/// NixOS, Docker and a root in memory.
+const MEMORY_MIB: u32 = 3072;
+
+/// Where distributions keep UEFI for virtual machines: code, and the template of its variables.
+const FIRMWARE: &[(&str, &str)] = &[
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
+];
+
+/// UEFI's code and variables: from `$OLLAMALIVE_OVMF` (a folder), or where distributions put them.
+pub fn firmware() -> Option<(PathBuf, PathBuf)> {
+    let named = std::env::var_os("OLLAMALIVE_OVMF").map(PathBuf::from);
+    named
+        .map(|folder| (folder.join("OVMF_CODE.fd"), folder.join("OVMF_VARS.fd")))
+        .into_iter()
+        .chain(FIRMWARE.iter().map(|(code, vars)| (code.into(), vars.into())))
+        .find(|(code, vars): &(PathBuf, PathBuf)| code.is_file() && vars.is_file())
+}
+
+/// Whether the image can be had here at all.
+pub fn realisable(nix: &Nix) -> Result<Option<Unrealisable>> {
+    nix.realisable(IMAGE)
+}
+
+/// Builds the image.
+///
+/// # Errors
+/// No firmware, or Nix cannot build it; Nix's own message.
+pub fn prepare(nix: &Nix) -> Result<Guest> {
+    let (code, vars) = firmware().ok_or_else(|| {
+        usage("no UEFI firmware for the machine: `cargo xtask setup --yes` installs OVMF, or name its folder in OLLAMALIVE_OVMF")
+    })?;
+    let image = nix::image_in(&nix.build(IMAGE)?)?;
+    Ok(Guest {
+        kind: Kind::Nixos,
+        boot: Boot::Uefi { code, vars },
+        image,
+        configuration: None,
+        memory: MEMORY_MIB,
+        cpus: 2,
+        description: format!("nixos: the image that users flash, NixOS from {}", nix.nixpkgs()),
+    })
+}

@@ -1,0 +1,154 @@
+//! Makes the base: mmdebstrap's Debian, as kernel, initial RAM disk and stick image. Needs no root.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::{base, stick};
+use crate::error::usage;
+use crate::process;
+
+/// Where the packages come from.
+pub const MIRROR: &str = "http://deb.debian.org/debian";
+/// The system beyond Debian's essential packages.
+pub const PACKAGES: &[&str] = &[
+    "busybox-static", "dbus", "docker-cli", "docker.io", "e2fsprogs", "iproute2", "iptables", "kmod", "login", "nftables",
+    "ntfs-3g", "openssh-server", "passwd", "procps", "sudo", "systemd", "systemd-sysv", "tzdata", "udev", "zsh",
+    "zsh-autosuggestions", "zsh-syntax-highlighting", "zstd",
+];
+/// What is done to the system once the packages are in it.
+pub const HOOK: &str = include_str!("base-hook.sh");
+/// The first process of the guest.
+pub const INIT: &str = include_str!("init.sh");
+
+const BOOTSTRAP_LIMIT: Duration = Duration::from_secs(20 * 60);
+const FILESYSTEM_LIMIT: Duration = Duration::from_secs(3 * 60);
+/// Room in the file system beyond the tar's size: inodes, tables, files that do not fill their last block.
+const SLACK: u64 = 96 << 20;
+const BLOCK: u64 = 4096;
+
+/// Fills `folder` with a finished cache entry.
+pub fn make(folder: &Path, cache: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
+    let tar = folder.join("system.tar");
+    bootstrap(folder, &tar, cache)?;
+    say("packing the stand-in guest's stick");
+    let store = folder.join("store.ext2");
+    filesystem(&tar, &store, cache)?;
+    fs::remove_file(&tar)?;
+    let image = folder.join("stick.img");
+    stick::write(&store, &image).map_err(|error| explain("cannot write the stand-in guest's stick", &format!("{error:#}"), cache))?;
+    fs::remove_file(&store)?;
+    Ok(())
+}
+
+fn bootstrap(folder: &Path, tar: &Path, cache: &Path) -> Result<()> {
+    let mut command = Command::new("mmdebstrap");
+    command
+        .args(["--variant=essential", "--format=tar"])
+        .args(["--aptopt=Apt::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""])
+        .args(["man", "doc", "locale"].map(|name| format!("--dpkgopt=path-exclude=/usr/share/{name}/*")))
+        // The tar is what counts: a power cut half-way leaves no cache entry anyway.
+        .arg("--dpkgopt=force-unsafe-io")
+        .arg(format!("--include={}", PACKAGES.join(",")))
+        .arg(format!("--customize-hook={HOOK}"))
+        .arg(format!("--customize-hook=copy-out /standin {}", quoted(folder)?))
+        .arg("--customize-hook=rm -rf \"$1/standin\"")
+        .args([base::SUITE, &tar.display().to_string(), MIRROR])
+        .env("STANDIN_INIT", INIT)
+        .env("LC_ALL", "C.UTF-8");
+    if fs::metadata(folder)?.uid() == 0 {
+        // Not in /tmp, which may be small. A normal user's sub-users cannot enter the cache, so theirs stays there.
+        command.env("TMPDIR", folder);
+    }
+    let what = "cannot make the stand-in guest's Debian";
+    let finished = process::finish(command, what, BOOTSTRAP_LIMIT)?;
+    if !finished.status.success() {
+        return Err(explain(what, cause(&finished.stderr), cache));
+    }
+    let facts = folder.join("standin");
+    for entry in fs::read_dir(&facts).context("mmdebstrap handed no files over")? {
+        let entry = entry?;
+        fs::rename(entry.path(), folder.join(entry.file_name()))?;
+    }
+    fs::remove_dir(&facts)?;
+    Ok(())
+}
+
+/// mmdebstrap reads a special hook's arguments as a shell reads words.
+fn quoted(path: &Path) -> Result<String> {
+    let text = path.display().to_string();
+    if text.contains(['\'', '\n']) {
+        return Err(usage(format!("the cache's name {text:?} has a character that mmdebstrap cannot take: set OLLAMALIVE_CACHE to another folder")));
+    }
+    Ok(format!("'{text}'"))
+}
+
+fn filesystem(tar: &Path, store: &Path, cache: &Path) -> Result<()> {
+    let bytes = fs::metadata(tar)?.len() + SLACK;
+    let mut command = Command::new("genext2fs");
+    command
+        .args(["--block-size", &BLOCK.to_string(), "--size-in-blocks", &bytes.div_ceil(BLOCK).to_string()])
+        .args(["--bytes-per-inode", "12288", "--reserved-percentage", "0", "--allow-holes", "--tarball"])
+        .arg(tar)
+        .arg(store);
+    let what = "cannot make the stand-in guest's file system";
+    let finished = process::finish(command, what, FILESYSTEM_LIMIT)?;
+    if finished.status.success() { Ok(()) } else { Err(explain(what, cause(&finished.stderr), cache)) }
+}
+
+/// The line of a failed program's messages that names the cause.
+fn cause(stderr: &str) -> &str {
+    let lines = || stderr.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    lines()
+        .find(|line| line.contains("No space left on device"))
+        // What follows these lines only says that the program gives up.
+        .or_else(|| lines().find(|line| ["Failed to fetch", "Unable to locate", "Could not", "Err:"].iter().any(|start| line.contains(start))))
+        .or_else(|| lines().next())
+        .unwrap_or("no message")
+}
+
+/// One line: what failed, why, what to do.
+pub fn explain(what: &str, why: &str, cache: &Path) -> anyhow::Error {
+    let remedy = if why.contains("No space left") || why.contains("os error 28") {
+        format!("free 2 GB on the disk of {}, or set OLLAMALIVE_CACHE to a folder on another disk", cache.display())
+    } else if ["fetch", "resolv", "onnect", "InRelease"].iter().any(|word| why.contains(word)) {
+        format!("check that this machine reaches {MIRROR}, then run it again")
+    } else {
+        "run it again; `cargo xtask doctor` checks the programs that it needs".to_string()
+    };
+    usage(format!("{what}: {why}; {remedy}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_found_behind_the_giving_up() {
+        assert_eq!(cause("dpkg: No space left on device\nE: run_chroot failed\n"), "dpkg: No space left on device");
+        assert_eq!(cause("E: Failed to fetch x\nE: setup failed\n"), "E: Failed to fetch x");
+        assert_eq!(cause("one\ntwo\n\n"), "two");
+        assert_eq!(cause(""), "no message");
+    }
+
+    #[test]
+    fn every_failure_says_what_to_do() {
+        let line = |why| explain("cannot make it", why, Path::new("/cache")).to_string();
+        assert_eq!(
+            line("No space left on device"),
+            "cannot make it: No space left on device; free 2 GB on the disk of /cache, or set OLLAMALIVE_CACHE to a folder on another disk"
+        );
+        assert!(line("Temporary failure resolving 'deb.debian.org'").contains("reaches http://deb.debian.org/debian"));
+        assert!(line("E: no").contains("cargo xtask doctor"));
+    }
+
+    #[test]
+    fn folders_with_blanks_are_one_word() {
+        assert_eq!(quoted(Path::new("/my cache")).unwrap(), "'/my cache'");
+        assert!(quoted(Path::new("/it's")).is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! The stand-in guest: Debian, configured from the recorded contract, for machines that cannot realise the NixOS image.
+//!
+//! It boots a real kernel, sshd, netfilter and Docker. It proves the harness and the recorded configuration, not NixOS.
+//! Two parts: the [`base`], the same for every configuration and cached by content, and the [`configuration`], a tar
+//! made anew from the contract, which the guest unpacks over the base while it boots.
+
+mod accounts;
+mod archive;
+mod base;
+mod configuration;
+mod fstab;
+mod make;
+mod quick;
+mod services;
+mod shells;
+mod stick;
+mod store_path;
+mod units;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::{Boot, Guest, Kind};
+use crate::contract::Contract;
+
+/// MiB; Docker with one small container fits into half of it, the rest is the root's tmpfs.
+const MEMORY: u32 = 1280;
+/// The kernel's protections against its own users cost time where QEMU emulates the processor, and prove nothing here.
+/// The serial console comes last: what is /dev/console is where systemd reports.
+const APPEND: &str = "quiet mitigations=off nopti no5lvl panic=-1";
+
+/// Makes the base unless it is in `cache`, and the configuration in `work`; `say` tells what takes long.
+///
+/// # Errors
+/// mmdebstrap or genext2fs is missing or fails, the disk is full, or a file cannot be written.
+pub fn prepare(contract: &Contract, cache: &Path, work: &Path, say: &mut dyn FnMut(&str)) -> Result<Guest> {
+    let base = base::ensure(cache, say)?;
+    let configuration = work.join("configuration.tar");
+    configuration::write(contract, &base, &configuration, say)?;
+    Ok(Guest {
+        kind: Kind::Standin,
+        boot: Boot::Direct { kernel: base.kernel(), initrd: base.initrd(), append: append(&contract.system.kernel_params) },
+        image: base.image(),
+        configuration: Some(configuration),
+        memory: MEMORY,
+        cpus: 2,
+        description: format!(
+            "Debian {} configured from the recorded configuration: proves the harness and that configuration, not NixOS",
+            base::SUITE
+        ),
+    })
+}
+
+/// The recorded consoles and this guest's own arguments.
+fn append(recorded: &[String]) -> String {
+    let consoles = recorded.iter().filter(|argument| argument.starts_with("console=")).map(String::as_str);
+    consoles.chain([APPEND]).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_the_consoles_are_taken_from_the_recorded_arguments() {
+        let recorded = ["console=tty0", "root=fstab", "console=ttyS0,115200"].map(String::from);
+        assert_eq!(super::append(&recorded), format!("console=tty0 console=ttyS0,115200 {}", super::APPEND));
+    }
+}

@@ -1,0 +1,105 @@
+//! The stick image: the shape of the NixOS image (ESP, STORE, PERSIST), with Debian in STORE.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use gpt::mbr::ProtectiveMBR;
+use gpt::partition_types::{EFI, LINUX_FS, Type};
+
+const MIB: u64 = 1 << 20;
+const SECTOR: u64 = 512;
+/// Before the first partition, and what the backup table takes behind the last one.
+const MARGIN: u64 = MIB;
+const ESP: u64 = 32 * MIB;
+/// PERSIST as it is listed in a fresh image; the stick's first boot grows it.
+const PERSIST: u64 = 16 * MIB;
+
+/// For the cache's name of the base.
+pub fn shape() -> String {
+    format!("{MARGIN} {ESP} {PERSIST}")
+}
+
+/// Writes `image` with the file system `store` in its second partition. The file ends where PERSIST starts, so that it
+/// can be written over a used stick and leaves PERSIST alone; the table describes a disk that has PERSIST.
+pub fn write(store: &Path, image: &Path) -> Result<()> {
+    let mut source = File::open(store).with_context(|| format!("cannot read {}", store.display()))?;
+    let store_size = source.metadata()?.len().next_multiple_of(MIB);
+    let store_start = MARGIN + ESP;
+    let persist_start = store_start + store_size;
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(image)
+        .with_context(|| format!("cannot write {}", image.display()))?;
+    file.set_len(persist_start + PERSIST + MARGIN)?;
+    table(&mut file, store_size)?;
+    copy_with_holes(&mut source, &mut file, store_start)?;
+    file.set_len(persist_start)?;
+    Ok(())
+}
+
+fn table(file: &mut File, store_size: u64) -> Result<()> {
+    let sectors = u32::try_from(file.metadata()?.len() / SECTOR - 1).context("the image is too large")?;
+    ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(file)?;
+    let mut disk = gpt::GptConfig::new().writable(true).create_from_device(&mut *file, None)?;
+    disk.update_partitions(std::collections::BTreeMap::new())?;
+    let mut start = MARGIN;
+    let parts: [(&str, u64, Type); 3] = [("ESP", ESP, EFI), ("STORE", store_size, LINUX_FS), ("PERSIST", PERSIST, LINUX_FS)];
+    for (number, (name, size, kind)) in (1..).zip(parts) {
+        disk.add_partition_at(name, number, start / SECTOR, size / SECTOR, kind, 0)
+            .with_context(|| format!("cannot add the partition {name}"))?;
+        start += size;
+    }
+    disk.write()?;
+    Ok(())
+}
+
+/// Copies `source` to `start` of `target`, leaving out what is zero.
+fn copy_with_holes(source: &mut File, target: &mut File, start: u64) -> Result<()> {
+    let mut chunk = vec![0; 256 * 1024];
+    let mut at = start;
+    loop {
+        let length = source.read(&mut chunk)?;
+        if length == 0 {
+            return Ok(());
+        }
+        let data = &chunk[..length];
+        // Comparing slices is quick even in an unoptimised build; a loop over bytes is not.
+        if data[0] != 0 || data[..length - 1] != data[1..] {
+            target.seek(SeekFrom::Start(at))?;
+            target.write_all(data)?;
+        }
+        at += length as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_ends_where_persist_starts_and_lists_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, image) = (folder.path().join("store"), folder.path().join("image"));
+        let mut content = vec![0; 3 * MIB as usize / 2];
+        content[MIB as usize..].fill(7);
+        std::fs::write(&store, &content).unwrap();
+        write(&store, &image).unwrap();
+
+        let disk = gpt::GptConfig::new().open(&image).unwrap();
+        let listed: Vec<_> = disk
+            .partitions()
+            .iter()
+            .map(|(number, part)| (*number, part.name.as_str(), part.first_lba * SECTOR / MIB, part.last_lba * SECTOR / MIB))
+            .collect();
+        assert_eq!(listed, [(1, "ESP", 1, 32), (2, "STORE", 33, 34), (3, "PERSIST", 35, 50)]);
+        assert_eq!(std::fs::metadata(&image).unwrap().len(), 35 * MIB);
+        let written = std::fs::read(&image).unwrap();
+        assert!(written[33 * MIB as usize..].starts_with(&content));
+        assert_eq!(&written[510..512], [0x55, 0xaa], "the protective MBR");
+    }
+}

@@ -1,0 +1,18 @@
+//! Builds, boots and proves the OllamaLive appliance.
+//!
+//! Data flows one way: modules -> (Nix) -> [`contract`] -> [`guest`] -> [`machine`] -> [`scenario`] -> [`report`].
+
+pub mod cli;
+pub mod cmd;
+pub mod contract;
+pub mod digest;
+pub mod error;
+pub mod guest;
+pub mod machine;
+pub mod nix;
+pub mod packages;
+pub mod process;
+pub mod project;
+pub mod report;
+pub mod scenario;
+pub mod snapshot;

@@ -1,0 +1,125 @@
+//! The guest's serial console, through rexpect.
+//!
+//! What rexpect leaves open is settled here: it would wait for ever without a timeout, so it gets a short one and is
+//! asked again until the deadline; it maps bytes to Latin-1, so sentinels are ASCII.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow, bail};
+use rexpect::error::Error as Expect;
+use rexpect::session::{Options, StreamSession};
+
+use crate::process::check_interrupt;
+
+/// How long one question to rexpect may take before Ctrl-C and the deadline are looked at.
+const SLICE_MS: u64 = 500;
+/// How many lines of the console an error shows.
+pub const TAIL: usize = 40;
+
+/// The console of one boot.
+pub struct Console {
+    session: StreamSession<UnixStream>,
+    log: PathBuf,
+}
+
+impl Console {
+    /// `log` is the file in which QEMU keeps everything that the console ever showed.
+    pub fn new(stream: UnixStream, log: &Path) -> Result<Self> {
+        let options = Options::new().timeout_ms(Some(SLICE_MS)).strip_ansi_escape_codes(true);
+        let session = StreamSession::new(stream.try_clone()?, stream, options);
+        Ok(Console { session, log: log.to_path_buf() })
+    }
+
+    /// Waits for `pattern` (a regular expression) and returns what matched.
+    ///
+    /// # Errors
+    /// `deadline` passes, the console closes, or Ctrl-C; the error names what was waited for.
+    pub fn wait_for(&mut self, pattern: &str, deadline: Duration) -> Result<String> {
+        let end = Instant::now() + deadline;
+        loop {
+            check_interrupt()?;
+            match self.session.exp_regex(pattern) {
+                Ok((_, found)) => return Ok(found),
+                Err(Expect::Timeout { .. }) if Instant::now() < end => {}
+                Err(Expect::Timeout { .. }) => {
+                    bail!("the console did not show /{pattern}/ within {} s", deadline.as_secs())
+                }
+                Err(Expect::EOF { .. }) => bail!("the machine has ended"),
+                Err(other) => return Err(anyhow!("console: {other}")),
+            }
+        }
+    }
+
+    /// Runs `command` in the shell that the console's autologin left open and returns what it writes.
+    ///
+    /// The sentinels are split by quotes in what is sent, so that the echo of the line is not taken for its result.
+    pub fn run(&mut self, command: &str, deadline: Duration) -> Result<String> {
+        let line = format!("echo OLLAMA\"\"LIVE-BEGIN; {command}; echo OLLAMA\"\"LIVE-END");
+        self.session.send_line(&line).map_err(|error| anyhow!("console: {error}"))?;
+        let end = Instant::now() + deadline;
+        self.wait_for("OLLAMALIVE-BEGIN\r*\n", deadline)?;
+        let shown = self.wait_for("(?s).*?OLLAMALIVE-END", end.saturating_duration_since(Instant::now()))?;
+        Ok(shown.trim_end_matches("OLLAMALIVE-END").replace('\r', "").trim().to_string())
+    }
+
+    /// Everything that the console showed since the machine was first switched on.
+    pub fn history(&self) -> String {
+        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+}
+
+/// The last [`TAIL`] lines of a console's log, without control sequences.
+pub fn tail(log: &Path) -> String {
+    let bytes = fs::read(log).unwrap_or_default();
+    let text = clean(&String::from_utf8_lossy(&bytes));
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(TAIL)..].join("\n")
+}
+
+/// `text` without terminal control sequences (ECMA-48) and carriage returns.
+pub fn clean(text: &str) -> String {
+    let sequences = regex::Regex::new(r"\x1b\[[0-9;?!]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[78=>cM]|\x1b\][^\x07]*\x07|\r|\x00")
+        .expect("the pattern is fixed");
+    sequences.replace_all(text, "").into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn control_sequences_go_and_words_stay() {
+        assert_eq!(clean("\x1b[0;32m  OK  \x1b[0m] Started\r\n\x1b[?7h\x1b[!p$"), "  OK  ] Started\n$");
+    }
+
+    #[test]
+    fn the_tail_is_forty_lines() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text: String = (0..100).map(|line| format!("line {line}\n")).collect();
+        fs::write(file.path(), text).unwrap();
+        let tail = tail(file.path());
+        assert_eq!(tail.lines().count(), TAIL);
+        assert!(tail.starts_with("line 60") && tail.ends_with("line 99"));
+    }
+
+    #[test]
+    fn the_echo_of_a_command_is_not_its_result() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut console = Console::new(ours, Path::new("/nonexistent")).unwrap();
+        let shell = std::thread::spawn(move || {
+            let mut line = [0u8; 256];
+            let length = theirs.read(&mut line).unwrap();
+            theirs.write_all(&line[..length]).unwrap();
+            theirs.write_all(b"\r\nOLLAMALIVE-BEGIN\r\n42\r\nOLLAMALIVE-END\r\n").unwrap();
+            theirs
+        });
+        assert_eq!(console.run("echo 42", Duration::from_secs(5)).unwrap(), "42");
+        drop(shell.join().unwrap());
+        assert!(console.wait_for("never", Duration::from_secs(5)).unwrap_err().to_string().contains("ended"));
+    }
+}

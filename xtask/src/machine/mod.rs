@@ -1,0 +1,269 @@
+//! A running guest: QEMU, its serial console, its SSH server, a neighbour on its wire, its disks.
+
+pub mod accel;
+pub mod console;
+mod frames;
+pub mod ollama_stub;
+pub mod qemu;
+pub mod qmp;
+pub mod ssh;
+pub mod stick;
+pub mod wire;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use self::accel::Accelerator;
+use self::console::Console;
+use self::qemu::{Disk, Forwards, Qemu};
+use self::ssh::{Key, Output, Server, Shell};
+use self::stick::Stick;
+use self::wire::Wire;
+use crate::error::usage;
+use crate::guest::{Guest, Kind};
+use crate::process::{POLL, check_interrupt};
+
+/// From power on to a login, with KVM.
+const BOOT_KVM: Duration = Duration::from_secs(120);
+/// The same under emulation, for a guest that a kernel is loaded into.
+const BOOT_STANDIN: Duration = Duration::from_secs(240);
+/// The same under emulation, through UEFI and with all of NixOS.
+const BOOT_NIXOS: Duration = Duration::from_secs(600);
+/// A clean shutdown: containers get time to stop.
+const SHUTDOWN: Duration = Duration::from_secs(180);
+/// Questions to a root shell.
+pub const ASK: Duration = Duration::from_secs(90);
+
+/// The machine did not get to a login.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}; the last lines of its console:\n{tail}")]
+pub struct NoLogin {
+    pub why: String,
+    /// The last 40 lines of the console.
+    pub tail: String,
+}
+
+/// The machine ended by itself, or something outside ended it: no promise can be judged any more.
+#[derive(Debug, thiserror::Error)]
+#[error("QEMU ended in the middle of the test ({0}); if nothing killed it, see {1}")]
+pub struct Ended(pub String, pub String);
+
+/// What a machine is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub guest: Guest,
+    pub stick: Stick,
+    pub disks: Vec<Disk>,
+    pub accelerator: Accelerator,
+    pub forwards: Forwards,
+    /// Who may log in.
+    pub owner: Key,
+    pub user: String,
+}
+
+struct Running {
+    qemu: Qemu,
+    console: Console,
+    wire: Wire,
+    server: Server,
+    ollama_port: u16,
+    shell: Option<Shell>,
+}
+
+/// A machine with its power on or off; its disks keep their content.
+pub struct Machine {
+    pub parts: Parts,
+    /// Logs, sockets, copies of firmware variables.
+    pub folder: PathBuf,
+    /// How long each boot took.
+    pub boots: Vec<Duration>,
+    running: Option<Running>,
+}
+
+impl Machine {
+    /// A machine that is switched off. `folder` is made.
+    pub fn new(parts: Parts, folder: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Machine { parts, folder, boots: Vec::new(), running: None })
+    }
+
+    fn boot_deadline(&self) -> Duration {
+        match (&self.parts.accelerator, self.parts.guest.kind) {
+            (Accelerator::Kvm, _) => BOOT_KVM,
+            (Accelerator::Tcg { .. }, Kind::Standin) => BOOT_STANDIN,
+            (Accelerator::Tcg { .. }, Kind::Nixos) => BOOT_NIXOS,
+        }
+    }
+
+    /// Switches the machine on and waits for a login on the console and for SSH to answer.
+    ///
+    /// # Errors
+    /// [`NoLogin`] at the deadline, [`Ended`] when QEMU is gone, or QEMU's refusal.
+    pub fn boot(&mut self) -> Result<Duration> {
+        let start = Instant::now();
+        let deadline = self.boot_deadline();
+        let Parts { guest, stick, disks, accelerator, forwards, user, .. } = &self.parts;
+        let log = self.folder.join("console.log");
+        let mut qemu = Qemu::start(guest, &stick.path, disks, accelerator, *forwards, &self.folder)?;
+        let console = Console::new(qemu.console.try_clone()?, &log)?;
+        let wire = Wire::connect(qemu.guest_wire.try_clone()?, qemu.uplink.try_clone()?)?;
+        let server = Server { port: qemu.qmp.forwarded(forwards.ssh.1)?, user: user.clone() };
+        let ollama_port = qemu.qmp.forwarded(forwards.ollama.1)?;
+        let running = self.running.insert(Running { qemu, console, wire, server, ollama_port, shell: None });
+        let came_up = running.console.wait_for("login: ", deadline).and_then(|_| {
+            let left = deadline.saturating_sub(start.elapsed());
+            let qemu = &mut running.qemu;
+            running.server.wait(left, || match qemu.ended() {
+                Some(how) => Err(anyhow!("QEMU ended: {how}")),
+                None => Ok(()),
+            })
+        });
+        if let Err(error) = came_up {
+            check_interrupt()?;
+            return Err(match running.qemu.ended() {
+                Some(how) => self.ended(how),
+                None => NoLogin { why: format!("{error:#}"), tail: console::tail(&log) }.into(),
+            });
+        }
+        let took = start.elapsed();
+        self.boots.push(took);
+        Ok(took)
+    }
+
+    fn ended(&self, how: String) -> anyhow::Error {
+        Ended(how, self.folder.join("console.log").display().to_string()).into()
+    }
+
+    fn running(&mut self) -> Result<&mut Running> {
+        self.running.as_mut().context("the machine is switched off")
+    }
+
+    /// Turns `error` into [`Ended`] when QEMU is gone: then the guest is not to blame.
+    pub fn blame(&mut self, error: anyhow::Error) -> anyhow::Error {
+        match self.running.as_mut().map(|running| running.qemu.ended()) {
+            Some(Some(how)) => self.ended(how),
+            _ => error,
+        }
+    }
+
+    pub fn console(&mut self) -> Result<&mut Console> {
+        Ok(&mut self.running()?.console)
+    }
+
+    pub fn wire(&mut self) -> Result<&mut Wire> {
+        Ok(&mut self.running()?.wire)
+    }
+
+    /// The way to the guest's SSH server.
+    pub fn server(&mut self) -> Result<Server> {
+        Ok(self.running()?.server.clone())
+    }
+
+    /// The port of 127.0.0.1 that leads to Ollama's.
+    pub fn ollama_port(&mut self) -> Result<u16> {
+        Ok(self.running()?.ollama_port)
+    }
+
+    /// Runs command lines as root, all in one round trip, each in a subshell of its own.
+    pub fn ask(&mut self, commands: &[&str]) -> Result<Vec<Output>> {
+        self.ask_within(commands, ASK)
+    }
+
+    /// As [`Machine::ask`] with a deadline of its own.
+    pub fn ask_within(&mut self, commands: &[&str], deadline: Duration) -> Result<Vec<Output>> {
+        let owner = self.parts.owner.clone();
+        let running = self.running()?;
+        if running.shell.is_none() {
+            running.shell = Some(running.server.shell(&owner)?);
+        }
+        let shell = running.shell.as_mut().context("no shell")?;
+        let outputs = shell.batch(commands, deadline);
+        if outputs.is_err() {
+            // Late answers must not be taken for those of the next question.
+            running.shell = None;
+        }
+        outputs
+    }
+
+    /// Runs one command line as root.
+    ///
+    /// # Errors
+    /// Its exit status is not 0: then what it wrote is in the message.
+    pub fn succeed(&mut self, command: &str) -> Result<String> {
+        let output = self.ask(&[command])?.remove(0);
+        if !output.ok() {
+            bail!("`{command}` ended with {}: {}", output.status, output.text);
+        }
+        Ok(output.text)
+    }
+
+    /// The power goes without a warning.
+    pub fn power_cut(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            running.qemu.kill();
+        }
+    }
+
+    /// Restarts the guest as its owner would, and waits for the login.
+    pub fn reboot(&mut self) -> Result<Duration> {
+        // QEMU runs with -no-reboot: it ends where real hardware would start anew.
+        self.succeed("systemctl reboot --no-block")?;
+        let running = self.running()?;
+        running.shell = None;
+        let end = Instant::now() + SHUTDOWN;
+        while running.qemu.ended().is_none() {
+            check_interrupt()?;
+            if Instant::now() > end {
+                bail!("the guest did not shut down within {} s", SHUTDOWN.as_secs());
+            }
+            std::thread::sleep(POLL);
+        }
+        self.running = None;
+        self.boot()
+    }
+
+    /// How a person reaches the machine.
+    pub fn how_to_reach(&mut self) -> Result<String> {
+        let key = self.parts.owner.private.display().to_string();
+        let (server, ollama) = (self.server()?, self.ollama_port()?);
+        Ok(format!(
+            "ssh -p {} -i {key} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null {}@127.0.0.1\n\
+             Ollama: http://127.0.0.1:{ollama}/api/version\nconsole: {}",
+            server.port,
+            server.user,
+            self.folder.join("console.log").display(),
+        ))
+    }
+
+    /// Waits until the machine is switched off, or until Ctrl-C.
+    pub fn wait_until_off(&mut self) -> Result<()> {
+        while self.running()?.qemu.ended().is_none() {
+            check_interrupt()?;
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    /// What the console ever showed.
+    pub fn console_log(&self) -> PathBuf {
+        self.folder.join("console.log")
+    }
+}
+
+/// Makes sure that the programs a machine needs are here.
+///
+/// # Errors
+/// Names what is missing and the command that installs it.
+pub fn require_programs() -> Result<()> {
+    let missing: Vec<&str> = [qemu::PROGRAM, "ssh", "ssh-keygen", "ssh-keyscan", "mke2fs", "mkntfs"]
+        .into_iter()
+        .filter(|program| which::which(program).is_err() && !Path::new("/usr/sbin").join(program).exists())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(usage(format!("missing here: {}; `cargo xtask setup --yes` installs what the tests need", missing.join(", "))))
+}

@@ -1,0 +1,311 @@
+//! The guest's SSH server, asked by the real OpenSSH client.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{self, Group, check_interrupt};
+
+/// One login, its cryptography done by an emulated processor.
+pub const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A key pair on the host.
+#[derive(Debug, Clone)]
+pub struct Key {
+    pub private: PathBuf,
+    /// One line, as `authorized_keys` wants it.
+    pub public: String,
+}
+
+impl Key {
+    /// Makes an Ed25519 key called `name` in `folder`.
+    pub fn generate(folder: &Path, name: &str) -> Result<Self> {
+        let private = folder.join(name);
+        let mut make = Command::new("ssh-keygen");
+        make.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&private);
+        process::run(make, "making an SSH key", LOGIN_DEADLINE)?;
+        let public = fs::read_to_string(private.with_extension("pub"))?.trim().to_string();
+        Ok(Key { private, public })
+    }
+}
+
+/// The way to the guest's server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The host's port that leads to the guest's.
+    pub port: u16,
+    pub user: String,
+}
+
+/// What an attempt to log in came to.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The command ran in the guest.
+    pub accepted: bool,
+    /// Methods that the server offered after refusing `none`, as `publickey`, `password`, …
+    pub offered: Vec<String>,
+    /// Everything that the client said.
+    pub log: String,
+}
+
+/// How a client proves who it is: exactly one way.
+pub enum Method<'a> {
+    PublicKey(&'a Key),
+    Password(&'a str),
+    KeyboardInteractive(&'a str),
+    /// Ask only what the server offers.
+    None,
+}
+
+impl Server {
+    /// Waits until the server sends its identification (RFC 4253, 4.2).
+    ///
+    /// # Errors
+    /// `deadline` passes; `alive` says that the machine has ended.
+    pub fn wait(&self, deadline: Duration, mut alive: impl FnMut() -> Result<()>) -> Result<Duration> {
+        let start = Instant::now();
+        while start.elapsed() < deadline {
+            check_interrupt()?;
+            alive()?;
+            if self.greets() {
+                return Ok(start.elapsed());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        bail!("SSH did not answer within {} s", deadline.as_secs())
+    }
+
+    fn greets(&self) -> bool {
+        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        let mut line = String::new();
+        stream.set_read_timeout(Some(Duration::from_secs(3))).is_ok()
+            && BufReader::new(stream).read_line(&mut line).is_ok()
+            && line.starts_with("SSH-2.0-")
+    }
+
+    /// The client's arguments that every connection shares: nothing from the user's own configuration, no prompt.
+    fn client(&self, user: &str) -> Command {
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-F", "none", "-p", &self.port.to_string()])
+            .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null"])
+            .args(["-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=10"])
+            .args(["-l", user]);
+        ssh
+    }
+
+    /// Tries to log in as `user` by exactly one method.
+    pub fn attempt(&self, user: &str, method: &Method, folder: &Path) -> Result<Attempt> {
+        let mut ssh = self.client(user);
+        ssh.arg("-v");
+        let (name, answer) = match method {
+            Method::PublicKey(key) => {
+                ssh.arg("-i").arg(&key.private);
+                ("publickey", None)
+            }
+            Method::Password(password) => ("password", Some(password)),
+            Method::KeyboardInteractive(password) => ("keyboard-interactive", Some(password)),
+            Method::None => ("none", None),
+        };
+        ssh.args(["-o", &format!("PreferredAuthentications={name}"), "-o", "NumberOfPasswordPrompts=1"]);
+        match answer {
+            Some(password) => {
+                // OpenSSH asks a program for the password when it has no terminal.
+                let helper = folder.join("askpass");
+                fs::write(&helper, format!("#!/bin/sh\nprintf '%s\\n' '{password}'\n"))?;
+                fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+                ssh.env("SSH_ASKPASS", &helper).env("SSH_ASKPASS_REQUIRE", "force").env("DISPLAY", "none:0");
+            }
+            None => {
+                ssh.args(["-o", "BatchMode=yes"]);
+            }
+        }
+        ssh.args(["127.0.0.1", "echo logged-in-as-$(id -un)"]);
+        let end = process::finish(ssh, "ssh", LOGIN_DEADLINE)?;
+        let accepted = end.stdout.contains(&format!("logged-in-as-{user}"));
+        if !accepted && !end.stderr.contains("Permission denied") && !end.stderr.contains("No more authentication methods") {
+            let last = end.stderr.lines().last().unwrap_or("no message");
+            bail!("ssh got no verdict from the server: {last}");
+        }
+        Ok(Attempt { accepted, offered: offered(&end.stderr), log: end.stderr })
+    }
+
+    /// What the server proposes in its KEXINIT (RFC 4253, 7.1), by the client's names for the lists.
+    pub fn proposal(&self) -> Result<Vec<(String, Vec<String>)>> {
+        let mut ssh = self.client("nobody");
+        ssh.args(["-vv", "-o", "BatchMode=yes", "-o", "PreferredAuthentications=none", "127.0.0.1", "true"]);
+        let end = process::finish(ssh, "ssh", LOGIN_DEADLINE)?;
+        let lists = proposal(&end.stderr);
+        if lists.is_empty() {
+            bail!("the server proposed nothing: {}", end.stderr.lines().last().unwrap_or("no message"));
+        }
+        Ok(lists)
+    }
+
+    /// Opens a root shell that stays.
+    pub fn shell(&self, key: &Key) -> Result<Shell> {
+        let mut ssh = self.client(&self.user);
+        ssh.args(["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-i"]).arg(&key.private);
+        // NixOS and Debian differ in where sbin is; both have sudo without a password for this user.
+        ssh.args(["127.0.0.1", "exec sudo -n sh -c 'PATH=$PATH:/usr/sbin:/sbin exec sh'"]);
+        Shell::start(ssh)
+    }
+}
+
+fn offered(log: &str) -> Vec<String> {
+    log.lines()
+        .filter_map(|line| line.split_once("Authentications that can continue: "))
+        .flat_map(|(_, methods)| methods.trim().split(','))
+        .map(str::to_string)
+        .collect()
+}
+
+fn proposal(log: &str) -> Vec<(String, Vec<String>)> {
+    log.lines()
+        .skip_while(|line| !line.contains("peer server KEXINIT proposal"))
+        .skip(1)
+        .take_while(|line| line.starts_with("debug2:"))
+        .filter_map(|line| line.trim_start_matches("debug2: ").split_once(": "))
+        .map(|(list, names)| (list.to_string(), names.trim().split(',').map(str::to_string).collect()))
+        .collect()
+}
+
+/// One command's result, out of a [`Shell`].
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Exit status.
+    pub status: i32,
+    /// Standard output and standard error, without the last newline.
+    pub text: String,
+}
+
+impl Output {
+    pub fn ok(&self) -> bool {
+        self.status == 0
+    }
+}
+
+/// A root shell in the guest. Many commands share one round trip.
+pub struct Shell {
+    group: Group,
+    lines: Receiver<String>,
+    count: u32,
+}
+
+impl Shell {
+    fn start(mut ssh: Command) -> Result<Self> {
+        ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        process::tie_to_us(&mut ssh);
+        let mut child = ssh.spawn().context("cannot start ssh")?;
+        let (sender, lines) = channel();
+        let stdout = child.stdout.take().context("ssh has no output")?;
+        let stderr = child.stderr.take().context("ssh has no error output")?;
+        let errors = sender.clone();
+        thread::spawn(move || forward(BufReader::new(stdout), &sender));
+        // What the client itself has to say explains why a shell ended.
+        thread::spawn(move || forward(BufReader::new(stderr), &errors));
+        let mut shell = Shell { group: Group(child), lines, count: 0 };
+        shell.run("true", LOGIN_DEADLINE).context("no root shell over SSH")?;
+        Ok(shell)
+    }
+
+    /// Runs one command line.
+    pub fn run(&mut self, command: &str, deadline: Duration) -> Result<Output> {
+        let mut outputs = self.batch(&[command], deadline)?;
+        Ok(outputs.remove(0))
+    }
+
+    /// Runs every command line in a subshell of its own, in one round trip.
+    ///
+    /// # Errors
+    /// The connection ends, or `deadline` (for all of them) passes.
+    pub fn batch(&mut self, commands: &[&str], deadline: Duration) -> Result<Vec<Output>> {
+        self.count += 1;
+        let mark = format!("@@{}-{:04}", std::process::id(), self.count);
+        let mut script = String::new();
+        for command in commands {
+            // The newline before the mark keeps it on a line of its own; it is taken off again below.
+            script.push_str(&format!("( {command}\n) </dev/null 2>&1; printf '\\n{mark} %d\\n' $?\n"));
+        }
+        let stdin = self.group.0.stdin.as_mut().context("the shell has no input")?;
+        stdin.write_all(script.as_bytes()).and_then(|()| stdin.flush()).context("the SSH connection has ended")?;
+        let end = Instant::now() + deadline;
+        commands.iter().map(|command| self.read_output(&mark, command, end)).collect()
+    }
+
+    fn read_output(&mut self, mark: &str, command: &str, end: Instant) -> Result<Output> {
+        let mut lines: Vec<String> = Vec::new();
+        loop {
+            check_interrupt()?;
+            match self.lines.recv_timeout(Duration::from_millis(200)) {
+                Ok(line) => match line.strip_prefix(mark) {
+                    Some(status) => {
+                        let status = status.trim().parse().context("the shell's status is not a number")?;
+                        let text = lines.join("\n").trim_end_matches('\n').to_string();
+                        return Ok(Output { status, text });
+                    }
+                    None => lines.push(line),
+                },
+                Err(RecvTimeoutError::Timeout) if Instant::now() < end => {}
+                Err(RecvTimeoutError::Timeout) => bail!("no answer in time to: {}", first_line(command)),
+                Err(RecvTimeoutError::Disconnected) => {
+                    bail!("the SSH connection ended during: {} ({})", first_line(command), lines.join(" ").trim())
+                }
+            }
+        }
+    }
+}
+
+fn first_line(command: &str) -> &str {
+    command.lines().next().unwrap_or(command)
+}
+
+fn forward(reader: impl BufRead, sender: &std::sync::mpsc::Sender<String>) {
+    for line in reader.split(b'\n') {
+        let Ok(line) = line else { break };
+        if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_offers_is_read_from_the_clients_log() {
+        let log = "debug1: Authentications that can continue: publickey,password\nPermission denied (publickey).";
+        assert_eq!(offered(log), ["publickey", "password"]);
+    }
+
+    #[test]
+    fn only_the_servers_proposal_counts() {
+        let log = "debug2: local client KEXINIT proposal\ndebug2: KEX algorithms: mine\n\
+                   debug2: peer server KEXINIT proposal\ndebug2: KEX algorithms: a,b\ndebug2: MACs stoc: c\n\
+                   debug1: kex: algorithm: a\ndebug2: ciphers ctos: later\n";
+        let lists = proposal(log);
+        assert_eq!(lists[0], ("KEX algorithms".to_string(), vec!["a".to_string(), "b".to_string()]));
+        assert_eq!(lists.len(), 2);
+    }
+
+    #[test]
+    fn a_shell_keeps_outputs_and_statuses_apart() {
+        let mut command = Command::new("sh");
+        command.arg("-s");
+        let mut shell = Shell::start(command).unwrap();
+        let deadline = Duration::from_secs(10);
+        let outputs = shell.batch(&["echo one; echo two >&2", "printf none; exit 7", "cat"], deadline).unwrap();
+        assert_eq!((outputs[0].status, outputs[0].text.as_str()), (0, "one\ntwo"));
+        assert_eq!((outputs[1].status, outputs[1].text.as_str()), (7, "none"));
+        assert!(outputs[2].ok() && outputs[2].text.is_empty(), "no command reads the next one's text");
+        let late = shell.run("sleep 30", Duration::from_millis(300)).unwrap_err();
+        assert!(late.to_string().starts_with("no answer in time to: sleep 30"));
+    }
+}

@@ -1,0 +1,212 @@
+//! The cable between the guest and the user-mode network, and a neighbour who sits on it.
+//!
+//! Every frame passes through the harness. That makes it a second host on the guest's own segment: it can ask every
+//! port over IPv4 and IPv6, as another machine on the LAN would, without any rights on this one.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::frames::{self, Answer};
+use crate::process::check_interrupt;
+
+/// An Ethernet address.
+pub type Mac = [u8; 6];
+
+/// The neighbour's own addresses: locally administered, and beside the guest's on QEMU's default network.
+pub const NEIGHBOUR: Neighbour = Neighbour {
+    mac: [0x02, 0x4f, 0x4c, 0x00, 0x00, 0x63],
+    v4: Ipv4Addr::new(10, 0, 2, 99),
+    v6: Ipv6Addr::new(0xfe80, 0, 0, 0, 0x004f, 0x4cff, 0xfe00, 0x0063),
+};
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Neighbour {
+    pub mac: Mac,
+    pub v4: Ipv4Addr,
+    pub v6: Ipv6Addr,
+}
+
+/// What a port does when it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// SYN is answered with SYN-ACK; a datagram with a datagram.
+    Open,
+    /// The guest says that nobody is there: RST, or ICMP "port unreachable".
+    Closed,
+    /// No answer at all.
+    Filtered,
+}
+
+/// The transport that a port belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Tcp,
+    Udp,
+}
+
+/// SYNs in flight before the next breath: what the guest's card takes without dropping.
+const BURST: usize = 128;
+/// A port that has not answered after this many rounds is filtered.
+const ROUNDS: usize = 3;
+/// How long a round waits for its last answers.
+const LAST_ANSWER: Duration = Duration::from_millis(700);
+
+/// The neighbour's plug in the cable.
+pub struct Wire {
+    guest: Arc<Mutex<UnixStream>>,
+    frames: Receiver<Vec<u8>>,
+}
+
+impl Wire {
+    /// Starts to relay between the guest's card and the user-mode network. The relays end with the channels.
+    pub fn connect(guest: UnixStream, uplink: UnixStream) -> Result<Self> {
+        let (sender, frames) = channel();
+        let (guest_in, uplink_out) = (guest.try_clone()?, uplink.try_clone()?);
+        let guest = Arc::new(Mutex::new(guest));
+        let guest_out = Arc::clone(&guest);
+        thread::spawn(move || relay_from_guest(guest_in, uplink_out, &sender));
+        thread::spawn(move || relay_to_guest(uplink, &guest_out));
+        Ok(Wire { guest, frames })
+    }
+
+    fn send(&mut self, frame: &[u8]) -> Result<()> {
+        write_shared(&self.guest, frame).context("the guest's wire is cut")
+    }
+
+    /// The guest's Ethernet address, asked by ARP or by neighbour solicitation.
+    ///
+    /// # Errors
+    /// No answer within `deadline`.
+    pub fn resolve(&mut self, target: IpAddr, deadline: Duration) -> Result<Mac> {
+        let end = Instant::now() + deadline;
+        while Instant::now() < end {
+            check_interrupt()?;
+            self.send(&frames::who_has(NEIGHBOUR, target))?;
+            let turn = Instant::now() + Duration::from_millis(300);
+            while let Some(frame) = self.receive(turn)? {
+                if let Some(mac) = frames::resolved(&frame, target) {
+                    return Ok(mac);
+                }
+            }
+        }
+        bail!("{target} does not answer on the wire")
+    }
+
+    /// The next frame for the neighbour, or nothing by `until`. Questions for the neighbour's own address are answered
+    /// on the way.
+    fn receive(&mut self, until: Instant) -> Result<Option<Vec<u8>>> {
+        loop {
+            match self.frames.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(frame) => match frames::reply_to_question(NEIGHBOUR, &frame) {
+                    Some(reply) => self.send(&reply)?,
+                    None => return Ok(Some(frame)),
+                },
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Err(RecvTimeoutError::Disconnected) => bail!("the guest's wire is cut"),
+            }
+        }
+    }
+
+    /// Asks each of `ports` at `target` and tells its state, in the order of `ports`.
+    ///
+    /// # Errors
+    /// The target does not resolve, or the machine ends.
+    pub fn scan(&mut self, target: IpAddr, transport: Transport, ports: &[u16]) -> Result<Vec<(u16, State)>> {
+        let mac = self.resolve(target, Duration::from_secs(10))?;
+        self.scan_via(mac, target, transport, ports)
+    }
+
+    /// As [`Wire::scan`], for a target that need not be on the segment: the machine with the card `mac` is taken for
+    /// the router to it.
+    pub fn scan_via(
+        &mut self,
+        mac: Mac,
+        target: IpAddr,
+        transport: Transport,
+        ports: &[u16],
+    ) -> Result<Vec<(u16, State)>> {
+        let mut states: Vec<Option<State>> = vec![None; 1 << 16];
+        for _ in 0..ROUNDS {
+            let silent: Vec<u16> = ports.iter().copied().filter(|&port| states[usize::from(port)].is_none()).collect();
+            for burst in silent.chunks(BURST) {
+                check_interrupt()?;
+                for &port in burst {
+                    self.send(&frames::question(NEIGHBOUR, mac, target, transport, port))?;
+                }
+                self.collect(mac, target, transport, &mut states, Instant::now())?;
+            }
+            self.collect(mac, target, transport, &mut states, Instant::now() + LAST_ANSWER)?;
+        }
+        Ok(ports.iter().map(|&port| (port, states[usize::from(port)].unwrap_or(State::Filtered))).collect())
+    }
+
+    fn collect(
+        &mut self,
+        mac: Mac,
+        target: IpAddr,
+        transport: Transport,
+        states: &mut [Option<State>],
+        until: Instant,
+    ) -> Result<()> {
+        while let Some(frame) = self.receive(until)? {
+            let Some(Answer { port, state }) = frames::answer(NEIGHBOUR, target, transport, &frame) else { continue };
+            states[usize::from(port)] = Some(state);
+            if transport == Transport::Tcp && state == State::Open {
+                // Without a reset the guest would repeat its SYN-ACK for a minute.
+                self.send(&frames::reset(NEIGHBOUR, mac, target, &frame))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn relay_from_guest(mut guest: UnixStream, mut uplink: UnixStream, neighbour: &Sender<Vec<u8>>) {
+    while let Ok(frame) = read_frame(&mut guest) {
+        let to = &frame[..6.min(frame.len())];
+        let for_neighbour = to == NEIGHBOUR.mac;
+        let for_all = to.first().is_some_and(|first| first & 1 == 1);
+        if !for_neighbour && write_frame(&mut uplink, &frame).is_err() {
+            break;
+        }
+        if (for_neighbour || for_all) && neighbour.send(frame).is_err() {
+            break;
+        }
+    }
+}
+
+fn relay_to_guest(mut uplink: UnixStream, guest: &Mutex<UnixStream>) {
+    while let Ok(frame) = read_frame(&mut uplink) {
+        if write_shared(guest, &frame).is_err() {
+            break;
+        }
+    }
+}
+
+fn read_frame(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
+    let mut length = [0u8; 4];
+    stream.read_exact(&mut length)?;
+    let mut frame = vec![0u8; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut frame)?;
+    Ok(frame)
+}
+
+/// The relay and the neighbour share the guest's stream: a frame goes out whole or not at all.
+fn write_shared(stream: &Mutex<UnixStream>, frame: &[u8]) -> std::io::Result<()> {
+    let mut stream = stream.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    write_frame(&mut stream, frame)
+}
+
+fn write_frame(stream: &mut UnixStream, frame: &[u8]) -> std::io::Result<()> {
+    let mut bytes = Vec::with_capacity(frame.len() + 4);
+    bytes.extend_from_slice(&(frame.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(frame);
+    stream.write_all(&bytes)
+}

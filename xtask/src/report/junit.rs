@@ -1,0 +1,47 @@
+//! The report as JUnit's XML, which CI services read.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
+
+use super::{Report, Verdict};
+
+/// One suite a scenario, one case a promise.
+pub fn junit(report: &Report) -> Result<String> {
+    let mut xml = Xml::new(format!("ollamalive on {}", report.guest));
+    xml.set_time(Duration::from_secs_f64(report.seconds));
+    for scenario in &report.scenarios {
+        let mut suite = TestSuite::new(&scenario.name);
+        suite.set_time(Duration::from_secs_f64(scenario.seconds));
+        for promise in &scenario.promises {
+            let mut status = match promise.verdict {
+                Verdict::Pass => TestCaseStatus::success(),
+                Verdict::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
+                Verdict::Skip => TestCaseStatus::skipped(),
+            };
+            if promise.verdict != Verdict::Pass {
+                status.set_message(&promise.evidence);
+            }
+            let mut case = TestCase::new(&promise.id, status);
+            case.set_classname(&scenario.name).set_time(Duration::from_secs_f64(promise.seconds));
+            case.set_system_out(format!("{}: {}", promise.promise, promise.evidence));
+            suite.add_test_case(case);
+        }
+        xml.add_test_suite(suite);
+    }
+    Ok(xml.to_string()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_and_skips_are_counted_as_such() {
+        use Verdict::{Fail, Pass, Skip};
+        let xml = junit(&super::super::tests::sample(&[Pass, Fail, Skip])).unwrap();
+        assert!(xml.contains(r#"tests="3""#) && xml.contains(r#"failures="1""#), "{xml}");
+        assert!(xml.contains("<skipped") && xml.contains("what was &lt;seen&gt;"), "{xml}");
+    }
+}

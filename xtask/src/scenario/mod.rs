@@ -1,0 +1,78 @@
+//! The promises, a file per concern. A scenario sees the machine and the contract; it does not know which guest it runs on.
+
+mod badness;
+mod boot;
+mod docker;
+mod firewall;
+mod identity;
+mod ollama;
+mod persist;
+mod promises;
+mod run;
+mod ssh;
+mod system;
+
+pub use promises::{PROMISES, SCENARIOS, scenario};
+pub use run::{Lane, Observer, Plan, run_lane};
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::contract::Contract;
+use crate::machine::Machine;
+use crate::machine::ssh::Key;
+
+/// One sentence that an owner would care about, and the check that tries to break it.
+pub struct Promise {
+    /// `concern.sentence-in-brief`
+    pub id: &'static str,
+    pub sentence: &'static str,
+    pub scenario: &'static str,
+    pub check: fn(&mut Context) -> Result<Finding>,
+}
+
+/// Promises that share a machine and a name on the command line.
+pub struct Scenario {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub drives: Drives,
+}
+
+/// Which disks a scenario's machine has. Scenarios with the same disks share one machine, in the order of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Drives {
+    /// PERSIST with the owner's key, and the models drive.
+    Complete,
+    /// Neither: a stick that has no room for PERSIST, and no models drive.
+    None,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The promise holds; what was seen.
+    Kept(String),
+    /// It does not; what was seen instead.
+    Broken(String),
+}
+
+impl Finding {
+    /// Kept with `kept` when nothing is in `broken`.
+    pub fn from_faults(broken: &[String], kept: impl Into<String>) -> Self {
+        if broken.is_empty() { Finding::Kept(kept.into()) } else { Finding::Broken(broken.join("; ")) }
+    }
+}
+
+/// What a check works with.
+pub struct Context<'a> {
+    pub machine: &'a mut Machine,
+    pub contract: &'a Contract,
+    /// A key that no machine knows.
+    pub stranger: &'a Key,
+    /// For small files.
+    pub folder: PathBuf,
+    /// How long the machine took to boot, when it is the one the scenario starts with.
+    pub boot: Option<Duration>,
+}

@@ -1,0 +1,156 @@
+//! The list of promises: what `test --list` prints, what the report shows, what the README's table is made of.
+
+use super::{Drives, Promise, Scenario, boot, docker, firewall, identity, ollama, persist, ssh, system};
+
+/// Every scenario, in the order in which they run.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "boot", about: "from power on to a quiet machine", drives: Drives::Complete },
+    Scenario { name: "system", about: "the machine is the one that was configured", drives: Drives::Complete },
+    Scenario { name: "ssh", about: "who gets in, and how", drives: Drives::Complete },
+    Scenario { name: "persist", about: "what is kept on the stick", drives: Drives::Complete },
+    Scenario { name: "docker", about: "containers and their state", drives: Drives::Complete },
+    Scenario { name: "ollama", about: "the server that all this is for", drives: Drives::Complete },
+    Scenario { name: "firewall", about: "what the network can reach", drives: Drives::Complete },
+    Scenario { name: "identity", about: "a reboot and a power cut", drives: Drives::Complete },
+    Scenario { name: "no-drives", about: "a stick without PERSIST, no models drive", drives: Drives::None },
+];
+
+/// Every promise, in the order of its scenario.
+pub const PROMISES: &[Promise] = &[
+    Promise {
+        id: "boot.reaches-target",
+        sentence: "boots to multi-user with no failed or restarting unit and no known-bad line on the console",
+        scenario: "boot",
+        check: boot::reaches_target,
+    },
+    Promise {
+        id: "system.identity",
+        sentence: "host name, time zone, keyboard, shell, user and groups are those of configuration.nix",
+        scenario: "system",
+        check: system::identity,
+    },
+    Promise {
+        id: "ssh.key-accepted",
+        sentence: "a key on PERSIST logs in as the owner, and so does a key in ~/.ssh/authorized_keys",
+        scenario: "ssh",
+        check: ssh::key_accepted,
+    },
+    Promise {
+        id: "ssh.unknown-key-refused",
+        sentence: "a key that nobody put on the machine is refused",
+        scenario: "ssh",
+        check: ssh::unknown_key_refused,
+    },
+    Promise {
+        id: "ssh.password-refused",
+        sentence: "the right password is refused",
+        scenario: "ssh",
+        check: ssh::password_refused,
+    },
+    Promise {
+        id: "ssh.keyboard-interactive-refused",
+        sentence: "the right password is refused when it is asked for by keyboard-interactive",
+        scenario: "ssh",
+        check: ssh::keyboard_interactive_refused,
+    },
+    Promise {
+        id: "ssh.empty-password-refused",
+        sentence: "an account without a password cannot be entered with an empty one",
+        scenario: "ssh",
+        check: ssh::empty_password_refused,
+    },
+    Promise {
+        id: "ssh.root-refused",
+        sentence: "root cannot log in, not even with the owner's key",
+        scenario: "ssh",
+        check: ssh::root_refused,
+    },
+    Promise {
+        id: "ssh.modern-crypto",
+        sentence: "the server offers only key exchanges, ciphers and MACs from the allowed list",
+        scenario: "ssh",
+        check: ssh::modern_crypto,
+    },
+    Promise {
+        id: "persist.mounted",
+        sentence: "the PERSIST partition is mounted, writable, at /persist",
+        scenario: "persist",
+        check: persist::mounted,
+    },
+    Promise {
+        id: "persist.bind-mounts",
+        sentence: "each folder that is kept comes from its place on PERSIST and is writable",
+        scenario: "persist",
+        check: persist::bind_mounts,
+    },
+    Promise {
+        id: "docker.state-on-persist",
+        sentence: "Docker's data root is on PERSIST and Docker waits for it",
+        scenario: "docker",
+        check: docker::state_on_persist,
+    },
+    Promise {
+        id: "ollama.answers",
+        sentence: "another machine gets Ollama's version after boot, and again after the container is killed",
+        scenario: "ollama",
+        check: ollama::answers,
+    },
+    Promise {
+        id: "ollama.models-on-drive",
+        sentence: "what the container writes to /root/.ollama is on the models drive under ollama/",
+        scenario: "ollama",
+        check: ollama::models_on_drive,
+    },
+    Promise {
+        id: "ollama.without-gpu",
+        sentence: "with no GPU the service still starts, on the CPU, and says so",
+        scenario: "ollama",
+        check: ollama::without_gpu,
+    },
+    Promise {
+        id: "firewall.only-open-ports",
+        sentence: "of all 65,535 TCP ports and the UDP ports tried, over IPv4 and IPv6, seen from another machine on the \
+                   same segment, exactly SSH's and Ollama's answer",
+        scenario: "firewall",
+        check: firewall::only_open_ports,
+    },
+    Promise {
+        id: "firewall.published-ports-contained",
+        sentence: "a container that publishes another port does not open it to the network",
+        scenario: "firewall",
+        check: firewall::published_ports_contained,
+    },
+    Promise {
+        id: "ssh.identity-survives",
+        sentence: "the host keys are the same after a reboot and after a power cut",
+        scenario: "identity",
+        check: identity::survives,
+    },
+    Promise {
+        id: "boot.no-drives",
+        sentence: "boots and answers SSH with neither PERSIST nor the models drive present, and says what is missing",
+        scenario: "no-drives",
+        check: boot::no_drives,
+    },
+];
+
+/// The scenario called `name`.
+pub fn scenario(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_promise_has_a_scenario_and_its_own_id() {
+        for (index, promise) in PROMISES.iter().enumerate() {
+            assert!(scenario(promise.scenario).is_some(), "{}", promise.id);
+            assert!(PROMISES[..index].iter().all(|other| other.id != promise.id), "{} twice", promise.id);
+        }
+        for scenario in SCENARIOS {
+            assert!(PROMISES.iter().any(|promise| promise.scenario == scenario.name), "{} is empty", scenario.name);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Runs scenarios on their machines.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::{Context, Drives, Finding, PROMISES, Promise, Scenario};
+use crate::contract::Contract;
+use crate::error::Usage;
+use crate::machine::ssh::Key;
+use crate::machine::{Ended, Machine, NoLogin};
+use crate::process::check_interrupt;
+use crate::report::{PromiseReport, ScenarioReport, Verdict};
+
+/// Scenarios that share one machine.
+#[derive(Clone)]
+pub struct Lane {
+    pub drives: Drives,
+    pub scenarios: Vec<&'static Scenario>,
+}
+
+/// Which scenarios run, by machine.
+pub struct Plan {
+    pub lanes: Vec<Lane>,
+}
+
+impl Plan {
+    /// One lane for each kind of machine, in the order of the scenarios.
+    pub fn new(scenarios: &[&'static Scenario]) -> Self {
+        let mut lanes: Vec<Lane> = Vec::new();
+        for scenario in scenarios {
+            match lanes.iter_mut().find(|lane| lane.drives == scenario.drives) {
+                Some(lane) => lane.scenarios.push(scenario),
+                None => lanes.push(Lane { drives: scenario.drives, scenarios: vec![scenario] }),
+            }
+        }
+        Plan { lanes }
+    }
+}
+
+/// What happens while a lane runs, for whoever watches.
+pub trait Observer: Sync {
+    fn booting(&self, machine: &str);
+    fn booted(&self, machine: &str, took: Duration);
+    fn judged(&self, report: &PromiseReport);
+}
+
+/// Boots `machine` and keeps or breaks every promise of the lane's scenarios.
+///
+/// # Errors
+/// The run itself cannot go on: Ctrl-C, QEMU gone, QEMU's refusal.
+pub fn run_lane(
+    lane: &Lane,
+    machine: &mut Machine,
+    contract: &Contract,
+    stranger: &Key,
+    folder: &Path,
+    observer: &dyn Observer,
+) -> Result<Vec<ScenarioReport>> {
+    let name = lane.name();
+    observer.booting(name);
+    let boot = match machine.boot() {
+        Ok(took) => {
+            observer.booted(name, took);
+            Ok(took)
+        }
+        Err(error) if error.is::<NoLogin>() => Err(error.to_string()),
+        Err(error) => return Err(error),
+    };
+    let mut reports = Vec::new();
+    for scenario in &lane.scenarios {
+        let start = Instant::now();
+        let mut promises = Vec::new();
+        for promise in PROMISES.iter().filter(|promise| promise.scenario == scenario.name) {
+            let report = match &boot {
+                Ok(took) => {
+                    let mut cx = Context { machine, contract, stranger, folder: folder.to_path_buf(), boot: Some(*took) };
+                    judge(promise, &mut cx)?
+                }
+                // Whether it boots is a promise of its own; about the others nothing is known.
+                Err(why) if promise.id.starts_with("boot.") => report(promise, Verdict::Fail, why.clone(), start),
+                Err(_) => report(promise, Verdict::Skip, "the machine did not boot".into(), start),
+            };
+            observer.judged(&report);
+            promises.push(report);
+        }
+        reports.push(ScenarioReport { name: scenario.name.into(), seconds: start.elapsed().as_secs_f64(), promises });
+    }
+    Ok(reports)
+}
+
+impl Lane {
+    /// What the lane's machine is called in logs.
+    pub fn name(&self) -> &'static str {
+        match self.drives {
+            Drives::Complete => "machine",
+            Drives::None => "machine-without-drives",
+        }
+    }
+}
+
+fn judge(promise: &Promise, cx: &mut Context) -> Result<PromiseReport> {
+    let start = Instant::now();
+    let (verdict, evidence) = match (promise.check)(cx) {
+        Ok(Finding::Kept(evidence)) => (Verdict::Pass, evidence),
+        Ok(Finding::Broken(evidence)) => (Verdict::Fail, evidence),
+        Err(error) => {
+            check_interrupt()?;
+            let error = cx.machine.blame(error);
+            if error.is::<Ended>() || error.is::<Usage>() {
+                return Err(error);
+            }
+            // A check that could not be carried out has not found the promise kept.
+            (Verdict::Fail, format!("{error:#}"))
+        }
+    };
+    Ok(report(promise, verdict, evidence, start))
+}
+
+fn report(promise: &Promise, verdict: Verdict, evidence: String, start: Instant) -> PromiseReport {
+    PromiseReport {
+        id: promise.id.into(),
+        promise: promise.sentence.into(),
+        verdict,
+        evidence,
+        seconds: start.elapsed().as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SCENARIOS;
+    use super::*;
+
+    #[test]
+    fn scenarios_with_the_same_drives_share_a_machine() {
+        let all: Vec<_> = SCENARIOS.iter().collect();
+        let plan = Plan::new(&all);
+        assert_eq!(plan.lanes.len(), 2);
+        assert_eq!(plan.lanes[0].scenarios[0].name, "boot");
+        assert_eq!(plan.lanes.iter().map(|lane| lane.scenarios.len()).sum::<usize>(), SCENARIOS.len());
+    }
+}
