@@ -60,7 +60,7 @@
         # Evaluates every option that the tests look at.
         contract = pkgs.writeText "contract.json" (builtins.toJSON self.lib.contract);
         formatting =
-          pkgs.runCommand "formatting" { nativeBuildInputs = [ pkgs.nixfmt-rfc-style ]; }
+          pkgs.runCommand "formatting" { nativeBuildInputs = [ pkgs.nixfmt ]; }
             ''
               find ${self} -name '*.nix' -exec nixfmt --check {} +
               touch $out

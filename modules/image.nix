@@ -131,6 +131,8 @@ in
       device = stick;
       discard = false;
     };
+    # On a stick without room for PERSIST it gives up, which persist.service then puts in plain words.
+    boot.initrd.systemd.services.systemd-repart.serviceConfig.SuccessExitStatus = 1;
     systemd.repart.partitions = {
       "10-esp".Type = "esp";
       "20-store" = removeAttrs cfg.partitions."20-store" [ "Format" ];
@@ -168,8 +170,6 @@ in
       # Before 26.05, ISOs know only the old kind of initrd.
       enable = lib.mkForce (lib.versionAtLeast lib.trivial.release "26.05");
     };
-    virtualisation.vmVariant = {
-      boot.initrd.systemd.repart.enable = false;
-    };
+    virtualisation.vmVariant.boot.initrd.systemd.repart.enable = false;
   };
 }

@@ -16,6 +16,8 @@ let
     serviceConfig = {
       Type = "oneshot";
       RemainAfterExit = true;
+      # The first place where someone looks who wonders where the data is.
+      StandardOutput = "journal+console";
     };
     script = ''
       root=''${SYSROOT:-}

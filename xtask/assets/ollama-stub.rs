@@ -20,6 +20,8 @@ fn main() {
     unsafe { signal(15, stop) };
     let host = std::env::var("OLLAMA_HOST").unwrap_or_else(|_| "127.0.0.1:11434".into());
     let compute = if std::env::var("OLLAMALIVE_GPU").as_deref() == Ok("none") { "cpu" } else { "unknown" };
+    // As Go's net.Listen does for Ollama: the unspecified IPv4 address means every address of both families.
+    let host = host.replace("0.0.0.0:", "[::]:");
     let listener = TcpListener::bind(&host).unwrap_or_else(|error| {
         eprintln!("cannot listen on {host}: {error}");
         std::process::exit(1);

@@ -16,6 +16,17 @@ use crate::process::{self, Group, check_interrupt};
 /// One login, its cryptography done by an emulated processor.
 pub const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long to try for a verdict on a login.
+const VERDICT_DEADLINE: Duration = Duration::from_secs(150);
+
+/// The same command once more ([`Command`] can be spawned again, but not copied).
+fn again(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    copy.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    copy
+}
+
 /// A key pair on the host.
 #[derive(Debug, Clone)]
 pub struct Key {
@@ -127,13 +138,21 @@ impl Server {
             }
         }
         ssh.args(["127.0.0.1", "echo logged-in-as-$(id -un)"]);
-        let end = process::finish(ssh, "ssh", LOGIN_DEADLINE)?;
-        let accepted = end.stdout.contains(&format!("logged-in-as-{user}"));
-        if !accepted && !end.stderr.contains("Permission denied") && !end.stderr.contains("No more authentication methods") {
-            let last = end.stderr.lines().last().unwrap_or("no message");
-            bail!("ssh got no verdict from the server: {last}");
+        let start = Instant::now();
+        loop {
+            let end = process::finish(again(&ssh), "ssh", LOGIN_DEADLINE)?;
+            let accepted = end.stdout.contains(&format!("logged-in-as-{user}"));
+            let refused = ["Permission denied", "No more authentication methods"].iter().any(|word| end.stderr.contains(word));
+            if accepted || refused {
+                return Ok(Attempt { accepted, offered: offered(&end.stderr), log: end.stderr });
+            }
+            // No verdict: the server does not listen to a client that it has refused several times (OpenSSH's
+            // PerSourcePenalties), until a while has passed.
+            if start.elapsed() > VERDICT_DEADLINE {
+                bail!("ssh got no verdict from the server: {}", end.stderr.lines().last().unwrap_or("no message"));
+            }
+            thread::sleep(Duration::from_secs(1));
         }
-        Ok(Attempt { accepted, offered: offered(&end.stderr), log: end.stderr })
     }
 
     /// What the server proposes in its KEXINIT (RFC 4253, 7.1), by the client's names for the lists.

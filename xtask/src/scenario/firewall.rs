@@ -14,6 +14,10 @@ const PUBLISHED: u16 = 18_080;
 /// The container's own port behind it.
 const INSIDE: u16 = 11_434;
 
+/// NixOS lets answers to a DHCPv6 client in, sent to a link-local address (RFC 8415, 7.2). It must not be more than a
+/// hole with nobody behind it.
+const DHCPV6_CLIENT: u16 = 546;
+
 /// The guest's link-local IPv6 address on the card that has the IPv4 address.
 fn link_local(cx: &mut Context) -> Result<IpAddr> {
     let v4 = IpAddr::from(GUEST_ADDRESS);
@@ -58,10 +62,12 @@ pub fn only_open_ports(cx: &mut Context) -> Result<Finding> {
 fn surprises(target: IpAddr, transport: Transport, states: &[(u16, State)], promised: &[u16]) -> Vec<String> {
     let family = if target.is_ipv4() { "IPv4" } else { "IPv6" };
     let expected = |port: &u16| transport == Transport::Tcp && promised.contains(port);
+    let dhcpv6 = (Transport::Udp, DHCPV6_CLIENT, State::Closed);
     let mut faults = Vec::new();
     let answering: Vec<u16> = states
         .iter()
         .filter(|(port, state)| !expected(port) && *state != State::Filtered)
+        .filter(|(port, state)| target.is_ipv4() || (transport, *port, *state) != dhcpv6)
         .map(|(port, _)| *port)
         .collect();
     if !answering.is_empty() {
@@ -125,5 +131,14 @@ mod tests {
         let shut = [(22, State::Filtered)];
         assert_eq!(surprises(v4, Transport::Tcp, &shut, &[22]), ["IPv4 Tcp 22 is Filtered, not open"]);
         assert_eq!(surprises(v4, Transport::Udp, &[(22, State::Open)], &[22]), ["IPv4 Udp 22 let through"]);
+    }
+
+    #[test]
+    fn the_dhcpv6_client_may_be_absent_but_not_answer() {
+        let (v4, v6) = (IpAddr::from(GUEST_ADDRESS), IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]));
+        assert!(surprises(v6, Transport::Udp, &[(546, State::Closed)], &[]).is_empty());
+        assert_eq!(surprises(v6, Transport::Udp, &[(546, State::Open)], &[]).len(), 1);
+        assert_eq!(surprises(v4, Transport::Udp, &[(546, State::Closed)], &[]).len(), 1);
+        assert_eq!(surprises(v6, Transport::Tcp, &[(546, State::Closed)], &[]).len(), 1);
     }
 }

@@ -99,8 +99,8 @@ pub fn models_on_drive(cx: &mut Context) -> Result<Finding> {
          docker cp /tmp/written/probe {container}:/root/.ollama/probe"
     );
     let read = format!("cat {models}/probe; rm -f {models}/probe");
-    let whole = format!("findmnt -no SOURCE,FSTYPE -T {models}");
-    let found = format!("blkid -s {kind} -o value $(findmnt -no SOURCE -T {models})");
+    let whole = format!("findmnt -no SOURCE,FSTYPE -T {models} | tail -n 1");
+    let found = format!("blkid -s {kind} -o value $(findmnt -no SOURCE -T {models} | tail -n 1)");
     let outputs = cx.machine.ask(&[&write, &read, &whole, &found])?;
     let mut faults = Vec::new();
     if !outputs[0].ok() {

@@ -61,6 +61,9 @@ rm -rf etc/systemd/system/sysinit.target.wants etc/systemd/system/timers.target.
 rm -f etc/systemd/system/multi-user.target.wants/e2scrub* etc/systemd/system/multi-user.target.wants/remote-fs.target
 rm -rf etc/systemd/system/*.wants/sshd-keygen.service
 
+# Device rules cost time for every device: those for disks, network cards and consoles stay.
+find usr/lib/udev/rules.d -type f | grep -v -E '/(50-udev-default|60-block|60-persistent-storage|60-serial|73-special-net-names|80-drivers|80-net-setup-link|99-systemd)\.rules$' | xargs rm -f
+
 # What nobody reads here, and the hardware database, which is slow to load.
 rm -rf usr/lib/udev/hwdb.bin usr/lib/udev/hwdb.d var/lib/apt/lists var/cache/debconf/* var/lib/dpkg/info var/log/*
 rm -rf usr/include usr/share/bash-completion usr/share/bug usr/share/info usr/share/lintian

@@ -3,16 +3,19 @@
 
 use super::archive::Archive;
 
-/// Units that are masked: they prepare file systems, devices and times that the guest does not use.
+/// Units that are masked: they prepare devices, file systems and times that the guest does not use, or keep track of
+/// sessions for desktops.
 const MASKED_UNITS: &[&str] = &[
     "dev-hugepages.mount",
     "dev-mqueue.mount",
+    "getty-static.service",
     "kmod-static-nodes.service",
     "ldconfig.service",
     "modprobe@configfs.service",
     "modprobe@dm_mod.service",
     "modprobe@drm.service",
     "modprobe@efi_pstore.service",
+    "modprobe@fuse.service",
     "modprobe@loop.service",
     "proc-sys-fs-binfmt_misc.automount",
     "run-lock.mount",
@@ -29,6 +32,7 @@ const MASKED_UNITS: &[&str] = &[
     "systemd-hwdb-update.service",
     "systemd-initctl.socket",
     "systemd-journal-catalog-update.service",
+    "systemd-logind.service",
     "systemd-machine-id-commit.service",
     "systemd-modules-load.service",
     "systemd-network-generator.service",
@@ -39,14 +43,19 @@ const MASKED_UNITS: &[&str] = &[
     "systemd-pcrphase-sysinit.service",
     "systemd-pcrphase.service",
     "systemd-random-seed.service",
+    "systemd-remount-fs.service",
     "systemd-rfkill.socket",
+    "systemd-sysctl.service",
     "systemd-sysext.socket",
     "systemd-sysusers.service",
     "systemd-tmpfiles-setup-dev-early.service",
+    "systemd-tmpfiles-setup-dev.service",
     "systemd-tpm2-setup-early.service",
     "systemd-tpm2-setup.service",
+    "systemd-udev-load-credentials.service",
     "systemd-update-done.service",
     "systemd-update-utmp.service",
+    "tmp.mount",
 ];
 
 /// Generators whose units the guest does not have. systemd-ssh-generator would report a missing AF_VSOCK on the
@@ -66,6 +75,55 @@ const MASKED_GENERATORS: &[&str] = &[
     "systemd-veritysetup-generator",
 ];
 
+/// Debian's services that are on the way to SSH, without their sandboxes: each is a mount namespace and a system call
+/// filter that has to be compiled.
+const TRUSTED: &[&str] = &["systemd-journald", "systemd-networkd", "systemd-udevd"];
+const NO_SANDBOX: &str = "[Service]
+LockPersonality=no
+MemoryDenyWriteExecute=no
+PrivateDevices=no
+PrivateMounts=no
+PrivateTmp=no
+ProtectClock=no
+ProtectControlGroups=no
+ProtectHome=no
+ProtectHostname=no
+ProtectKernelLogs=no
+ProtectKernelModules=no
+ProtectKernelTunables=no
+ProtectProc=default
+ProtectSystem=no
+RestrictAddressFamilies=
+RestrictFileSystems=
+RestrictNamespaces=no
+RestrictRealtime=no
+RestrictSUIDSGID=no
+SystemCallArchitectures=
+SystemCallFilter=
+";
+
+/// The coldplug of what has a use here: disks, network cards, random numbers, consoles.
+const COLDPLUG: &str = "[Service]
+ExecStart=
+ExecStart=udevadm trigger --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=tty --subsystem-match=virtio
+";
+
+/// What only Kubernetes or other file systems need; the containerd that NixOS's dockerd brings has no CRI either.
+const CONTAINERD: &str = r#"version = 2
+disabled_plugins = [
+  "io.containerd.grpc.v1.cri",
+  "io.containerd.internal.v1.opt",
+  "io.containerd.internal.v1.tracing",
+  "io.containerd.nri.v1.nri",
+  "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.blockfile",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.tracing.processor.v1.otlp",
+]
+"#;
+
 pub fn add(archive: &mut Archive) {
     for unit in MASKED_UNITS {
         archive.link(&format!("/etc/systemd/system/{unit}"), "/dev/null");
@@ -73,4 +131,9 @@ pub fn add(archive: &mut Archive) {
     for generator in MASKED_GENERATORS {
         archive.link(&format!("/etc/systemd/system-generators/{generator}"), "/dev/null");
     }
+    for service in TRUSTED {
+        archive.unit(&format!("{service}.service.d/quick.conf"), NO_SANDBOX);
+    }
+    archive.unit("systemd-udev-trigger.service.d/quick.conf", COLDPLUG);
+    archive.file("/etc/containerd/config.toml", CONTAINERD);
 }
