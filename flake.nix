@@ -59,12 +59,6 @@
         inherit toplevel;
         # Evaluates every option that the tests look at.
         contract = pkgs.writeText "contract.json" (builtins.toJSON self.lib.contract);
-        formatting =
-          pkgs.runCommand "formatting" { nativeBuildInputs = [ pkgs.nixfmt ]; }
-            ''
-              find ${self} -name '*.nix' -exec nixfmt --check {} +
-              touch $out
-            '';
       };
 
       formatter = forDevelopers (pkgs: pkgs.nixfmt-tree);

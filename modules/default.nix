@@ -4,6 +4,7 @@
     ./docker.nix
     ./gpu.nix
     ./image.nix
+    ./layout.nix
     ./models.nix
     ./network.nix
     ./ollama.nix

@@ -1,11 +1,4 @@
-# The stick. Its system is read-only and its root is memory, so a power cut cannot damage it:
-#
-#   ESP      vfat   kernel, initrd and command line in one file, started by the firmware
-#   STORE    erofs  /nix/store
-#   PERSIST  ext4   listed in the image's partition table, but the image file ends where it begins
-#
-# PERSIST starts at the same offset in every image: whatever tool writes a new image over an old one
-# leaves the data alone, and the new table finds it. On boot the entry grows to the end of the stick.
+# How the stick of layout.nix is built and started.
 {
   config,
   lib,
@@ -15,11 +8,6 @@
 }:
 let
   cfg = config.ollamalive.image;
-  mebibytes = n: "${toString n}M";
-  fixed = size: {
-    SizeMinBytes = mebibytes size;
-    SizeMaxBytes = mebibytes size;
-  };
 
   # Known in advance, so that udev finds the stick by it.
   diskId = "4f6c6c61-6d61-4c69-7665-5553425f7631";
@@ -39,51 +27,6 @@ let
       { stripNixStorePrefix = true; };
 in
 {
-  options.ollamalive.image = {
-    espSize = lib.mkOption {
-      type = lib.types.ints.between 64 4096;
-      default = 256;
-      description = "Size of the ESP in MiB. A change moves PERSIST: sticks in use lose it.";
-    };
-    storeSize = lib.mkOption {
-      type = lib.types.ints.between 512 65536;
-      default = 4096;
-      description = "Size of STORE in MiB. A change moves PERSIST: sticks in use lose it.";
-    };
-    persistOffset = lib.mkOption {
-      type = lib.types.ints.positive;
-      readOnly = true;
-      # One MiB before the ESP, and one after STORE for the image's own backup table.
-      default = (1 + cfg.espSize + cfg.storeSize + 1) * 1024 * 1024;
-      defaultText = "behind ESP and STORE";
-      description = "Where PERSIST begins, in bytes: also the size of the image file.";
-    };
-    partitions = lib.mkOption {
-      type = lib.types.attrsOf (lib.types.attrsOf lib.types.str);
-      readOnly = true;
-      default = {
-        "10-esp" = fixed cfg.espSize // {
-          Type = "esp";
-          Format = "vfat";
-          Label = "ESP";
-        };
-        "20-store" = fixed cfg.storeSize // {
-          Type = "linux-generic";
-          Format = "erofs";
-          Label = "STORE";
-          PaddingMinBytes = mebibytes 1;
-          PaddingMaxBytes = mebibytes 1;
-        };
-        # As small as this in the image only. Its file system is made on the machine.
-        "30-persist" = fixed 16 // {
-          Type = "linux-generic";
-          Label = config.ollamalive.persist.label;
-        };
-      };
-      description = "The image's partitions, in the words of repart.d(5).";
-    };
-  };
-
   config = {
     boot.loader.grub.enable = lib.mkDefault false;
     boot.initrd.availableKernelModules = [

@@ -8,11 +8,20 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 /// What the configuration is made of, from the project's top.
-const SOURCES: &[&str] = &["flake.lock", "flake.nix", "configuration.nix", "modules", "tests/contract.nix"];
+const SOURCES: &[&str] = &[
+    "flake.lock",
+    "flake.nix",
+    "configuration.nix",
+    "modules",
+    "tests/contract.nix",
+];
 
 /// SHA-256 in hex of `bytes`.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The digest of every source, by its path from the project's top.
@@ -24,8 +33,13 @@ pub fn sources(root: &Path) -> Result<BTreeMap<String, String>> {
     files
         .into_iter()
         .map(|path| {
-            let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            let bytes =
+                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let name = path
+                .strip_prefix(root)
+                .unwrap_or(&path)
+                .display()
+                .to_string();
             Ok((name, sha256(&bytes)))
         })
         .collect()
@@ -43,7 +57,10 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// The sources that differ between two sets of digests: changed, new or gone.
-pub fn differences(recorded: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
+pub fn differences(
+    recorded: &BTreeMap<String, String>,
+    now: &BTreeMap<String, String>,
+) -> Vec<String> {
     let mut names: Vec<String> = recorded
         .keys()
         .chain(now.keys())
@@ -61,7 +78,12 @@ mod tests {
 
     #[test]
     fn changed_new_and_lost_sources_are_named() {
-        let set = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+        let set = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(a, b)| (a.to_string(), b.to_string()))
+                .collect()
+        };
         let recorded: BTreeMap<_, _> = set(&[("a", "1"), ("b", "2"), ("c", "3")]);
         let now: BTreeMap<_, _> = set(&[("a", "1"), ("b", "9"), ("d", "4")]);
         assert_eq!(differences(&recorded, &now), ["b", "c", "d"]);
@@ -70,6 +92,9 @@ mod tests {
 
     #[test]
     fn sha256_is_the_standards() {
-        assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            sha256(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 }

@@ -11,10 +11,17 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(refused) => {
-            let shown = matches!(refused.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let shown = matches!(
+                refused.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
             if shown || refused.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
                 let _ = refused.print();
-                return if shown { ExitCode::SUCCESS } else { ExitCode::from(2) };
+                return if shown {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::from(2)
+                };
             }
             eprintln!("{}", one_line(&refused.to_string()));
             return ExitCode::from(2);

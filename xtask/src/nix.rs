@@ -39,7 +39,10 @@ impl Nix {
         which::which("nix").map_err(|_| {
             usage("there is no nix on the PATH: install Nix (https://nixos.org/download), or use --guest standin")
         })?;
-        Ok(Nix { root: root.to_path_buf(), nixpkgs })
+        Ok(Nix {
+            root: root.to_path_buf(),
+            nixpkgs,
+        })
     }
 
     /// What the flake's nixpkgs is, for the report.
@@ -49,7 +52,9 @@ impl Nix {
 
     fn command(&self, verb: &[&str]) -> Command {
         let mut nix = Command::new("nix");
-        nix.args(["--extra-experimental-features", "nix-command flakes"]).args(verb).current_dir(&self.root);
+        nix.args(["--extra-experimental-features", "nix-command flakes"])
+            .args(verb)
+            .current_dir(&self.root);
         nix
     }
 
@@ -95,7 +100,12 @@ impl Nix {
         let mut build = self.on_flake(&["build", "--no-link", "--print-out-paths"]);
         build.arg(format!(".#{attribute}"));
         let text = self.finish(build, &format!("building {attribute}"), BUILD)?;
-        Ok(PathBuf::from(text.lines().last().context("nix build printed no path")?.trim()))
+        Ok(PathBuf::from(
+            text.lines()
+                .last()
+                .context("nix build printed no path")?
+                .trim(),
+        ))
     }
 
     /// Whether Nix can build `attribute` here: what would have to be downloaded must be downloadable.
@@ -127,7 +137,9 @@ impl Nix {
             let mut show = self.command(&["derivation", "show"]);
             show.args(some);
             let text = self.finish(show, "nix derivation show", EVALUATE)?;
-            names.extend(fixed_outputs(&serde_json::from_str(&text).context("derivations are not JSON")?));
+            names.extend(fixed_outputs(
+                &serde_json::from_str(&text).context("derivations are not JSON")?,
+            ));
         }
         Ok(names)
     }
@@ -158,16 +170,30 @@ impl Nix {
             return Ok(None);
         }
         let why = reason(&finished.stderr);
-        let unreachable = ["unable to download", "Could not resolve host", "cannot connect", "unable to fetch"];
-        if unreachable.iter().any(|sign| finished.stderr.contains(sign)) {
-            return Ok(Some(Unrealisable(format!("nixpkgs cannot be downloaded: {why}"))));
+        let unreachable = [
+            "unable to download",
+            "Could not resolve host",
+            "cannot connect",
+            "unable to fetch",
+        ];
+        if unreachable
+            .iter()
+            .any(|sign| finished.stderr.contains(sign))
+        {
+            return Ok(Some(Unrealisable(format!(
+                "nixpkgs cannot be downloaded: {why}"
+            ))));
         }
         Err(usage(format!("evaluating the flake: {why}")))
     }
 
     fn finish(&self, command: Command, what: &str, deadline: Duration) -> Result<String> {
         let finished = process::finish(command, what, deadline)?;
-        if finished.status.success() { Ok(finished.stdout) } else { Err(self.explain(&finished.stderr, what)) }
+        if finished.status.success() {
+            Ok(finished.stdout)
+        } else {
+            Err(self.explain(&finished.stderr, what))
+        }
     }
 
     fn explain(&self, stderr: &str, what: &str) -> anyhow::Error {
@@ -178,26 +204,42 @@ impl Nix {
     pub fn version(&self) -> Result<String> {
         let mut nix = Command::new("nix");
         nix.arg("--version");
-        Ok(process::run(nix, "nix --version", ASK_CACHE)?.trim().to_string())
+        Ok(process::run(nix, "nix --version", ASK_CACHE)?
+            .trim()
+            .to_string())
     }
 }
 
 /// The derivations that `nix build --dry-run` says it would build.
 fn to_be_built(stderr: &str) -> Vec<String> {
-    stderr.lines().map(str::trim).filter(|line| line.starts_with("/nix/store/") && line.ends_with(".drv")).map(str::to_string).collect()
+    stderr
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("/nix/store/") && line.ends_with(".drv"))
+        .map(str::to_string)
+        .collect()
 }
 
 /// The names of fixed-output derivations in the output of `nix derivation show`, old form and new.
 fn fixed_outputs(shown: &Value) -> Vec<String> {
     let derivations = shown.get("derivations").unwrap_or(shown);
-    let Some(derivations) = derivations.as_object() else { return Vec::new() };
+    let Some(derivations) = derivations.as_object() else {
+        return Vec::new();
+    };
     let fixed = |derivation: &Value| {
-        derivation["outputs"].as_object().is_some_and(|outputs| outputs.values().any(|output| output.get("hash").is_some()))
+        derivation["outputs"]
+            .as_object()
+            .is_some_and(|outputs| outputs.values().any(|output| output.get("hash").is_some()))
     };
     derivations
         .values()
         .filter(|derivation| fixed(derivation))
-        .map(|derivation| derivation["name"].as_str().unwrap_or("a source").to_string())
+        .map(|derivation| {
+            derivation["name"]
+                .as_str()
+                .unwrap_or("a source")
+                .to_string()
+        })
         .collect()
 }
 
@@ -205,12 +247,24 @@ fn fixed_outputs(shown: &Value) -> Vec<String> {
 fn reason(stderr: &str) -> String {
     let text = crate::machine::console::clean(stderr);
     if let Some((_, list)) = text.split_once("Failed assertions:") {
-        let sentences: Vec<&str> =
-            list.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| line.trim_start_matches("- ")).collect();
+        let sentences: Vec<&str> = list
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .map(|line| line.trim_start_matches("- "))
+            .collect();
         return sentences.join(" ");
     }
-    let last = text.rfind("error:").map(|at| &text[at + "error:".len()..]).unwrap_or(&text);
-    let lines: Vec<&str> = last.lines().map(str::trim).filter(|line| !line.is_empty()).take(6).collect();
+    let last = text
+        .rfind("error:")
+        .map(|at| &text[at + "error:".len()..])
+        .unwrap_or(&text);
+    let lines: Vec<&str> = last
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(6)
+        .collect();
     lines.join(" ")
 }
 
@@ -223,7 +277,10 @@ pub fn image_in(output: &Path) -> Result<PathBuf> {
         .with_context(|| format!("cannot read {}", output.display()))?
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "raw" || extension == "img"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "raw" || extension == "img")
+        })
         .collect();
     found.sort();
     match found.pop() {
@@ -239,7 +296,10 @@ mod tests {
     #[test]
     fn derivations_are_read_from_a_dry_run() {
         let text = "these 2 derivations will be built:\n  /nix/store/aaa-a.drv\n  /nix/store/bbb-b.drv\nthese 1 paths will be fetched\n  /nix/store/ccc-c\n";
-        assert_eq!(to_be_built(text), ["/nix/store/aaa-a.drv", "/nix/store/bbb-b.drv"]);
+        assert_eq!(
+            to_be_built(text),
+            ["/nix/store/aaa-a.drv", "/nix/store/bbb-b.drv"]
+        );
     }
 
     #[test]
@@ -249,13 +309,19 @@ mod tests {
             "/nix/store/bbb-b.drv": { "name": "unit", "outputs": { "out": { "path": "/nix/store/x" } } },
         });
         assert_eq!(fixed_outputs(&shown), ["linux.tar.xz"]);
-        assert_eq!(fixed_outputs(&serde_json::json!({ "derivations": shown })), ["linux.tar.xz"]);
+        assert_eq!(
+            fixed_outputs(&serde_json::json!({ "derivations": shown })),
+            ["linux.tar.xz"]
+        );
     }
 
     #[test]
     fn the_reason_is_the_assertion_or_the_last_error() {
         let assertion = "error:\n … while evaluating\n\n error:\n Failed assertions:\n - models.drive is \"X\": write LABEL=name\n";
         assert_eq!(reason(assertion), "models.drive is \"X\": write LABEL=name");
-        assert_eq!(reason("error: a\nerror: unable to download x\n"), "unable to download x");
+        assert_eq!(
+            reason("error: a\nerror: unable to download x\n"),
+            "unable to download x"
+        );
     }
 }

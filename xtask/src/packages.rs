@@ -20,38 +20,86 @@ struct Need {
 }
 
 const NEEDS: &[Need] = &[
-    Need { shows: "qemu-system-x86_64", package: "qemu-system-x86" },
-    Need { shows: "/usr/share/OVMF", package: "ovmf" },
-    Need { shows: "mmdebstrap", package: "mmdebstrap" },
-    Need { shows: "genext2fs", package: "genext2fs" },
-    Need { shows: "mke2fs", package: "e2fsprogs" },
-    Need { shows: "mkntfs", package: "ntfs-3g" },
-    Need { shows: "ssh", package: "openssh-client" },
-    Need { shows: "cc", package: "gcc" },
-    Need { shows: "/usr/lib/x86_64-linux-gnu/libc.a", package: "libc6-dev" },
-    Need { shows: "/usr/share/keyrings/debian-archive-keyring.gpg", package: "debian-archive-keyring" },
+    Need {
+        shows: "qemu-system-x86_64",
+        package: "qemu-system-x86",
+    },
+    Need {
+        shows: "/usr/share/OVMF",
+        package: "ovmf",
+    },
+    Need {
+        shows: "mmdebstrap",
+        package: "mmdebstrap",
+    },
+    Need {
+        shows: "genext2fs",
+        package: "genext2fs",
+    },
+    Need {
+        shows: "mke2fs",
+        package: "e2fsprogs",
+    },
+    Need {
+        shows: "mkntfs",
+        package: "ntfs-3g",
+    },
+    Need {
+        shows: "ssh",
+        package: "openssh-client",
+    },
+    Need {
+        shows: "cc",
+        package: "gcc",
+    },
+    Need {
+        shows: "/usr/lib/x86_64-linux-gnu/libc.a",
+        package: "libc6-dev",
+    },
+    Need {
+        shows: "/usr/share/keyrings/debian-archive-keyring.gpg",
+        package: "debian-archive-keyring",
+    },
 ];
 /// Only without root: mmdebstrap then works in a user namespace.
-const NEED_UNPRIVILEGED: Need = Need { shows: "newuidmap", package: "uidmap" };
+const NEED_UNPRIVILEGED: Need = Need {
+    shows: "newuidmap",
+    package: "uidmap",
+};
 
 /// Whether `program` can be run: on the PATH, or where administrators' programs are.
 pub fn has(program: &str) -> bool {
     if program.starts_with('/') {
         return Path::new(program).exists();
     }
-    which::which(program).is_ok() || ["/usr/sbin", "/sbin"].iter().any(|folder| Path::new(folder).join(program).exists())
+    which::which(program).is_ok()
+        || ["/usr/sbin", "/sbin"]
+            .iter()
+            .any(|folder| Path::new(folder).join(program).exists())
 }
 
 /// The packages that are missing here.
 pub fn missing() -> Vec<&'static str> {
     let unprivileged = (!nix::unistd::geteuid().is_root()).then_some(&NEED_UNPRIVILEGED);
-    NEEDS.iter().chain(unprivileged).filter(|need| !has(need.shows)).map(|need| need.package).collect()
+    NEEDS
+        .iter()
+        .chain(unprivileged)
+        .filter(|need| !has(need.shows))
+        .map(|need| need.package)
+        .collect()
 }
 
 /// The shell command that installs `packages`.
 pub fn command(packages: &[&str]) -> String {
-    let sudo = if nix::unistd::geteuid().is_root() { "" } else { "sudo " };
-    format!("{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {}", packages.join(" "))
+    let sudo = if nix::unistd::geteuid().is_root() {
+        ""
+    } else {
+        "sudo "
+    };
+    format!(
+        "{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {}",
+        packages.join(" ")
+    )
 }
 
 /// Installs what is missing: at once with `yes`, after a question on a terminal.
@@ -72,20 +120,35 @@ pub fn ensure(yes: bool) -> Result<()> {
     let command = command(&packages);
     if !yes {
         if !stdin().is_terminal() {
-            return Err(usage(format!("missing here: {}; run `{command}`, or add --yes", packages.join(", "))));
+            return Err(usage(format!(
+                "missing here: {}; run `{command}`, or add --yes",
+                packages.join(", ")
+            )));
         }
-        eprint!("The tests need {}. Install with\n  {command}\n[y/N] ", packages.join(", "));
+        eprint!(
+            "The tests need {}. Install with\n  {command}\n[y/N] ",
+            packages.join(", ")
+        );
         std::io::stderr().flush()?;
         let mut answer = String::new();
         stdin().read_line(&mut answer)?;
         if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Err(usage(format!("nothing was installed; run `{command}` and try again")));
+            return Err(usage(format!(
+                "nothing was installed; run `{command}` and try again"
+            )));
         }
     }
     eprintln!("installing {}: {command}", packages.join(", "));
     install(&packages)?;
     let left = missing();
-    if left.is_empty() { Ok(()) } else { Err(usage(format!("still missing after the installation: {}", left.join(", ")))) }
+    if left.is_empty() {
+        Ok(())
+    } else {
+        Err(usage(format!(
+            "still missing after the installation: {}",
+            left.join(", ")
+        )))
+    }
 }
 
 fn apt(arguments: &[&str]) -> Command {
@@ -96,7 +159,10 @@ fn apt(arguments: &[&str]) -> Command {
         sudo.arg("apt-get");
         sudo
     };
-    command.args(["-q", "-y", "--no-install-recommends"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+        .args(["-q", "-y", "--no-install-recommends"])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive");
     command
 }
 
@@ -104,16 +170,25 @@ fn install(packages: &[&str]) -> Result<()> {
     process::run(apt(&["update"]), "apt-get update", INSTALL)?;
     let mut arguments = vec!["install"];
     arguments.extend(packages);
-    let Err(error) = process::run(apt(&arguments), "apt-get install", INSTALL) else { return Ok(()) };
+    let Err(error) = process::run(apt(&arguments), "apt-get install", INSTALL) else {
+        return Ok(());
+    };
     process::check_interrupt()?;
     // A qemu-utils that was installed from a repository that is no longer configured (backports, say) keeps every other
     // QEMU package out. The archive's own version of it goes with them.
-    let Some(version) = archive_version("qemu-utils") else { return Err(error) };
+    let Some(version) = archive_version("qemu-utils") else {
+        return Err(error);
+    };
     let pinned = format!("qemu-utils={version}");
     arguments.extend(["--allow-downgrades", &pinned]);
     process::run(apt(&arguments), "apt-get install", INSTALL)
         .map(drop)
-        .map_err(|second| usage(format!("{second:#}; run `{}` by hand to see why", command(packages))))
+        .map_err(|second| {
+            usage(format!(
+                "{second:#}; run `{}` by hand to see why",
+                command(packages)
+            ))
+        })
 }
 
 /// The newest version of an installed `package` that the configured archives offer, when it is not the installed one.
@@ -121,7 +196,13 @@ fn archive_version(package: &str) -> Option<String> {
     let mut madison = Command::new("apt-cache");
     madison.args(["madison", package]);
     let offered = process::run(madison, "apt-cache", INSTALL).ok()?;
-    let offered = offered.lines().next()?.split('|').nth(1)?.trim().to_string();
+    let offered = offered
+        .lines()
+        .next()?
+        .split('|')
+        .nth(1)?
+        .trim()
+        .to_string();
     let mut query = Command::new("dpkg-query");
     query.args(["-W", "-f", "${Version}", package]);
     let installed = process::run(query, "dpkg-query", INSTALL).ok()?;
@@ -135,7 +216,10 @@ mod tests {
     #[test]
     fn the_command_names_every_package() {
         let command = command(&["qemu-system-x86", "ovmf"]);
-        assert!(command.ends_with("install -y --no-install-recommends qemu-system-x86 ovmf"), "{command}");
+        assert!(
+            command.ends_with("install -y --no-install-recommends qemu-system-x86 ovmf"),
+            "{command}"
+        );
     }
 
     #[test]

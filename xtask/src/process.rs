@@ -29,7 +29,9 @@ pub fn catch_interrupts() -> Result<()> {
 /// Ends the wait with an error once Ctrl-C was pressed. Call it in every loop that waits.
 pub fn check_interrupt() -> Result<()> {
     if INTERRUPTED.load(Ordering::SeqCst) {
-        return Err(usage("interrupted: stopped and cleaned up, nothing is left running"));
+        return Err(usage(
+            "interrupted: stopped and cleaned up, nothing is left running",
+        ));
     }
     Ok(())
 }
@@ -96,7 +98,10 @@ pub struct Finished {
 /// # Errors
 /// It cannot be started, `deadline` passes, or Ctrl-C is pressed; the child is gone in each case.
 pub fn finish(mut command: Command, what: &str, deadline: Duration) -> Result<Finished> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     finish_spawned(command, what, deadline)
 }
 
@@ -109,25 +114,38 @@ pub fn show(mut command: Command, what: &str, deadline: Duration) -> Result<Exit
 fn finish_spawned(mut command: Command, what: &str, deadline: Duration) -> Result<Finished> {
     let program = command.get_program().to_string_lossy().into_owned();
     tie_to_us(&mut command);
-    let child = command.spawn().map_err(|error| usage(format!("{what}: cannot start {program}: {error}")))?;
+    let child = command
+        .spawn()
+        .map_err(|error| usage(format!("{what}: cannot start {program}: {error}")))?;
     let mut group = Group(child);
     let stdout = drain(group.0.stdout.take());
     let stderr = drain(group.0.stderr.take());
     let end = Instant::now() + deadline;
     let status = loop {
-        if let Some(status) = group.0.try_wait().with_context(|| format!("{what}: cannot wait"))? {
+        if let Some(status) = group
+            .0
+            .try_wait()
+            .with_context(|| format!("{what}: cannot wait"))?
+        {
             break status;
         }
         check_interrupt()?;
         if Instant::now() > end {
-            bail!("{what}: {program} did not end within {} s", deadline.as_secs());
+            bail!(
+                "{what}: {program} did not end within {} s",
+                deadline.as_secs()
+            );
         }
         thread::sleep(POLL);
     };
     let text = |pipe: thread::JoinHandle<Vec<u8>>| {
         String::from_utf8_lossy(&pipe.join().unwrap_or_default()).into_owned()
     };
-    Ok(Finished { status, stdout: text(stdout), stderr: text(stderr) })
+    Ok(Finished {
+        status,
+        stdout: text(stdout),
+        stderr: text(stderr),
+    })
 }
 
 fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
@@ -147,8 +165,16 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>
 pub fn run(command: Command, what: &str, deadline: Duration) -> Result<String> {
     let finished = finish(command, what, deadline)?;
     if !finished.status.success() {
-        let last = finished.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        bail!("{what}: {}", last.map_or_else(|| finished.status.to_string(), str::to_string));
+        let last = finished
+            .stderr
+            .lines()
+            .rev()
+            .map(str::trim)
+            .find(|line| !line.is_empty());
+        bail!(
+            "{what}: {}",
+            last.map_or_else(|| finished.status.to_string(), str::to_string)
+        );
     }
     Ok(finished.stdout)
 }
@@ -165,24 +191,48 @@ mod tests {
 
     #[test]
     fn output_and_last_error_line() {
-        assert_eq!(run(sh("echo yes"), "ask", Duration::from_secs(10)).unwrap(), "yes\n");
-        let error = run(sh("echo one >&2; echo two >&2; exit 3"), "ask", Duration::from_secs(10)).unwrap_err();
+        assert_eq!(
+            run(sh("echo yes"), "ask", Duration::from_secs(10)).unwrap(),
+            "yes\n"
+        );
+        let error = run(
+            sh("echo one >&2; echo two >&2; exit 3"),
+            "ask",
+            Duration::from_secs(10),
+        )
+        .unwrap_err();
         assert_eq!(error.to_string(), "ask: two");
     }
 
     #[test]
     fn a_deadline_kills_the_whole_group() {
-        let error = run(sh("sleep 77.125 & wait"), "sleep", Duration::from_millis(200)).unwrap_err();
+        let error = run(
+            sh("sleep 77.125 & wait"),
+            "sleep",
+            Duration::from_millis(200),
+        )
+        .unwrap_err();
         assert_eq!(error.to_string(), "sleep: sh did not end within 0 s");
         let left = std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
-            std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == b"sleep\x0077.125\0")
+            std::fs::read(entry.path().join("cmdline"))
+                .is_ok_and(|line| line == b"sleep\x0077.125\0")
         });
         assert!(!left, "the grandchild is still there");
     }
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = run(Command::new("no-such-program"), "look", Duration::from_secs(1)).unwrap_err();
-        assert!(error.to_string().starts_with("look: cannot start no-such-program"), "{error}");
+        let error = run(
+            Command::new("no-such-program"),
+            "look",
+            Duration::from_secs(1),
+        )
+        .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("look: cannot start no-such-program"),
+            "{error}"
+        );
     }
 }

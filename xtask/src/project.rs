@@ -13,23 +13,42 @@ use crate::error::usage;
 /// Neither the compiled-in place nor any folder above the current one holds `flake.nix` and `tests/contract.nix`.
 pub fn root() -> Result<PathBuf> {
     let here = std::env::current_dir().context("cannot tell the current folder")?;
-    let compiled_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf);
+    let compiled_in = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_path_buf);
     here.ancestors()
         .map(Path::to_path_buf)
         .chain(compiled_in)
-        .find(|folder| folder.join("flake.nix").is_file() && folder.join("tests/contract.nix").is_file())
-        .ok_or_else(|| usage(format!("{} is not inside the project: change to the folder that holds flake.nix", here.display())))
+        .find(|folder| {
+            folder.join("flake.nix").is_file() && folder.join("tests/contract.nix").is_file()
+        })
+        .ok_or_else(|| {
+            usage(format!(
+                "{} is not inside the project: change to the folder that holds flake.nix",
+                here.display()
+            ))
+        })
 }
 
 /// The cache: `$OLLAMALIVE_CACHE`, or `ollamalive` in the user's cache folder. Made when it is missing.
 pub fn cache() -> Result<PathBuf> {
     let folder = std::env::var_os("OLLAMALIVE_CACHE")
         .map(PathBuf::from)
-        .or_else(|| std::env::var_os("XDG_CACHE_HOME").map(|base| PathBuf::from(base).join("ollamalive")))
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/ollamalive")))
-        .ok_or_else(|| usage("there is no HOME: set OLLAMALIVE_CACHE to a folder for guests and disks"))?;
-    fs::create_dir_all(&folder)
-        .map_err(|error| usage(format!("cannot make the cache {}: {error}; set OLLAMALIVE_CACHE to another folder", folder.display())))?;
+        .or_else(|| {
+            std::env::var_os("XDG_CACHE_HOME").map(|base| PathBuf::from(base).join("ollamalive"))
+        })
+        .or_else(|| {
+            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/ollamalive"))
+        })
+        .ok_or_else(|| {
+            usage("there is no HOME: set OLLAMALIVE_CACHE to a folder for guests and disks")
+        })?;
+    fs::create_dir_all(&folder).map_err(|error| {
+        usage(format!(
+            "cannot make the cache {}: {error}; set OLLAMALIVE_CACHE to another folder",
+            folder.display()
+        ))
+    })?;
     Ok(folder)
 }
 
@@ -40,7 +59,10 @@ pub fn run_folder(cache: &Path) -> Result<tempfile::TempDir> {
     fs::create_dir_all(&runs).with_context(|| format!("cannot make {}", runs.display()))?;
     for entry in fs::read_dir(&runs)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name.split('-').next().and_then(|pid| pid.parse::<u32>().ok());
+        let owner = name
+            .split('-')
+            .next()
+            .and_then(|pid| pid.parse::<u32>().ok());
         let dead = owner.is_none_or(|pid| !Path::new(&format!("/proc/{pid}")).exists());
         // Two runs may sweep at once; whoever is late finds nothing, which is as good.
         if dead {
@@ -56,7 +78,9 @@ pub fn run_folder(cache: &Path) -> Result<tempfile::TempDir> {
 /// Bytes that `folder` takes on the disk (holes do not count).
 pub fn disk_usage(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
     entries
         .flatten()
         .map(|entry| match entry.metadata() {

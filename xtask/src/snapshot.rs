@@ -27,9 +27,11 @@ pub fn folder(root: &Path) -> PathBuf {
     root.join("tests/snapshots")
 }
 
-static STORE_PATH: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"/nix/store/[0-9a-z]{32}-([^/\s"']+)"#).expect("the pattern is fixed"));
-static VERSION: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"-\d[^/]*$").expect("the pattern is fixed"));
+static STORE_PATH: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"/nix/store/[0-9a-z]{32}-([^/\s"']+)"#).expect("the pattern is fixed")
+});
+static VERSION: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"-\d[^/]*$").expect("the pattern is fixed"));
 
 /// `value` with `/nix/store/name` for every store path.
 fn redact(value: &Value) -> Value {
@@ -39,19 +41,30 @@ fn redact(value: &Value) -> Value {
             Value::String(STORE_PATH.replace_all(text, name).into_owned())
         }
         Value::Array(items) => items.iter().map(redact).collect(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), redact(value))).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), redact(value)))
+            .collect(),
         other => other.clone(),
     }
 }
 
 /// The snapshots that `contract` and the sources under `root` make, by name: pretty-printed JSON.
 pub fn render(contract: &Value, root: &Path) -> Result<BTreeMap<String, String>> {
-    let concerns = contract.as_object().context("the contract is not an attribute set")?;
+    let concerns = contract
+        .as_object()
+        .context("the contract is not an attribute set")?;
     let mut snapshots = BTreeMap::new();
     for (concern, value) in concerns {
-        snapshots.insert(concern.clone(), serde_json::to_string_pretty(&redact(value))?);
+        snapshots.insert(
+            concern.clone(),
+            serde_json::to_string_pretty(&redact(value))?,
+        );
     }
-    snapshots.insert(SOURCES.into(), serde_json::to_string_pretty(&digest::sources(root)?)?);
+    snapshots.insert(
+        SOURCES.into(),
+        serde_json::to_string_pretty(&digest::sources(root)?)?,
+    );
     Ok(snapshots)
 }
 
@@ -71,8 +84,14 @@ pub fn assert(folder: &Path, name: &str, text: &str, mode: Mode) -> bool {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     // insta takes its mode from the environment; the caller has it set before any thread is started.
-    debug_assert_eq!(std::env::var("INSTA_UPDATE").as_deref().ok(), Some(mode.insta()));
-    panic::catch_unwind(AssertUnwindSafe(|| settings.bind(|| insta::assert_snapshot!(name, text)))).is_ok()
+    debug_assert_eq!(
+        std::env::var("INSTA_UPDATE").as_deref().ok(),
+        Some(mode.insta())
+    );
+    panic::catch_unwind(AssertUnwindSafe(|| {
+        settings.bind(|| insta::assert_snapshot!(name, text))
+    }))
+    .is_ok()
 }
 
 impl Mode {
@@ -87,12 +106,19 @@ impl Mode {
 
 /// Compares or records everything. Returns the names that differ; in [`Mode::Accept`] also removes records of concerns
 /// that are gone.
-pub fn compare(folder: &Path, snapshots: &BTreeMap<String, String>, mode: Mode) -> Result<Vec<String>> {
+pub fn compare(
+    folder: &Path,
+    snapshots: &BTreeMap<String, String>,
+    mode: Mode,
+) -> Result<Vec<String>> {
     // SAFETY: the commands call this before they start any thread.
     unsafe {
         std::env::set_var("INSTA_UPDATE", mode.insta());
         std::env::set_var("INSTA_FORCE_PASS", "0");
-        std::env::set_var("INSTA_WORKSPACE_ROOT", folder.parent().and_then(Path::parent).unwrap_or(folder));
+        std::env::set_var(
+            "INSTA_WORKSPACE_ROOT",
+            folder.parent().and_then(Path::parent).unwrap_or(folder),
+        );
     }
     let mut different = Vec::new();
     let hook = panic::take_hook();
@@ -120,11 +146,20 @@ pub fn compare(folder: &Path, snapshots: &BTreeMap<String, String>, mode: Mode) 
 fn recorded(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) => bail!(usage(format!("no record in {}: {error}; `{ACCEPT}` makes one", folder.display()))),
+        Err(error) => bail!(usage(format!(
+            "no record in {}: {error}; `{ACCEPT}` makes one",
+            folder.display()
+        ))),
     };
     let mut names: Vec<String> = entries
         .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".snap").map(str::to_string))
+        .filter_map(|entry| {
+            entry
+                .file_name()
+                .to_str()?
+                .strip_suffix(".snap")
+                .map(str::to_string)
+        })
         .collect();
     names.sort();
     Ok(names)
@@ -132,10 +167,15 @@ fn recorded(folder: &Path) -> Result<Vec<String>> {
 
 /// The JSON in one snapshot file: what follows insta's header.
 fn read(path: &Path) -> Result<Value> {
-    let text = fs::read_to_string(path).map_err(|error| usage(format!("cannot read {}: {error}", path.display())))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| usage(format!("cannot read {}: {error}", path.display())))?;
     let body = text.splitn(3, "---\n").nth(2).unwrap_or(&text);
-    serde_json::from_str(body)
-        .map_err(|error| usage(format!("{} is not a snapshot with JSON inside ({error}); `{ACCEPT}` records it anew", path.display())))
+    serde_json::from_str(body).map_err(|error| {
+        usage(format!(
+            "{} is not a snapshot with JSON inside ({error}); `{ACCEPT}` records it anew",
+            path.display()
+        ))
+    })
 }
 
 /// The recorded contract.
@@ -149,8 +189,12 @@ pub fn load(folder: &Path) -> Result<Contract> {
             whole.insert(name.clone(), read(&folder.join(format!("{name}.snap")))?);
         }
     }
-    serde_json::from_value(Value::Object(whole))
-        .map_err(|error| usage(format!("the record in {} is not a configuration ({error}); `{ACCEPT}` records it anew", folder.display())))
+    serde_json::from_value(Value::Object(whole)).map_err(|error| {
+        usage(format!(
+            "the record in {} is not a configuration ({error}); `{ACCEPT}` records it anew",
+            folder.display()
+        ))
+    })
 }
 
 /// Makes sure that the record was made from the sources as they are now.
@@ -159,8 +203,8 @@ pub fn load(folder: &Path) -> Result<Contract> {
 /// Names the files that have changed since, and the command that records them anew.
 pub fn require_fresh(folder: &Path, root: &Path) -> Result<()> {
     let path = folder.join(format!("{SOURCES}.snap"));
-    let recorded: BTreeMap<String, String> =
-        serde_json::from_value(read(&path)?).map_err(|error| usage(format!("{} holds no digests: {error}", path.display())))?;
+    let recorded: BTreeMap<String, String> = serde_json::from_value(read(&path)?)
+        .map_err(|error| usage(format!("{} holds no digests: {error}", path.display())))?;
     let changed = digest::differences(&recorded, &digest::sources(root)?);
     if changed.is_empty() {
         return Ok(());
@@ -189,8 +233,15 @@ mod tests {
     #[test]
     fn a_file_that_is_not_json_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("ssh.snap"), "---\nsource: x\n---\n{ not json").unwrap();
+        fs::write(
+            folder.path().join("ssh.snap"),
+            "---\nsource: x\n---\n{ not json",
+        )
+        .unwrap();
         let error = load(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("ssh.snap is not a snapshot with JSON inside") && error.contains(ACCEPT), "{error}");
+        assert!(
+            error.contains("ssh.snap is not a snapshot with JSON inside") && error.contains(ACCEPT),
+            "{error}"
+        );
     }
 }

@@ -17,7 +17,10 @@ const OUTPUTS: &[&str] = &[
 pub fn run(options: &Nixpkgs) -> Result<()> {
     let root = project::root()?;
     let nix = Nix::find(&root, options.nixpkgs.clone())?;
-    super::snapshot::run(&Snapshot { accept: false, nixpkgs: options.clone() })?;
+    super::snapshot::run(&Snapshot {
+        accept: false,
+        nixpkgs: options.clone(),
+    })?;
     for output in OUTPUTS {
         println!("{output}: {}", nix.instantiate(output)?);
     }
@@ -28,7 +31,10 @@ pub fn run(options: &Nixpkgs) -> Result<()> {
         }
         Some(reason) => {
             nix.flake_check(false)?;
-            println!("nix flake check: evaluated; skipped: building the checks ({})", reason.0);
+            println!(
+                "nix flake check: evaluated; skipped: building the checks ({})",
+                reason.0
+            );
         }
     }
     Ok(())

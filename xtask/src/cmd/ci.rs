@@ -25,33 +25,58 @@ pub fn run(options: &Ci) -> Result<()> {
     packages::ensure(options.consent.yes)?;
     let root = project::root()?;
     let mut steps: Vec<(&str, Outcome, f64)> = Vec::new();
-    let mut step = |name: &'static str, run: &mut dyn FnMut() -> Result<Option<String>>| -> Result<()> {
-        eprintln!("\n== {name}");
-        let start = Instant::now();
-        let outcome = match run() {
-            Ok(None) => Outcome::Passed,
-            Ok(Some(reason)) => Outcome::Skipped(reason),
-            Err(error) => Outcome::Failed(error),
+    let mut step =
+        |name: &'static str, run: &mut dyn FnMut() -> Result<Option<String>>| -> Result<()> {
+            eprintln!("\n== {name}");
+            let start = Instant::now();
+            let outcome = match run() {
+                Ok(None) => Outcome::Passed,
+                Ok(Some(reason)) => Outcome::Skipped(reason),
+                Err(error) => Outcome::Failed(error),
+            };
+            process::check_interrupt()?;
+            steps.push((name, outcome, start.elapsed().as_secs_f64()));
+            Ok(())
         };
-        process::check_interrupt()?;
-        steps.push((name, outcome, start.elapsed().as_secs_f64()));
-        Ok(())
-    };
     let cargo = |arguments: &[&str]| -> Result<Option<String>> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(arguments).current_dir(&root);
         let status = process::show(cargo, "cargo", STEP)?;
-        if status.success() { Ok(None) } else { Err(usage(format!("cargo {} ended with {status}", arguments.join(" ")))) }
+        if status.success() {
+            Ok(None)
+        } else {
+            Err(usage(format!(
+                "cargo {} ended with {status}",
+                arguments.join(" ")
+            )))
+        }
     };
     step("format", &mut || cargo(&["fmt", "--all", "--check"]))?;
-    step("lints", &mut || cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"]))?;
-    step("unit and integration tests", &mut || cargo(&["test", "--workspace", "--locked"]))?;
+    step("lints", &mut || {
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "--deny",
+            "warnings",
+        ])
+    })?;
+    step("unit and integration tests", &mut || {
+        cargo(&["test", "--workspace", "--locked"])
+    })?;
     let nix = Nix::find(&root, options.nixpkgs.nixpkgs.clone());
     step("nix flake check", &mut || match &nix {
-        Ok(nix) => reachable(nix)?.map_or_else(|| super::check::run(&options.nixpkgs).map(|()| None), |reason| Ok(Some(reason))),
+        Ok(nix) => reachable(nix)?.map_or_else(
+            || super::check::run(&options.nixpkgs).map(|()| None),
+            |reason| Ok(Some(reason)),
+        ),
         Err(error) => Ok(Some(error.to_string())),
     })?;
-    step("promises on the stand-in guest", &mut || promises(options, GuestChoice::Standin))?;
+    step("promises on the stand-in guest", &mut || {
+        promises(options, GuestChoice::Standin)
+    })?;
     step("promises on NixOS", &mut || match &nix {
         Ok(nix) => match reachable(nix)? {
             Some(reason) => Ok(Some(reason)),
@@ -71,7 +96,12 @@ fn reachable(nix: &Nix) -> Result<Option<String>> {
 }
 
 fn promises(options: &Ci, guest: GuestChoice) -> Result<Option<String>> {
-    super::test::run(&Test { guest, nixpkgs: options.nixpkgs.clone(), ..Test::default() }).map(|()| None)
+    super::test::run(&Test {
+        guest,
+        nixpkgs: options.nixpkgs.clone(),
+        ..Test::default()
+    })
+    .map(|()| None)
 }
 
 fn conclude(steps: &[(&str, Outcome, f64)]) -> Result<()> {
@@ -95,5 +125,9 @@ fn conclude(steps: &[(&str, Outcome, f64)]) -> Result<()> {
         println!("{name:<32} {seconds:7.1} s  {told}");
     }
     println!("{passed} passed, {failed} failed, {skipped} skipped");
-    if failed == 0 { Ok(()) } else { Err(Broken.into()) }
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(Broken.into())
+    }
 }

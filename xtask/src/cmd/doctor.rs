@@ -40,14 +40,31 @@ pub fn run(options: &Doctor) -> Result<()> {
         "cache": { "path": cache, "bytes": used },
     });
     println!("machine      {cores} cores, {} MiB of memory", memory_mib());
-    println!("QEMU         {}", qemu.as_deref().unwrap_or("not installed"));
+    println!(
+        "QEMU         {}",
+        qemu.as_deref().unwrap_or("not installed")
+    );
     println!("accelerator  {accelerator}");
-    println!("UEFI         {}", firmware.as_deref().unwrap_or("not installed: needed for the nixos guest"));
+    println!(
+        "UEFI         {}",
+        firmware
+            .as_deref()
+            .unwrap_or("not installed: needed for the nixos guest")
+    );
     println!("Nix          {nix}");
-    println!("cache        {} ({} MiB); to clear it: rm -r {}", cache.display(), used >> 20, cache.display());
+    println!(
+        "cache        {} ({} MiB); to clear it: rm -r {}",
+        cache.display(),
+        used >> 20,
+        cache.display()
+    );
     match missing[..] {
         [] => println!("packages     all there"),
-        _ => println!("packages     missing: {}; `cargo xtask setup --yes` runs: {}", missing.join(", "), packages::command(&missing)),
+        _ => println!(
+            "packages     missing: {}; `cargo xtask setup --yes` runs: {}",
+            missing.join(", "),
+            packages::command(&missing)
+        ),
     }
     if let Some(file) = &options.json {
         write(file, &serde_json::to_string_pretty(&findings)?)?;
@@ -65,11 +82,22 @@ fn version() -> Result<String> {
     let mut ask = Command::new(qemu::PROGRAM);
     ask.arg("--version");
     let text = process::run(ask, "asking QEMU for its version", ASK)?;
-    Ok(text.lines().next().context("QEMU has no version")?.to_string())
+    Ok(text
+        .lines()
+        .next()
+        .context("QEMU has no version")?
+        .to_string())
 }
 
 fn memory_mib() -> u64 {
     let table = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib = table.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().split(' ').next()?.parse::<u64>().ok());
+    let kib = table.lines().find_map(|line| {
+        line.strip_prefix("MemTotal:")?
+            .trim()
+            .split(' ')
+            .next()?
+            .parse::<u64>()
+            .ok()
+    });
     kib.unwrap_or_default() >> 10
 }

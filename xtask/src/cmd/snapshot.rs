@@ -14,21 +14,34 @@ pub fn run(options: &Snapshot) -> Result<()> {
     let nix = Nix::find(&root, options.nixpkgs.nixpkgs.clone())?;
     let contract = nix.contract()?;
     if let Err(error) = serde_json::from_value::<Contract>(contract.clone()) {
-        return Err(usage(format!("tests/contract.nix does not give what the harness reads: {error}")));
+        return Err(usage(format!(
+            "tests/contract.nix does not give what the harness reads: {error}"
+        )));
     }
     let folder = snapshot::folder(&root);
     let snapshots = snapshot::render(&contract, &root)?;
     if options.accept {
         std::fs::create_dir_all(&folder)?;
         snapshot::compare(&folder, &snapshots, Mode::Accept)?;
-        println!("recorded {} concerns in {}", snapshots.len() - 1, folder.display());
+        println!(
+            "recorded {} concerns in {}",
+            snapshots.len() - 1,
+            folder.display()
+        );
         return Ok(());
     }
     let different = snapshot::compare(&folder, &snapshots, Mode::Compare)?;
     if different.is_empty() {
-        println!("the record holds: {} concerns on {}", snapshots.len() - 1, nix.nixpkgs());
+        println!(
+            "the record holds: {} concerns on {}",
+            snapshots.len() - 1,
+            nix.nixpkgs()
+        );
         return Ok(());
     }
-    println!("different from the record: {}; if that is meant, `{ACCEPT}` records it", different.join(", "));
+    println!(
+        "different from the record: {}; if that is meant, `{ACCEPT}` records it",
+        different.join(", ")
+    );
     Err(Broken.into())
 }

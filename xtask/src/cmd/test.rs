@@ -14,7 +14,7 @@ use crate::guest::{Guest, nixos, standin};
 use crate::machine::qemu::{Disk, Forwards};
 use crate::machine::ssh::Key;
 use crate::machine::stick::{STICK_BYTES, Stick, models_drive};
-use crate::machine::{Machine, Parts, accel, ollama_stub};
+use crate::machine::{Machine, Parts, accel, boot_deadline, ollama_stub};
 use crate::nix::Nix;
 use crate::report::{self, Report, ScenarioReport, Verdict, Watcher};
 use crate::scenario::{Drives, Lane, Plan, SCENARIOS, Scenario, run_lane, scenario};
@@ -35,17 +35,25 @@ pub fn run(options: &Test) -> Result<()> {
     let cache = project::cache()?;
     let folder = project::run_folder(&cache)?;
     let bench = Bench::prepare(options, &cache, folder.path(), &watcher)?;
-    println!("guest {}; accelerator {}", bench.guest.description, bench.parts_accelerator.explain());
+    println!(
+        "guest {}; accelerator {}",
+        bench.guest.description,
+        bench.accelerator.explain()
+    );
     let plan = Plan::new(&scenarios);
     let outcome = run_lanes(&plan, &bench, folder.path(), &watcher, options.debug);
     if options.keep {
         println!("kept: {}", folder.keep().display());
     }
     let (mut scenarios, boots) = outcome?;
-    scenarios.sort_by_key(|report| SCENARIOS.iter().position(|scenario| scenario.name == report.name));
+    scenarios.sort_by_key(|report| {
+        SCENARIOS
+            .iter()
+            .position(|scenario| scenario.name == report.name)
+    });
     let report = Report {
         guest: bench.guest.kind.to_string(),
-        accelerator: bench.parts_accelerator.to_string(),
+        accelerator: bench.accelerator.to_string(),
         nixpkgs: bench.nixpkgs.clone(),
         verdict: report::verdict(&scenarios),
         seconds: start.elapsed().as_secs_f64(),
@@ -63,7 +71,10 @@ pub fn run(options: &Test) -> Result<()> {
     match report.verdict {
         Verdict::Pass => Ok(()),
         Verdict::Fail => Err(Broken.into()),
-        Verdict::Skip => Err(usage(format!("{} promises were not checked", report.count(Verdict::Skip)))),
+        Verdict::Skip => Err(usage(format!(
+            "{} promises were not checked",
+            report.count(Verdict::Skip)
+        ))),
     }
 }
 
@@ -76,12 +87,20 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
         if scenario(name).is_none() {
             let nearest = SCENARIOS
                 .iter()
-                .max_by(|a, b| strsim::jaro_winkler(a.name, name).total_cmp(&strsim::jaro_winkler(b.name, name)))
+                .max_by(|a, b| {
+                    strsim::jaro_winkler(a.name, name)
+                        .total_cmp(&strsim::jaro_winkler(b.name, name))
+                })
                 .map_or("", |scenario| scenario.name);
-            return Err(usage(format!("there is no scenario {name:?}; did you mean {nearest:?}? (--list shows all)")));
+            return Err(usage(format!(
+                "there is no scenario {name:?}; did you mean {nearest:?}? (--list shows all)"
+            )));
         }
     }
-    Ok(SCENARIOS.iter().filter(|scenario| names.iter().any(|name| name == scenario.name)).collect())
+    Ok(SCENARIOS
+        .iter()
+        .filter(|scenario| names.iter().any(|name| name == scenario.name))
+        .collect())
 }
 
 /// Everything that machines are made of, made once.
@@ -89,7 +108,7 @@ pub struct Bench {
     pub guest: Guest,
     pub contract: Contract,
     pub nixpkgs: String,
-    pub parts_accelerator: accel::Accelerator,
+    pub accelerator: accel::Accelerator,
     pub owner: Key,
     stranger: Key,
     stub: PathBuf,
@@ -104,18 +123,27 @@ impl Bench {
         let (guest, contract, nixpkgs) = match &nix {
             Some(nix) => {
                 watcher.say("evaluating the configuration");
-                let contract = serde_json::from_value(nix.contract()?).context("tests/contract.nix and the harness differ")?;
+                let contract = serde_json::from_value(nix.contract()?)
+                    .context("tests/contract.nix and the harness differ")?;
                 watcher.say("building the image");
                 (nixos::prepare(nix)?, contract, nix.nixpkgs().to_string())
             }
             None => {
-                let record = options.snapshots.clone().unwrap_or_else(|| snapshot::folder(&root));
+                let record = options
+                    .snapshots
+                    .clone()
+                    .unwrap_or_else(|| snapshot::folder(&root));
                 if options.snapshots.is_none() {
                     snapshot::require_fresh(&record, &root)?;
                 }
                 let contract = snapshot::load(&record)?;
-                let guest = standin::prepare(&contract, cache, folder, &mut |text| watcher.say(text))?;
-                (guest, contract, format!("the record in {}", record.display()))
+                let guest =
+                    standin::prepare(&contract, cache, folder, &mut |text| watcher.say(text))?;
+                (
+                    guest,
+                    contract,
+                    format!("the record in {}", record.display()),
+                )
             }
         };
         let stub = ollama_stub::archive(&contract.ollama.image, cache)?;
@@ -123,7 +151,7 @@ impl Bench {
             guest,
             contract,
             nixpkgs,
-            parts_accelerator: accelerator,
+            accelerator: accelerator,
             owner: Key::generate(folder, "owner")?,
             stranger: Key::generate(folder, "stranger")?,
             stub,
@@ -131,7 +159,12 @@ impl Bench {
     }
 
     /// A machine with its own disks in `folder`, switched off.
-    pub fn machine(&self, drives: Drives, folder: PathBuf, host_ports: (u16, u16)) -> Result<Machine> {
+    pub fn machine(
+        &self,
+        drives: Drives,
+        folder: PathBuf,
+        host_ports: (u16, u16),
+    ) -> Result<Machine> {
         fs::create_dir_all(&folder)?;
         let persist = &self.contract.persist.label;
         let stick = Stick::flash(&self.guest.image, &folder.join("stick.img"), STICK_BYTES)?;
@@ -141,13 +174,20 @@ impl Bench {
                 let content = folder.join("persist");
                 fs::create_dir_all(content.join("ssh"))?;
                 fs::create_dir_all(content.join("images"))?;
-                fs::write(content.join("ssh/authorized_keys"), format!("{}\n", self.owner.public))?;
+                fs::write(
+                    content.join("ssh/authorized_keys"),
+                    format!("{}\n", self.owner.public),
+                )?;
                 fs::copy(&self.stub, content.join("images/ollama.tar"))?;
                 stick.format_persist(persist, &content)?;
                 if let Some(id) = &self.contract.models.drive {
                     let path = folder.join("models.img");
                     models_drive(&path, id)?;
-                    disks.push(Disk { path, serial: "models", read_only: false });
+                    disks.push(Disk {
+                        path,
+                        serial: "models",
+                        read_only: false,
+                    });
                 }
             }
             Drives::None => stick.drop_persist(persist)?,
@@ -157,10 +197,14 @@ impl Bench {
             guest: self.guest.clone(),
             stick,
             disks,
-            accelerator: self.parts_accelerator.clone(),
-            forwards: Forwards { ssh: (host_ports.0, ssh), ollama: (host_ports.1, self.contract.ollama.port) },
+            accelerator: self.accelerator.clone(),
+            forwards: Forwards {
+                ssh: (host_ports.0, ssh),
+                ollama: (host_ports.1, self.contract.ollama.port),
+            },
             owner: self.owner.clone(),
             user: USER.to_string(),
+            deadline: boot_deadline(self.guest.kind, &self.accelerator),
         };
         Machine::new(parts, folder)
     }
@@ -171,14 +215,17 @@ fn choose(options: &Test, root: &Path, watcher: &Watcher) -> Result<Option<Nix>>
     let find = || Nix::find(root, options.nixpkgs.nixpkgs.clone());
     match options.guest {
         GuestChoice::Standin => Ok(None),
-        GuestChoice::Nixos if options.snapshots.is_some() => {
-            Err(usage("--snapshots is for the stand-in guest: leave it out, or use --guest standin"))
-        }
+        GuestChoice::Nixos if options.snapshots.is_some() => Err(usage(
+            "--snapshots is for the stand-in guest: leave it out, or use --guest standin",
+        )),
         GuestChoice::Nixos => {
             let nix = find()?;
             match nixos::realisable(&nix)? {
                 None => Ok(Some(nix)),
-                Some(reason) => Err(usage(format!("Nix cannot build the image here: {}; use --guest standin", reason.0))),
+                Some(reason) => Err(usage(format!(
+                    "Nix cannot build the image here: {}; use --guest standin",
+                    reason.0
+                ))),
             }
         }
         GuestChoice::Auto if options.snapshots.is_some() => Ok(None),
@@ -201,14 +248,29 @@ fn choose(options: &Test, root: &Path, watcher: &Watcher) -> Result<Option<Nix>>
 type Outcome = (Vec<ScenarioReport>, Vec<Duration>);
 
 /// Runs every lane on a machine of its own, all at the same time.
-fn run_lanes(plan: &Plan, bench: &Bench, folder: &Path, watcher: &Watcher, debug: bool) -> Result<Outcome> {
+fn run_lanes(
+    plan: &Plan,
+    bench: &Bench,
+    folder: &Path,
+    watcher: &Watcher,
+    debug: bool,
+) -> Result<Outcome> {
     let lanes: Vec<Result<Outcome>> = std::thread::scope(|scope| {
         let handles: Vec<_> = plan
             .lanes
             .iter()
-            .map(|lane| scope.spawn(move || run_one(lane, bench, &folder.join(lane.name()), watcher, debug)))
+            .map(|lane| {
+                scope.spawn(move || run_one(lane, bench, &folder.join(lane.name()), watcher, debug))
+            })
             .collect();
-        handles.into_iter().map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        handles
+            .into_iter()
+            .map(|handle| {
+                handle
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
     });
     let mut all = Outcome::default();
     for lane in lanes {
@@ -219,15 +281,35 @@ fn run_lanes(plan: &Plan, bench: &Bench, folder: &Path, watcher: &Watcher, debug
     Ok(all)
 }
 
-fn run_one(lane: &Lane, bench: &Bench, folder: &Path, watcher: &Watcher, debug: bool) -> Result<Outcome> {
+fn run_one(
+    lane: &Lane,
+    bench: &Bench,
+    folder: &Path,
+    watcher: &Watcher,
+    debug: bool,
+) -> Result<Outcome> {
     let mut machine = bench.machine(lane.drives, folder.to_path_buf(), (0, 0))?;
-    let reports = run_lane(lane, &mut machine, &bench.contract, &bench.stranger, folder, watcher)?;
-    let failed = reports.iter().flat_map(|report| &report.promises).any(|promise| promise.verdict == Verdict::Fail);
+    let reports = run_lane(
+        lane,
+        &mut machine,
+        &bench.contract,
+        &bench.stranger,
+        folder,
+        watcher,
+    )?;
+    let failed = reports
+        .iter()
+        .flat_map(|report| &report.promises)
+        .any(|promise| promise.verdict == Verdict::Fail);
     if failed {
         keep_logs(&machine, lane.name(), watcher)?;
     }
     if failed && debug {
-        watcher.say(&format!("a promise is broken, the {} stays up until Ctrl-C:\n{}", lane.name(), machine.how_to_reach()?));
+        watcher.say(&format!(
+            "a promise is broken, the {} stays up until Ctrl-C:\n{}",
+            lane.name(),
+            machine.how_to_reach()?
+        ));
         // Ctrl-C is how this ends; the report is still owed.
         let _ = machine.wait_until_off();
         process::forget_interrupt();
@@ -245,7 +327,10 @@ fn keep_logs(machine: &Machine, name: &str, watcher: &Watcher) -> Result<()> {
             fs::copy(&from, kept.join(log))?;
         }
     }
-    watcher.say(&format!("console, QEMU's messages and its command line are in {}", kept.display()));
+    watcher.say(&format!(
+        "console, QEMU's messages and its command line are in {}",
+        kept.display()
+    ));
     Ok(())
 }
 
@@ -256,7 +341,10 @@ mod tests {
     #[test]
     fn an_unknown_scenario_names_the_nearest() {
         let error = chosen(&["firewal".to_string()]).err().unwrap().to_string();
-        assert!(error.contains(r#"no scenario "firewal"; did you mean "firewall"?"#), "{error}");
+        assert!(
+            error.contains(r#"no scenario "firewal"; did you mean "firewall"?"#),
+            "{error}"
+        );
         assert_eq!(chosen(&["ssh".to_string()]).unwrap().len(), 1);
         assert_eq!(chosen(&[]).unwrap().len(), SCENARIOS.len());
     }

@@ -16,12 +16,23 @@ pub fn run(options: &Vm) -> Result<()> {
     let watcher = Watcher::default();
     let cache = project::cache()?;
     let folder = project::run_folder(&cache)?;
-    let test = Test { guest: options.guest, nixpkgs: options.nixpkgs.clone(), ..Test::default() };
+    let test = Test {
+        guest: options.guest,
+        nixpkgs: options.nixpkgs.clone(),
+        ..Test::default()
+    };
     let bench = Bench::prepare(&test, &cache, folder.path(), &watcher)?;
     let mut machine = bench.machine(Drives::Complete, folder.path().join("vm"), PORTS)?;
-    println!("guest {}; accelerator {}", bench.guest.description, bench.parts_accelerator.explain());
+    println!(
+        "guest {}; accelerator {}",
+        bench.guest.description,
+        bench.accelerator.explain()
+    );
     watcher.say("booting");
     machine.boot()?;
-    println!("{}\nCtrl-C ends it; nothing is kept.", machine.how_to_reach()?);
+    println!(
+        "{}\nCtrl-C ends it; nothing is kept.",
+        machine.how_to_reach()?
+    );
     machine.wait_until_off()
 }

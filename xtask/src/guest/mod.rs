@@ -28,7 +28,11 @@ impl fmt::Display for Kind {
 #[derive(Debug, Clone)]
 pub enum Boot {
     /// QEMU loads kernel and initial RAM disk itself.
-    Direct { kernel: PathBuf, initrd: PathBuf, append: String },
+    Direct {
+        kernel: PathBuf,
+        initrd: PathBuf,
+        append: String,
+    },
     /// UEFI reads the stick's ESP. `vars` is a template: every machine gets its own copy.
     Uefi { code: PathBuf, vars: PathBuf },
 }

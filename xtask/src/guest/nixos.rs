@@ -15,10 +15,22 @@ const MEMORY_MIB: u32 = 3072;
 
 /// Where distributions keep UEFI for virtual machines: code, and the template of its variables.
 const FIRMWARE: &[(&str, &str)] = &[
-    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
-    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
-    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
-    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
+    (
+        "/usr/share/OVMF/OVMF_CODE_4M.fd",
+        "/usr/share/OVMF/OVMF_VARS_4M.fd",
+    ),
+    (
+        "/usr/share/OVMF/OVMF_CODE.fd",
+        "/usr/share/OVMF/OVMF_VARS.fd",
+    ),
+    (
+        "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+        "/usr/share/edk2/ovmf/OVMF_VARS.fd",
+    ),
+    (
+        "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+        "/usr/share/edk2/x64/OVMF_VARS.4m.fd",
+    ),
 ];
 
 /// UEFI's code and variables: from `$OLLAMALIVE_OVMF` (a folder), or where distributions put them.
@@ -27,7 +39,11 @@ pub fn firmware() -> Option<(PathBuf, PathBuf)> {
     named
         .map(|folder| (folder.join("OVMF_CODE.fd"), folder.join("OVMF_VARS.fd")))
         .into_iter()
-        .chain(FIRMWARE.iter().map(|(code, vars)| (code.into(), vars.into())))
+        .chain(
+            FIRMWARE
+                .iter()
+                .map(|(code, vars)| (code.into(), vars.into())),
+        )
         .find(|(code, vars): &(PathBuf, PathBuf)| code.is_file() && vars.is_file())
 }
 
@@ -52,6 +68,9 @@ pub fn prepare(nix: &Nix) -> Result<Guest> {
         configuration: None,
         memory: MEMORY_MIB,
         cpus: 2,
-        description: format!("nixos: the image that users flash, NixOS from {}", nix.nixpkgs()),
+        description: format!(
+            "nixos: the image that users flash, NixOS from {}",
+            nix.nixpkgs()
+        ),
     })
 }

@@ -23,7 +23,9 @@ const REPORTED: i32 = (0x10 << 1) | 1;
 pub enum Accelerator {
     Kvm,
     /// Emulation, and why.
-    Tcg { because: String },
+    Tcg {
+        because: String,
+    },
 }
 
 impl fmt::Display for Accelerator {
@@ -51,7 +53,9 @@ impl Accelerator {
     pub fn explain(&self) -> String {
         match self {
             Accelerator::Kvm => "KVM".to_string(),
-            Accelerator::Tcg { because } => format!("TCG (emulation, several times slower): {because}"),
+            Accelerator::Tcg { because } => {
+                format!("TCG (emulation, several times slower): {because}")
+            }
         }
     }
 }
@@ -91,19 +95,39 @@ fn ask() -> Result<Accelerator> {
     fs::write(&sector, bytes)?;
     let mut command = Command::new("qemu-system-x86_64");
     command
-        .args(["-accel", "kvm", "-machine", "q35", "-m", "32", "-nodefaults", "-no-user-config", "-display", "none"])
+        .args([
+            "-accel",
+            "kvm",
+            "-machine",
+            "q35",
+            "-m",
+            "32",
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+        ])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
         .arg("-drive")
-        .arg(format!("file={},format=raw,if=ide,readonly=off,snapshot=on", sector.display()));
+        .arg(format!(
+            "file={},format=raw,if=ide,readonly=off,snapshot=on",
+            sector.display()
+        ));
     match process::finish(command, "probing KVM", PROBE_DEADLINE) {
         Ok(end) if end.status.code() == Some(REPORTED) => Ok(Accelerator::Kvm),
-        Ok(end) => tcg(format!("KVM refused: {}", end.stderr.lines().next().unwrap_or("no message"))),
+        Ok(end) => tcg(format!(
+            "KVM refused: {}",
+            end.stderr.lines().next().unwrap_or("no message")
+        )),
         Err(error) => {
             process::check_interrupt()?;
             if error.is::<crate::error::Usage>() {
                 return Err(error);
             }
-            tcg(format!("/dev/kvm is there, but a guest of one sector hung for {} s", PROBE_DEADLINE.as_secs()))
+            tcg(format!(
+                "/dev/kvm is there, but a guest of one sector hung for {} s",
+                PROBE_DEADLINE.as_secs()
+            ))
         }
     }
 }
@@ -117,7 +141,16 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
         let remembered = (boot, Some("it hung".to_string()));
-        fs::write(cache.path().join("accelerator.json"), serde_json::to_vec(&remembered).unwrap()).unwrap();
-        assert_eq!(probe(cache.path()).unwrap(), Accelerator::Tcg { because: "it hung".into() });
+        fs::write(
+            cache.path().join("accelerator.json"),
+            serde_json::to_vec(&remembered).unwrap(),
+        )
+        .unwrap();
+        assert_eq!(
+            probe(cache.path()).unwrap(),
+            Accelerator::Tcg {
+                because: "it hung".into()
+            }
+        );
     }
 }

@@ -28,9 +28,14 @@ pub struct Console {
 impl Console {
     /// `log` is the file in which QEMU keeps everything that the console ever showed.
     pub fn new(stream: UnixStream, log: &Path) -> Result<Self> {
-        let options = Options::new().timeout_ms(Some(SLICE_MS)).strip_ansi_escape_codes(true);
+        let options = Options::new()
+            .timeout_ms(Some(SLICE_MS))
+            .strip_ansi_escape_codes(true);
         let session = StreamSession::new(stream.try_clone()?, stream, options);
-        Ok(Console { session, log: log.to_path_buf() })
+        Ok(Console {
+            session,
+            log: log.to_path_buf(),
+        })
     }
 
     /// Waits for `pattern` (a regular expression) and returns what matched.
@@ -45,7 +50,10 @@ impl Console {
                 Ok((_, found)) => return Ok(found),
                 Err(Expect::Timeout { .. }) if Instant::now() < end => {}
                 Err(Expect::Timeout { .. }) => {
-                    bail!("the console did not show /{pattern}/ within {} s", deadline.as_secs())
+                    bail!(
+                        "the console did not show /{pattern}/ within {} s",
+                        deadline.as_secs()
+                    )
                 }
                 Err(Expect::EOF { .. }) => bail!("the machine has ended"),
                 Err(other) => return Err(anyhow!("console: {other}")),
@@ -58,16 +66,27 @@ impl Console {
     /// The sentinels are split by quotes in what is sent, so that the echo of the line is not taken for its result.
     pub fn run(&mut self, command: &str, deadline: Duration) -> Result<String> {
         let line = format!("echo OLLAMA\"\"LIVE-BEGIN; {command}; echo OLLAMA\"\"LIVE-END");
-        self.session.send_line(&line).map_err(|error| anyhow!("console: {error}"))?;
+        self.session
+            .send_line(&line)
+            .map_err(|error| anyhow!("console: {error}"))?;
         let end = Instant::now() + deadline;
         self.wait_for("OLLAMALIVE-BEGIN\r*\n", deadline)?;
-        let shown = self.wait_for("(?s).*?OLLAMALIVE-END", end.saturating_duration_since(Instant::now()))?;
-        Ok(shown.trim_end_matches("OLLAMALIVE-END").replace('\r', "").trim().to_string())
+        let shown = self.wait_for(
+            "(?s).*?OLLAMALIVE-END",
+            end.saturating_duration_since(Instant::now()),
+        )?;
+        Ok(shown
+            .trim_end_matches("OLLAMALIVE-END")
+            .replace('\r', "")
+            .trim()
+            .to_string())
     }
 
     /// Everything that the console showed since the machine was first switched on.
     pub fn history(&self) -> String {
-        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -75,14 +94,19 @@ impl Console {
 pub fn tail(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     let text = clean(&String::from_utf8_lossy(&bytes));
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     lines[lines.len().saturating_sub(TAIL)..].join("\n")
 }
 
 /// `text` without terminal control sequences (ECMA-48) and carriage returns.
 pub fn clean(text: &str) -> String {
-    let sequences = regex::Regex::new(r"\x1b\[[0-9;?!]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[78=>cM]|\x1b\][^\x07]*\x07|\r|\x00")
-        .expect("the pattern is fixed");
+    let sequences = regex::Regex::new(
+        r"\x1b\[[0-9;?!]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[78=>cM]|\x1b\][^\x07]*\x07|\r|\x00",
+    )
+    .expect("the pattern is fixed");
     sequences.replace_all(text, "").into_owned()
 }
 
@@ -94,7 +118,10 @@ mod tests {
 
     #[test]
     fn control_sequences_go_and_words_stay() {
-        assert_eq!(clean("\x1b[0;32m  OK  \x1b[0m] Started\r\n\x1b[?7h\x1b[!p$"), "  OK  ] Started\n$");
+        assert_eq!(
+            clean("\x1b[0;32m  OK  \x1b[0m] Started\r\n\x1b[?7h\x1b[!p$"),
+            "  OK  ] Started\n$"
+        );
     }
 
     #[test]
@@ -115,11 +142,22 @@ mod tests {
             let mut line = [0u8; 256];
             let length = theirs.read(&mut line).unwrap();
             theirs.write_all(&line[..length]).unwrap();
-            theirs.write_all(b"\r\nOLLAMALIVE-BEGIN\r\n42\r\nOLLAMALIVE-END\r\n").unwrap();
+            theirs
+                .write_all(b"\r\nOLLAMALIVE-BEGIN\r\n42\r\nOLLAMALIVE-END\r\n")
+                .unwrap();
             theirs
         });
-        assert_eq!(console.run("echo 42", Duration::from_secs(5)).unwrap(), "42");
+        assert_eq!(
+            console.run("echo 42", Duration::from_secs(5)).unwrap(),
+            "42"
+        );
         drop(shell.join().unwrap());
-        assert!(console.wait_for("never", Duration::from_secs(5)).unwrap_err().to_string().contains("ended"));
+        assert!(
+            console
+                .wait_for("never", Duration::from_secs(5))
+                .unwrap_err()
+                .to_string()
+                .contains("ended")
+        );
     }
 }

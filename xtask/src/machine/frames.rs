@@ -5,8 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{
-    ArpEthIpv4Packet, ArpOperation, ArpPacket, EtherType, Icmpv4Type, Icmpv6Type, NetSlice, PacketBuilder, PacketBuilderStep,
-    SlicedPacket, TransportSlice, icmpv4, icmpv6,
+    ArpEthIpv4Packet, ArpOperation, ArpPacket, EtherType, Icmpv4Type, Icmpv6Type, NetSlice,
+    PacketBuilder, PacketBuilderStep, SlicedPacket, TransportSlice, icmpv4, icmpv6,
 };
 
 use super::wire::{Mac, Neighbour, State, Transport};
@@ -44,7 +44,13 @@ fn ip(us: Neighbour, mac: Mac, target: IpAddr) -> PacketBuilderStep<etherparse::
     }
 }
 
-fn arp(us: Neighbour, to: Mac, operation: ArpOperation, target_mac: Mac, target: Ipv4Addr) -> Vec<u8> {
+fn arp(
+    us: Neighbour,
+    to: Mac,
+    operation: ArpOperation,
+    target_mac: Mac,
+    target: Ipv4Addr,
+) -> Vec<u8> {
     let packet = ArpPacket::new(
         etherparse::ArpHardwareId::ETHERNET,
         EtherType::IPV4,
@@ -55,10 +61,23 @@ fn arp(us: Neighbour, to: Mac, operation: ArpOperation, target_mac: Mac, target:
         &target.octets(),
     )
     .expect("Ethernet and IPv4 addresses have the lengths that ARP wants");
-    written(|frame| PacketBuilder::ethernet2(us.mac, to).arp(packet).write(frame).expect("a vector takes all"))
+    written(|frame| {
+        PacketBuilder::ethernet2(us.mac, to)
+            .arp(packet)
+            .write(frame)
+            .expect("a vector takes all")
+    })
 }
 
-fn discovery(us: Neighbour, to_mac: Mac, to: Ipv6Addr, kind: u8, flags: u8, target: Ipv6Addr, option: u8) -> Vec<u8> {
+fn discovery(
+    us: Neighbour,
+    to_mac: Mac,
+    to: Ipv6Addr,
+    kind: u8,
+    flags: u8,
+    target: Ipv6Addr,
+    option: u8,
+) -> Vec<u8> {
     let mut payload = target.octets().to_vec();
     payload.extend([option, 1]);
     payload.extend(us.mac);
@@ -92,11 +111,15 @@ pub fn resolved(frame: &[u8], target: IpAddr) -> Option<Mac> {
     match (packet.net?, target) {
         (NetSlice::Arp(arp), IpAddr::V4(v4)) => {
             let arp = ArpEthIpv4Packet::try_from(arp.to_packet()).ok()?;
-            (arp.operation == ArpOperation::REPLY && arp.sender_ipv4 == v4.octets()).then_some(arp.sender_mac)
+            (arp.operation == ArpOperation::REPLY && arp.sender_ipv4 == v4.octets())
+                .then_some(arp.sender_mac)
         }
         (NetSlice::Ipv6(_), IpAddr::V6(v6)) => {
-            let TransportSlice::Icmpv6(icmp) = packet.transport? else { return None };
-            let answer = icmp.type_u8() == NEIGHBOUR_ADVERTISEMENT && icmp.payload().get(..16) == Some(&v6.octets()[..]);
+            let TransportSlice::Icmpv6(icmp) = packet.transport? else {
+                return None;
+            };
+            let answer = icmp.type_u8() == NEIGHBOUR_ADVERTISEMENT
+                && icmp.payload().get(..16) == Some(&v6.octets()[..]);
             // The frame's own source serves where the optional address is left out.
             answer.then(|| frame[6..12].try_into().ok()).flatten()
         }
@@ -110,16 +133,38 @@ pub fn reply_to_question(us: Neighbour, frame: &[u8]) -> Option<Vec<u8>> {
     match packet.net? {
         NetSlice::Arp(arp) => {
             let arp = ArpEthIpv4Packet::try_from(arp.to_packet()).ok()?;
-            (arp.operation == ArpOperation::REQUEST && arp.target_ipv4 == us.v4.octets())
-                .then(|| self::arp(us, arp.sender_mac, ArpOperation::REPLY, arp.sender_mac, arp.sender_ipv4.into()))
+            (arp.operation == ArpOperation::REQUEST && arp.target_ipv4 == us.v4.octets()).then(
+                || {
+                    self::arp(
+                        us,
+                        arp.sender_mac,
+                        ArpOperation::REPLY,
+                        arp.sender_mac,
+                        arp.sender_ipv4.into(),
+                    )
+                },
+            )
         }
         NetSlice::Ipv6(v6) => {
-            let TransportSlice::Icmpv6(icmp) = packet.transport? else { return None };
-            let asks_us = icmp.type_u8() == NEIGHBOUR_SOLICITATION && icmp.payload().get(..16) == Some(&us.v6.octets()[..]);
+            let TransportSlice::Icmpv6(icmp) = packet.transport? else {
+                return None;
+            };
+            let asks_us = icmp.type_u8() == NEIGHBOUR_SOLICITATION
+                && icmp.payload().get(..16) == Some(&us.v6.octets()[..]);
             asks_us.then(|| {
-                let mac = frame[6..12].try_into().expect("an Ethernet header was parsed");
+                let mac = frame[6..12]
+                    .try_into()
+                    .expect("an Ethernet header was parsed");
                 // Solicited, override.
-                discovery(us, mac, v6.header().source_addr(), NEIGHBOUR_ADVERTISEMENT, 0x60, us.v6, 2)
+                discovery(
+                    us,
+                    mac,
+                    v6.header().source_addr(),
+                    NEIGHBOUR_ADVERTISEMENT,
+                    0x60,
+                    us.v6,
+                    2,
+                )
             })
         }
         _ => None,
@@ -127,10 +172,19 @@ pub fn reply_to_question(us: Neighbour, frame: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A SYN, or an empty datagram, to `port`.
-pub fn question(us: Neighbour, mac: Mac, target: IpAddr, transport: Transport, port: u16) -> Vec<u8> {
+pub fn question(
+    us: Neighbour,
+    mac: Mac,
+    target: IpAddr,
+    transport: Transport,
+    port: u16,
+) -> Vec<u8> {
     written(|frame| {
         let done = match transport {
-            Transport::Tcp => ip(us, mac, target).tcp(SOURCE_PORT, port, SEQUENCE, WINDOW).syn().write(frame, &[]),
+            Transport::Tcp => ip(us, mac, target)
+                .tcp(SOURCE_PORT, port, SEQUENCE, WINDOW)
+                .syn()
+                .write(frame, &[]),
             Transport::Udp => ip(us, mac, target).udp(SOURCE_PORT, port).write(frame, &[]),
         };
         done.expect("a vector takes all");
@@ -139,7 +193,10 @@ pub fn question(us: Neighbour, mac: Mac, target: IpAddr, transport: Transport, p
 
 /// Ends the connection that the SYN-ACK in `frame` offers.
 pub fn reset(us: Neighbour, mac: Mac, target: IpAddr, frame: &[u8]) -> Vec<u8> {
-    let port = match SlicedPacket::from_ethernet(frame).ok().and_then(|packet| packet.transport) {
+    let port = match SlicedPacket::from_ethernet(frame)
+        .ok()
+        .and_then(|packet| packet.transport)
+    {
         Some(TransportSlice::Tcp(tcp)) => tcp.source_port(),
         _ => 0,
     };
@@ -156,8 +213,14 @@ pub fn reset(us: Neighbour, mac: Mac, target: IpAddr, frame: &[u8]) -> Vec<u8> {
 pub fn answer(us: Neighbour, target: IpAddr, transport: Transport, frame: &[u8]) -> Option<Answer> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     let (source, destination): (IpAddr, IpAddr) = match packet.net? {
-        NetSlice::Ipv4(v4) => (v4.header().source_addr().into(), v4.header().destination_addr().into()),
-        NetSlice::Ipv6(v6) => (v6.header().source_addr().into(), v6.header().destination_addr().into()),
+        NetSlice::Ipv4(v4) => (
+            v4.header().source_addr().into(),
+            v4.header().destination_addr().into(),
+        ),
+        NetSlice::Ipv6(v6) => (
+            v6.header().source_addr().into(),
+            v6.header().destination_addr().into(),
+        ),
         NetSlice::Arp(_) => return None,
     };
     if source != target || (destination != IpAddr::V4(us.v4) && destination != IpAddr::V6(us.v6)) {
@@ -170,20 +233,32 @@ pub fn answer(us: Neighbour, target: IpAddr, transport: Transport, frame: &[u8])
                 (_, _, true) => State::Closed,
                 _ => return None,
             };
-            Some(Answer { port: tcp.source_port(), state })
+            Some(Answer {
+                port: tcp.source_port(),
+                state,
+            })
         }
         (TransportSlice::Udp(udp), Transport::Udp) if udp.destination_port() == SOURCE_PORT => {
-            Some(Answer { port: udp.source_port(), state: State::Open })
+            Some(Answer {
+                port: udp.source_port(),
+                state: State::Open,
+            })
         }
         (TransportSlice::Icmpv4(icmp), _) => match icmp.icmp_type() {
             Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::Port) => {
-                quoted_port(icmp.payload(), 20).map(|port| Answer { port, state: State::Closed })
+                quoted_port(icmp.payload(), 20).map(|port| Answer {
+                    port,
+                    state: State::Closed,
+                })
             }
             _ => None,
         },
         (TransportSlice::Icmpv6(icmp), _) => match icmp.icmp_type() {
             Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Port) => {
-                quoted_port(icmp.payload(), 40).map(|port| Answer { port, state: State::Closed })
+                quoted_port(icmp.payload(), 40).map(|port| Answer {
+                    port,
+                    state: State::Closed,
+                })
             }
             _ => None,
         },
@@ -193,7 +268,9 @@ pub fn answer(us: Neighbour, target: IpAddr, transport: Transport, frame: &[u8])
 
 /// The destination port in the packet that an ICMP error quotes: ours have no options, so the header's length is known.
 fn quoted_port(quote: &[u8], header: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(quote.get(header + 2..header + 4)?.try_into().ok()?))
+    Some(u16::from_be_bytes(
+        quote.get(header + 2..header + 4)?.try_into().ok()?,
+    ))
 }
 
 #[cfg(test)]
@@ -212,7 +289,11 @@ mod tests {
     }
 
     fn ours(target: IpAddr) -> IpAddr {
-        if target.is_ipv4() { NEIGHBOUR.v4.into() } else { NEIGHBOUR.v6.into() }
+        if target.is_ipv4() {
+            NEIGHBOUR.v4.into()
+        } else {
+            NEIGHBOUR.v6.into()
+        }
     }
 
     #[test]
@@ -221,7 +302,11 @@ mod tests {
             let question = who_has(NEIGHBOUR, target);
             let reply = reply_to_question(GUEST, &question).expect("the guest is asked");
             assert_eq!(resolved(&reply, target), Some(GUEST.mac));
-            assert_eq!(resolved(&reply, ours(target)), None, "that was not the question");
+            assert_eq!(
+                resolved(&reply, ours(target)),
+                None,
+                "that was not the question"
+            );
             assert_eq!(reply_to_question(NEIGHBOUR, &question), None, "not asked");
         }
     }
@@ -233,12 +318,26 @@ mod tests {
             let open = written(|frame| tcp().syn().ack(SEQUENCE + 1).write(frame, &[]).unwrap());
             let closed = written(|frame| tcp().rst().ack(SEQUENCE + 1).write(frame, &[]).unwrap());
             let said = |frame: &[u8]| answer(NEIGHBOUR, target, Transport::Tcp, frame);
-            assert_eq!(said(&open), Some(Answer { port: 22, state: State::Open }));
-            assert_eq!(said(&closed), Some(Answer { port: 22, state: State::Closed }));
+            assert_eq!(
+                said(&open),
+                Some(Answer {
+                    port: 22,
+                    state: State::Open
+                })
+            );
+            assert_eq!(
+                said(&closed),
+                Some(Answer {
+                    port: 22,
+                    state: State::Closed
+                })
+            );
             assert_eq!(answer(NEIGHBOUR, target, Transport::Udp, &open), None);
             let reset = reset(NEIGHBOUR, GUEST.mac, target, &open);
             let parsed = SlicedPacket::from_ethernet(&reset).unwrap();
-            assert!(matches!(parsed.transport, Some(TransportSlice::Tcp(tcp)) if tcp.rst() && tcp.destination_port() == 22));
+            assert!(
+                matches!(parsed.transport, Some(TransportSlice::Tcp(tcp)) if tcp.rst() && tcp.destination_port() == 22)
+            );
         }
     }
 
@@ -256,18 +355,39 @@ mod tests {
                 done.unwrap();
             });
             let reply = written(|frame| {
-                ip(GUEST, NEIGHBOUR.mac, ours(target)).udp(5353, SOURCE_PORT).write(frame, b"x").unwrap();
+                ip(GUEST, NEIGHBOUR.mac, ours(target))
+                    .udp(5353, SOURCE_PORT)
+                    .write(frame, b"x")
+                    .unwrap();
             });
             let said = |frame: &[u8]| answer(NEIGHBOUR, target, Transport::Udp, frame);
-            assert_eq!(said(&unreachable), Some(Answer { port: 5353, state: State::Closed }));
-            assert_eq!(said(&reply), Some(Answer { port: 5353, state: State::Open }));
+            assert_eq!(
+                said(&unreachable),
+                Some(Answer {
+                    port: 5353,
+                    state: State::Closed
+                })
+            );
+            assert_eq!(
+                said(&reply),
+                Some(Answer {
+                    port: 5353,
+                    state: State::Open
+                })
+            );
         }
     }
 
     #[test]
     fn noise_says_nothing() {
-        assert_eq!(answer(NEIGHBOUR, GUEST.v4.into(), Transport::Tcp, &[]), None);
-        assert_eq!(answer(NEIGHBOUR, GUEST.v4.into(), Transport::Tcp, &[0xff; 60]), None);
+        assert_eq!(
+            answer(NEIGHBOUR, GUEST.v4.into(), Transport::Tcp, &[]),
+            None
+        );
+        assert_eq!(
+            answer(NEIGHBOUR, GUEST.v4.into(), Transport::Tcp, &[0xff; 60]),
+            None
+        );
         assert_eq!(reply_to_question(NEIGHBOUR, &[0; 13]), None);
     }
 }

@@ -62,6 +62,17 @@ pub struct Parts {
     /// Who may log in.
     pub owner: Key,
     pub user: String,
+    /// From power on to a login; see [`boot_deadline`].
+    pub deadline: Duration,
+}
+
+/// How long `kind` may take from power on to a login.
+pub fn boot_deadline(kind: Kind, accelerator: &Accelerator) -> Duration {
+    match (accelerator, kind) {
+        (Accelerator::Kvm, _) => BOOT_KVM,
+        (Accelerator::Tcg { .. }, Kind::Standin) => BOOT_STANDIN,
+        (Accelerator::Tcg { .. }, Kind::Nixos) => BOOT_NIXOS,
+    }
 }
 
 struct Running {
@@ -87,15 +98,12 @@ impl Machine {
     /// A machine that is switched off. `folder` is made.
     pub fn new(parts: Parts, folder: PathBuf) -> Result<Self> {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Machine { parts, folder, boots: Vec::new(), running: None })
-    }
-
-    fn boot_deadline(&self) -> Duration {
-        match (&self.parts.accelerator, self.parts.guest.kind) {
-            (Accelerator::Kvm, _) => BOOT_KVM,
-            (Accelerator::Tcg { .. }, Kind::Standin) => BOOT_STANDIN,
-            (Accelerator::Tcg { .. }, Kind::Nixos) => BOOT_NIXOS,
-        }
+        Ok(Machine {
+            parts,
+            folder,
+            boots: Vec::new(),
+            running: None,
+        })
     }
 
     /// Switches the machine on and waits for a login on the console and for SSH to answer.
@@ -104,15 +112,41 @@ impl Machine {
     /// [`NoLogin`] at the deadline, [`Ended`] when QEMU is gone, or QEMU's refusal.
     pub fn boot(&mut self) -> Result<Duration> {
         let start = Instant::now();
-        let deadline = self.boot_deadline();
-        let Parts { guest, stick, disks, accelerator, forwards, user, .. } = &self.parts;
+        let Parts {
+            guest,
+            stick,
+            disks,
+            accelerator,
+            forwards,
+            user,
+            deadline,
+            ..
+        } = &self.parts;
+        let deadline = *deadline;
         let log = self.folder.join("console.log");
-        let mut qemu = Qemu::start(guest, &stick.path, disks, accelerator, *forwards, &self.folder)?;
+        let mut qemu = Qemu::start(
+            guest,
+            &stick.path,
+            disks,
+            accelerator,
+            *forwards,
+            &self.folder,
+        )?;
         let console = Console::new(qemu.console.try_clone()?, &log)?;
         let wire = Wire::connect(qemu.guest_wire.try_clone()?, qemu.uplink.try_clone()?)?;
-        let server = Server { port: qemu.qmp.forwarded(forwards.ssh.1)?, user: user.clone() };
+        let server = Server {
+            port: qemu.qmp.forwarded(forwards.ssh.1)?,
+            user: user.clone(),
+        };
         let ollama_port = qemu.qmp.forwarded(forwards.ollama.1)?;
-        let running = self.running.insert(Running { qemu, console, wire, server, ollama_port, shell: None });
+        let running = self.running.insert(Running {
+            qemu,
+            console,
+            wire,
+            server,
+            ollama_port,
+            shell: None,
+        });
         let came_up = running.console.wait_for("login: ", deadline).and_then(|_| {
             let left = deadline.saturating_sub(start.elapsed());
             let qemu = &mut running.qemu;
@@ -125,7 +159,11 @@ impl Machine {
             check_interrupt()?;
             return Err(match running.qemu.ended() {
                 Some(how) => self.ended(how),
-                None => NoLogin { why: format!("{error:#}"), tail: console::tail(&log) }.into(),
+                None => NoLogin {
+                    why: format!("{error:#}"),
+                    tail: console::tail(&log),
+                }
+                .into(),
             });
         }
         let took = start.elapsed();
@@ -217,7 +255,10 @@ impl Machine {
         while running.qemu.ended().is_none() {
             check_interrupt()?;
             if Instant::now() > end {
-                bail!("the guest did not shut down within {} s", SHUTDOWN.as_secs());
+                bail!(
+                    "the guest did not shut down within {} s",
+                    SHUTDOWN.as_secs()
+                );
             }
             std::thread::sleep(POLL);
         }
@@ -258,12 +299,24 @@ impl Machine {
 /// # Errors
 /// Names what is missing and the command that installs it.
 pub fn require_programs() -> Result<()> {
-    let missing: Vec<&str> = [qemu::PROGRAM, "ssh", "ssh-keygen", "ssh-keyscan", "mke2fs", "mkntfs"]
-        .into_iter()
-        .filter(|program| which::which(program).is_err() && !Path::new("/usr/sbin").join(program).exists())
-        .collect();
+    let missing: Vec<&str> = [
+        qemu::PROGRAM,
+        "ssh",
+        "ssh-keygen",
+        "ssh-keyscan",
+        "mke2fs",
+        "mkntfs",
+    ]
+    .into_iter()
+    .filter(|program| {
+        which::which(program).is_err() && !Path::new("/usr/sbin").join(program).exists()
+    })
+    .collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(usage(format!("missing here: {}; `cargo xtask setup --yes` installs what the tests need", missing.join(", "))))
+    Err(usage(format!(
+        "missing here: {}; `cargo xtask setup --yes` installs what the tests need",
+        missing.join(", ")
+    )))
 }

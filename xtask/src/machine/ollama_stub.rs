@@ -32,14 +32,24 @@ pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
     let program = folder.path().join("ollama");
     let mut compiler = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     compiler
-        .args(["--edition", "2024", "-C", "opt-level=s", "-C", "strip=symbols", "-C", "panic=abort"])
+        .args([
+            "--edition",
+            "2024",
+            "-C",
+            "opt-level=s",
+            "-C",
+            "strip=symbols",
+            "-C",
+            "panic=abort",
+        ])
         .args(["-C", "target-feature=+crt-static", "-o"])
         .arg(&program)
         .arg(&source);
     process::run(compiler, "compiling the Ollama stub", COMPILE_DEADLINE)?;
     let made = tempfile::NamedTempFile::new_in(cache)?;
     write_archive(&fs::read(&program)?, image, made.as_file())?;
-    made.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    made.persist(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
 
@@ -65,20 +75,38 @@ fn write_archive(program: &[u8], image: &str, to: impl Write) -> Result<()> {
         "config": { "Entrypoint": ["/bin/ollama"], "Cmd": ["serve"], "Env": ["OLLAMA_HOST=0.0.0.0:11434"] },
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", hex(&Sha256::digest(&layer)))] },
     });
-    let manifest = json!([{ "Config": "config.json", "RepoTags": [image], "Layers": ["layer.tar"] }]);
+    let manifest =
+        json!([{ "Config": "config.json", "RepoTags": [image], "Layers": ["layer.tar"] }]);
     let mut archive = tar::Builder::new(to);
     append(&mut archive, "layer.tar", 0o644, &layer)?;
-    append(&mut archive, "config.json", 0o644, configuration.to_string().as_bytes())?;
-    append(&mut archive, "manifest.json", 0o644, manifest.to_string().as_bytes())?;
+    append(
+        &mut archive,
+        "config.json",
+        0o644,
+        configuration.to_string().as_bytes(),
+    )?;
+    append(
+        &mut archive,
+        "manifest.json",
+        0o644,
+        manifest.to_string().as_bytes(),
+    )?;
     archive.finish()?;
     Ok(())
 }
 
-fn append(archive: &mut tar::Builder<impl Write>, name: &str, mode: u32, content: &[u8]) -> Result<()> {
+fn append(
+    archive: &mut tar::Builder<impl Write>,
+    name: &str,
+    mode: u32,
+    content: &[u8],
+) -> Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_mode(mode);
     header.set_size(content.len() as u64);
-    archive.append_data(&mut header, name, content).with_context(|| format!("cannot pack {name}"))
+    archive
+        .append_data(&mut header, name, content)
+        .with_context(|| format!("cannot pack {name}"))
 }
 
 #[cfg(test)]
@@ -93,7 +121,11 @@ mod tests {
     fn the_stub_is_static_and_answers_its_version() {
         let cache = tempfile::tempdir().unwrap();
         let path = archive("ollama/ollama:1.2.3", cache.path()).unwrap();
-        assert_eq!(archive("ollama/ollama:1.2.3", cache.path()).unwrap(), path, "the second time from the cache");
+        assert_eq!(
+            archive("ollama/ollama:1.2.3", cache.path()).unwrap(),
+            path,
+            "the second time from the cache"
+        );
         let mut outer = tar::Archive::new(fs::File::open(&path).unwrap());
         let mut layer = Vec::new();
         let mut names = Vec::new();
@@ -120,14 +152,21 @@ mod tests {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let address = line.trim().rsplit(' ').next().unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(b"GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream
+            .write_all(b"GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains(VERSION), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK") && answer.contains(VERSION),
+            "{answer}"
+        );
     }
 }

@@ -68,9 +68,24 @@ impl Qemu {
         let errors = folder.join("qemu.log");
         let mut command = Command::new(PROGRAM);
         command
-            .args(["-machine", "q35", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std"])
+            .args([
+                "-machine",
+                "q35",
+                "-nodefaults",
+                "-no-user-config",
+                "-no-reboot",
+                "-display",
+                "none",
+                "-vga",
+                "std",
+            ])
             .args(accelerator.arguments())
-            .args(["-smp", &guest.cpus.to_string(), "-m", &guest.memory.to_string()])
+            .args([
+                "-smp",
+                &guest.cpus.to_string(),
+                "-m",
+                &guest.memory.to_string(),
+            ])
             .args(["-rtc", "base=utc", "-device", "virtio-rng-pci"]);
         boot_arguments(&mut command, &guest.boot, folder)?;
         drive(&mut command, stick, "stick", false);
@@ -93,24 +108,61 @@ impl Qemu {
         let forward = |(host, guest): (u16, u16)| format!("hostfwd=tcp:127.0.0.1:{host}-:{guest}");
         command
             .arg("-chardev")
-            .arg(format!("socket,id=console,fd=10,logfile={}", folder.join("console.log").display()))
+            .arg(format!(
+                "socket,id=console,fd=10,logfile={}",
+                folder.join("console.log").display()
+            ))
             .args(["-serial", "chardev:console"])
-            .args(["-chardev", "socket,id=control,fd=11", "-mon", "chardev=control,mode=control"])
+            .args([
+                "-chardev",
+                "socket,id=control,fd=11",
+                "-mon",
+                "chardev=control,mode=control",
+            ])
             .arg("-netdev")
-            .arg(format!("user,id=user,{},{}", forward(forwards.ssh), forward(forwards.ollama)))
+            .arg(format!(
+                "user,id=user,{},{}",
+                forward(forwards.ssh),
+                forward(forwards.ollama)
+            ))
             .args(["-netdev", "hubport,id=user-port,hubid=1,netdev=user"])
-            .args(["-netdev", "stream,id=uplink,server=off,addr.type=fd,addr.str=13"])
+            .args([
+                "-netdev",
+                "stream,id=uplink,server=off,addr.type=fd,addr.str=13",
+            ])
             .args(["-netdev", "hubport,id=uplink-port,hubid=1,netdev=uplink"])
-            .args(["-netdev", "stream,id=wire,server=off,addr.type=fd,addr.str=12"])
+            .args([
+                "-netdev",
+                "stream,id=wire,server=off,addr.type=fd,addr.str=12",
+            ])
             .args(["-netdev", "hubport,id=wire-port,hubid=0,netdev=wire"])
-            .args(["-netdev", "hubport,id=card,hubid=0", "-device", "virtio-net-pci,netdev=card,romfile="]);
-        let ends: [(OwnedFd, i32); 4] =
-            [(console_end.into(), 10), (control_end.into(), 11), (guest_end.into(), 12), (uplink_end.into(), 13)];
+            .args([
+                "-netdev",
+                "hubport,id=card,hubid=0",
+                "-device",
+                "virtio-net-pci,netdev=card,romfile=",
+            ]);
+        let ends: [(OwnedFd, i32); 4] = [
+            (console_end.into(), 10),
+            (control_end.into(), 11),
+            (guest_end.into(), 12),
+            (uplink_end.into(), 13),
+        ];
         command
-            .fd_mappings(ends.into_iter().map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect())
+            .fd_mappings(
+                ends.into_iter()
+                    .map(|(parent_fd, child_fd)| FdMapping {
+                        parent_fd,
+                        child_fd,
+                    })
+                    .collect(),
+            )
             .context("cannot hand the channels to QEMU")?;
         fs::write(folder.join("qemu.command"), format!("{command:?}\n"))?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&errors)?);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&errors)?);
         process::tie_to_us(&mut command);
         let child = command.spawn().map_err(|error| {
             usage(format!("cannot start {PROGRAM}: {error}; `cargo xtask setup --yes` installs what is missing"))
@@ -122,7 +174,14 @@ impl Qemu {
             group.stop();
             refused(&errors, &error)
         })?;
-        Ok(Qemu { group, qmp, console, guest_wire, uplink, errors })
+        Ok(Qemu {
+            group,
+            qmp,
+            console,
+            guest_wire,
+            uplink,
+            errors,
+        })
     }
 
     /// The power goes: SIGKILL, no warning to anyone.
@@ -135,7 +194,10 @@ impl Qemu {
     pub fn ended(&mut self) -> Option<String> {
         let status = self.group.0.try_wait().ok()??;
         let message = fs::read_to_string(&self.errors).unwrap_or_default();
-        let how = status.signal().map_or_else(|| status.to_string(), |signal| format!("killed by signal {signal}"));
+        let how = status.signal().map_or_else(
+            || status.to_string(),
+            |signal| format!("killed by signal {signal}"),
+        );
         Some(match message.lines().last() {
             Some(line) => format!("{how}: {line}"),
             None => how,
@@ -150,28 +212,51 @@ impl Qemu {
 
 fn refused(errors: &Path, cause: &anyhow::Error) -> anyhow::Error {
     let message = fs::read_to_string(errors).unwrap_or_default();
-    let line = message.lines().last().map_or_else(|| format!("{cause:#}"), str::to_string);
+    let line = message
+        .lines()
+        .last()
+        .map_or_else(|| format!("{cause:#}"), str::to_string);
     if line.contains("host forwarding rule") {
-        return usage(format!("a port that is to lead into the machine is taken on 127.0.0.1: stop what listens there ({line})"));
+        return usage(format!(
+            "a port that is to lead into the machine is taken on 127.0.0.1: stop what listens there ({line})"
+        ));
     }
     usage(format!("QEMU refused the machine: {line}"))
 }
 
 fn drive(command: &mut Command, path: &Path, serial: &str, read_only: bool) {
-    let access = if read_only { ",readonly=on" } else { ",discard=unmap" };
+    let access = if read_only {
+        ",readonly=on"
+    } else {
+        ",discard=unmap"
+    };
     // A comma in a file name would start the next option.
     let file = path.display().to_string().replace(',', ",,");
     command
         .arg("-drive")
-        .arg(format!("id={serial},file={file},format=raw,if=none,cache=writeback{access}"))
+        .arg(format!(
+            "id={serial},file={file},format=raw,if=none,cache=writeback{access}"
+        ))
         .arg("-device")
-        .arg(format!("virtio-blk-pci,id={serial}-disk,drive={serial},serial={serial}"));
+        .arg(format!(
+            "virtio-blk-pci,id={serial}-disk,drive={serial},serial={serial}"
+        ));
 }
 
 fn boot_arguments(command: &mut Command, boot: &Boot, folder: &Path) -> Result<()> {
     match boot {
-        Boot::Direct { kernel, initrd, append } => {
-            command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd).arg("-append").arg(append);
+        Boot::Direct {
+            kernel,
+            initrd,
+            append,
+        } => {
+            command
+                .arg("-kernel")
+                .arg(kernel)
+                .arg("-initrd")
+                .arg(initrd)
+                .arg("-append")
+                .arg(append);
         }
         Boot::Uefi { code, vars } => {
             let own = folder.join("uefi-vars.fd");
@@ -183,7 +268,10 @@ fn boot_arguments(command: &mut Command, boot: &Boot, folder: &Path) -> Result<(
             }
             command
                 .arg("-drive")
-                .arg(format!("if=pflash,format=raw,readonly=on,file={}", code.display()))
+                .arg(format!(
+                    "if=pflash,format=raw,readonly=on,file={}",
+                    code.display()
+                ))
                 .arg("-drive")
                 .arg(format!("if=pflash,format=raw,file={}", own.display()));
         }

@@ -21,7 +21,10 @@ impl Qmp {
     /// QEMU has ended, or does not speak within 30 s.
     pub fn new(stream: UnixStream) -> Result<Self> {
         stream.set_read_timeout(Some(ANSWER))?;
-        let mut qmp = Qmp { writer: stream.try_clone()?, reader: BufReader::new(stream) };
+        let mut qmp = Qmp {
+            writer: stream.try_clone()?,
+            reader: BufReader::new(stream),
+        };
         qmp.read().context("no greeting from QEMU")?;
         qmp.execute("qmp_capabilities", json!({}))?;
         Ok(qmp)
@@ -62,7 +65,8 @@ impl Qmp {
     /// The host's port that is forwarded to the guest's TCP `port`.
     pub fn forwarded(&mut self, port: u16) -> Result<u16> {
         let table = self.monitor("info usernet")?;
-        parse_forward(&table, port).with_context(|| format!("QEMU forwards nothing to port {port}:\n{table}"))
+        parse_forward(&table, port)
+            .with_context(|| format!("QEMU forwards nothing to port {port}:\n{table}"))
     }
 }
 

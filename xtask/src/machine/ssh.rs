@@ -23,7 +23,11 @@ const VERDICT_DEADLINE: Duration = Duration::from_secs(150);
 fn again(command: &Command) -> Command {
     let mut copy = Command::new(command.get_program());
     copy.args(command.get_args());
-    copy.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    copy.envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     copy
 }
 
@@ -40,9 +44,12 @@ impl Key {
     pub fn generate(folder: &Path, name: &str) -> Result<Self> {
         let private = folder.join(name);
         let mut make = Command::new("ssh-keygen");
-        make.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&private);
+        make.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+            .arg(&private);
         process::run(make, "making an SSH key", LOGIN_DEADLINE)?;
-        let public = fs::read_to_string(private.with_extension("pub"))?.trim().to_string();
+        let public = fs::read_to_string(private.with_extension("pub"))?
+            .trim()
+            .to_string();
         Ok(Key { private, public })
     }
 }
@@ -80,7 +87,11 @@ impl Server {
     ///
     /// # Errors
     /// `deadline` passes; `alive` says that the machine has ended.
-    pub fn wait(&self, deadline: Duration, mut alive: impl FnMut() -> Result<()>) -> Result<Duration> {
+    pub fn wait(
+        &self,
+        deadline: Duration,
+        mut alive: impl FnMut() -> Result<()>,
+    ) -> Result<Duration> {
         let start = Instant::now();
         while start.elapsed() < deadline {
             check_interrupt()?;
@@ -94,9 +105,13 @@ impl Server {
     }
 
     fn greets(&self) -> bool {
-        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
+            return false;
+        };
         let mut line = String::new();
-        stream.set_read_timeout(Some(Duration::from_secs(3))).is_ok()
+        stream
+            .set_read_timeout(Some(Duration::from_secs(3)))
+            .is_ok()
             && BufReader::new(stream).read_line(&mut line).is_ok()
             && line.starts_with("SSH-2.0-")
     }
@@ -105,8 +120,24 @@ impl Server {
     fn client(&self, user: &str) -> Command {
         let mut ssh = Command::new("ssh");
         ssh.args(["-F", "none", "-p", &self.port.to_string()])
-            .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null"])
-            .args(["-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=10"])
+            .args([
+                "-o",
+                "StrictHostKeyChecking=no",
+                "-o",
+                "UserKnownHostsFile=/dev/null",
+                "-o",
+                "GlobalKnownHostsFile=/dev/null",
+            ])
+            .args([
+                "-o",
+                "IdentityAgent=none",
+                "-o",
+                "IdentitiesOnly=yes",
+                "-o",
+                "ConnectTimeout=20",
+                "-o",
+                "ServerAliveInterval=10",
+            ])
             .args(["-l", user]);
         ssh
     }
@@ -124,14 +155,21 @@ impl Server {
             Method::KeyboardInteractive(password) => ("keyboard-interactive", Some(password)),
             Method::None => ("none", None),
         };
-        ssh.args(["-o", &format!("PreferredAuthentications={name}"), "-o", "NumberOfPasswordPrompts=1"]);
+        ssh.args([
+            "-o",
+            &format!("PreferredAuthentications={name}"),
+            "-o",
+            "NumberOfPasswordPrompts=1",
+        ]);
         match answer {
             Some(password) => {
                 // OpenSSH asks a program for the password when it has no terminal.
                 let helper = folder.join("askpass");
                 fs::write(&helper, format!("#!/bin/sh\nprintf '%s\\n' '{password}'\n"))?;
                 fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-                ssh.env("SSH_ASKPASS", &helper).env("SSH_ASKPASS_REQUIRE", "force").env("DISPLAY", "none:0");
+                ssh.env("SSH_ASKPASS", &helper)
+                    .env("SSH_ASKPASS_REQUIRE", "force")
+                    .env("DISPLAY", "none:0");
             }
             None => {
                 ssh.args(["-o", "BatchMode=yes"]);
@@ -142,14 +180,23 @@ impl Server {
         loop {
             let end = process::finish(again(&ssh), "ssh", LOGIN_DEADLINE)?;
             let accepted = end.stdout.contains(&format!("logged-in-as-{user}"));
-            let refused = ["Permission denied", "No more authentication methods"].iter().any(|word| end.stderr.contains(word));
+            let refused = ["Permission denied", "No more authentication methods"]
+                .iter()
+                .any(|word| end.stderr.contains(word));
             if accepted || refused {
-                return Ok(Attempt { accepted, offered: offered(&end.stderr), log: end.stderr });
+                return Ok(Attempt {
+                    accepted,
+                    offered: offered(&end.stderr),
+                    log: end.stderr,
+                });
             }
             // No verdict: the server does not listen to a client that it has refused several times (OpenSSH's
             // PerSourcePenalties), until a while has passed.
             if start.elapsed() > VERDICT_DEADLINE {
-                bail!("ssh got no verdict from the server: {}", end.stderr.lines().last().unwrap_or("no message"));
+                bail!(
+                    "ssh got no verdict from the server: {}",
+                    end.stderr.lines().last().unwrap_or("no message")
+                );
             }
             thread::sleep(Duration::from_secs(1));
         }
@@ -158,11 +205,22 @@ impl Server {
     /// What the server proposes in its KEXINIT (RFC 4253, 7.1), by the client's names for the lists.
     pub fn proposal(&self) -> Result<Vec<(String, Vec<String>)>> {
         let mut ssh = self.client("nobody");
-        ssh.args(["-vv", "-o", "BatchMode=yes", "-o", "PreferredAuthentications=none", "127.0.0.1", "true"]);
+        ssh.args([
+            "-vv",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "PreferredAuthentications=none",
+            "127.0.0.1",
+            "true",
+        ]);
         let end = process::finish(ssh, "ssh", LOGIN_DEADLINE)?;
         let lists = proposal(&end.stderr);
         if lists.is_empty() {
-            bail!("the server proposed nothing: {}", end.stderr.lines().last().unwrap_or("no message"));
+            bail!(
+                "the server proposed nothing: {}",
+                end.stderr.lines().last().unwrap_or("no message")
+            );
         }
         Ok(lists)
     }
@@ -170,9 +228,13 @@ impl Server {
     /// Opens a root shell that stays.
     pub fn shell(&self, key: &Key) -> Result<Shell> {
         let mut ssh = self.client(&self.user);
-        ssh.args(["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-i"]).arg(&key.private);
+        ssh.args(["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-i"])
+            .arg(&key.private);
         // NixOS and Debian differ in where sbin is; both have sudo without a password for this user.
-        ssh.args(["127.0.0.1", "exec sudo -n sh -c 'PATH=$PATH:/usr/sbin:/sbin exec sh'"]);
+        ssh.args([
+            "127.0.0.1",
+            "exec sudo -n sh -c 'PATH=$PATH:/usr/sbin:/sbin exec sh'",
+        ]);
         Shell::start(ssh)
     }
 }
@@ -191,7 +253,12 @@ fn proposal(log: &str) -> Vec<(String, Vec<String>)> {
         .skip(1)
         .take_while(|line| line.starts_with("debug2:"))
         .filter_map(|line| line.trim_start_matches("debug2: ").split_once(": "))
-        .map(|(list, names)| (list.to_string(), names.trim().split(',').map(str::to_string).collect()))
+        .map(|(list, names)| {
+            (
+                list.to_string(),
+                names.trim().split(',').map(str::to_string).collect(),
+            )
+        })
         .collect()
 }
 
@@ -219,7 +286,9 @@ pub struct Shell {
 
 impl Shell {
     fn start(mut ssh: Command) -> Result<Self> {
-        ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        ssh.stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         process::tie_to_us(&mut ssh);
         let mut child = ssh.spawn().context("cannot start ssh")?;
         let (sender, lines) = channel();
@@ -229,8 +298,14 @@ impl Shell {
         thread::spawn(move || forward(BufReader::new(stdout), &sender));
         // What the client itself has to say explains why a shell ended.
         thread::spawn(move || forward(BufReader::new(stderr), &errors));
-        let mut shell = Shell { group: Group(child), lines, count: 0 };
-        shell.run("true", LOGIN_DEADLINE).context("no root shell over SSH")?;
+        let mut shell = Shell {
+            group: Group(child),
+            lines,
+            count: 0,
+        };
+        shell
+            .run("true", LOGIN_DEADLINE)
+            .context("no root shell over SSH")?;
         Ok(shell)
     }
 
@@ -250,12 +325,25 @@ impl Shell {
         let mut script = String::new();
         for command in commands {
             // The newline before the mark keeps it on a line of its own; it is taken off again below.
-            script.push_str(&format!("( {command}\n) </dev/null 2>&1; printf '\\n{mark} %d\\n' $?\n"));
+            script.push_str(&format!(
+                "( {command}\n) </dev/null 2>&1; printf '\\n{mark} %d\\n' $?\n"
+            ));
         }
-        let stdin = self.group.0.stdin.as_mut().context("the shell has no input")?;
-        stdin.write_all(script.as_bytes()).and_then(|()| stdin.flush()).context("the SSH connection has ended")?;
+        let stdin = self
+            .group
+            .0
+            .stdin
+            .as_mut()
+            .context("the shell has no input")?;
+        stdin
+            .write_all(script.as_bytes())
+            .and_then(|()| stdin.flush())
+            .context("the SSH connection has ended")?;
         let end = Instant::now() + deadline;
-        commands.iter().map(|command| self.read_output(&mark, command, end)).collect()
+        commands
+            .iter()
+            .map(|command| self.read_output(&mark, command, end))
+            .collect()
     }
 
     fn read_output(&mut self, mark: &str, command: &str, end: Instant) -> Result<Output> {
@@ -265,16 +353,25 @@ impl Shell {
             match self.lines.recv_timeout(Duration::from_millis(200)) {
                 Ok(line) => match line.strip_prefix(mark) {
                     Some(status) => {
-                        let status = status.trim().parse().context("the shell's status is not a number")?;
+                        let status = status
+                            .trim()
+                            .parse()
+                            .context("the shell's status is not a number")?;
                         let text = lines.join("\n").trim_end_matches('\n').to_string();
                         return Ok(Output { status, text });
                     }
                     None => lines.push(line),
                 },
                 Err(RecvTimeoutError::Timeout) if Instant::now() < end => {}
-                Err(RecvTimeoutError::Timeout) => bail!("no answer in time to: {}", first_line(command)),
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("no answer in time to: {}", first_line(command))
+                }
                 Err(RecvTimeoutError::Disconnected) => {
-                    bail!("the SSH connection ended during: {} ({})", first_line(command), lines.join(" ").trim())
+                    bail!(
+                        "the SSH connection ended during: {} ({})",
+                        first_line(command),
+                        lines.join(" ").trim()
+                    )
                 }
             }
         }
@@ -288,7 +385,10 @@ fn first_line(command: &str) -> &str {
 fn forward(reader: impl BufRead, sender: &std::sync::mpsc::Sender<String>) {
     for line in reader.split(b'\n') {
         let Ok(line) = line else { break };
-        if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+        if sender
+            .send(String::from_utf8_lossy(&line).into_owned())
+            .is_err()
+        {
             break;
         }
     }
@@ -310,7 +410,13 @@ mod tests {
                    debug2: peer server KEXINIT proposal\ndebug2: KEX algorithms: a,b\ndebug2: MACs stoc: c\n\
                    debug1: kex: algorithm: a\ndebug2: ciphers ctos: later\n";
         let lists = proposal(log);
-        assert_eq!(lists[0], ("KEX algorithms".to_string(), vec!["a".to_string(), "b".to_string()]));
+        assert_eq!(
+            lists[0],
+            (
+                "KEX algorithms".to_string(),
+                vec!["a".to_string(), "b".to_string()]
+            )
+        );
         assert_eq!(lists.len(), 2);
     }
 
@@ -320,11 +426,27 @@ mod tests {
         command.arg("-s");
         let mut shell = Shell::start(command).unwrap();
         let deadline = Duration::from_secs(10);
-        let outputs = shell.batch(&["echo one; echo two >&2", "printf none; exit 7", "cat"], deadline).unwrap();
-        assert_eq!((outputs[0].status, outputs[0].text.as_str()), (0, "one\ntwo"));
+        let outputs = shell
+            .batch(
+                &["echo one; echo two >&2", "printf none; exit 7", "cat"],
+                deadline,
+            )
+            .unwrap();
+        assert_eq!(
+            (outputs[0].status, outputs[0].text.as_str()),
+            (0, "one\ntwo")
+        );
         assert_eq!((outputs[1].status, outputs[1].text.as_str()), (7, "none"));
-        assert!(outputs[2].ok() && outputs[2].text.is_empty(), "no command reads the next one's text");
-        let late = shell.run("sleep 30", Duration::from_millis(300)).unwrap_err();
-        assert!(late.to_string().starts_with("no answer in time to: sleep 30"));
+        assert!(
+            outputs[2].ok() && outputs[2].text.is_empty(),
+            "no command reads the next one's text"
+        );
+        let late = shell
+            .run("sleep 30", Duration::from_millis(300))
+            .unwrap_err();
+        assert!(
+            late.to_string()
+                .starts_with("no answer in time to: sleep 30")
+        );
     }
 }

@@ -39,7 +39,9 @@ impl Stick {
     /// A stick of `bytes` with the image written to its start.
     pub fn flash(image: &Path, path: &Path, bytes: u64) -> Result<Self> {
         let mut copy = Command::new("cp");
-        copy.args(["--reflink=auto", "--sparse=always", "--"]).arg(image).arg(path);
+        copy.args(["--reflink=auto", "--sparse=always", "--"])
+            .arg(image)
+            .arg(path);
         process::run(copy, "copying the image to a stick", COPY_DEADLINE)?;
         let file = OpenOptions::new().write(true).open(path)?;
         let length = file.metadata()?.len();
@@ -50,8 +52,11 @@ impl Stick {
         let mut permissions = file.metadata()?.permissions();
         std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
         file.set_permissions(permissions)?;
-        file.set_len(bytes).with_context(|| format!("cannot size {}", path.display()))?;
-        Ok(Stick { path: path.to_path_buf() })
+        file.set_len(bytes)
+            .with_context(|| format!("cannot size {}", path.display()))?;
+        Ok(Stick {
+            path: path.to_path_buf(),
+        })
     }
 
     /// Where the partition called `name` is, by the primary GPT.
@@ -76,7 +81,10 @@ impl Stick {
     /// Takes PERSIST out of the table and shortens the stick, so that there is no room to make it again.
     pub fn drop_persist(&self, name: &str) -> Result<()> {
         let Extent { offset, .. } = self.partition(name)?;
-        OpenOptions::new().write(true).open(&self.path)?.set_len(offset + ALIGNMENT)?;
+        OpenOptions::new()
+            .write(true)
+            .open(&self.path)?
+            .set_len(offset + ALIGNMENT)?;
         self.rewrite_table(|partitions, _| {
             partitions.retain(|_, partition| partition.name != name);
             Ok(())
@@ -91,7 +99,9 @@ impl Stick {
         change: impl FnOnce(&mut BTreeMap<u32, Partition>, u64) -> Result<T>,
     ) -> Result<T> {
         let length = fs::metadata(&self.path)?.len();
-        let old = gpt::GptConfig::new().logical_block_size(LogicalBlockSize::Lb512).open(&self.path)?;
+        let old = gpt::GptConfig::new()
+            .logical_block_size(LogicalBlockSize::Lb512)
+            .open(&self.path)?;
         let guid = *old.guid();
         let mut partitions = old.partitions().clone();
         drop(old);
@@ -101,7 +111,10 @@ impl Stick {
         let mut new = gpt::GptConfig::new()
             .writable(true)
             .logical_block_size(LogicalBlockSize::Lb512)
-            .create_from_device(OpenOptions::new().read(true).write(true).open(&self.path)?, Some(guid))?;
+            .create_from_device(
+                OpenOptions::new().read(true).write(true).open(&self.path)?,
+                Some(guid),
+            )?;
         new.update_partitions(partitions)?;
         new.write()?;
         Ok(result)
@@ -112,7 +125,9 @@ impl Stick {
         let Extent { offset, length } = self.grow_persist(name)?;
         let mut make = Command::new("mke2fs");
         make.args(["-q", "-F", "-t", "ext4", "-L", name, "-E"])
-            .arg(format!("offset={offset},root_owner=0:0,lazy_itable_init=1,nodiscard"))
+            .arg(format!(
+                "offset={offset},root_owner=0:0,lazy_itable_init=1,nodiscard"
+            ))
             .arg("-d")
             .arg(content)
             .arg(&self.path)
@@ -154,7 +169,9 @@ pub fn models_drive(path: &Path, id: &str) -> Result<()> {
     const SERIAL: u64 = 0x48;
     let file = fs::File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
     file.set_len(BYTES)?;
-    let (kind, value) = id.split_once('=').with_context(|| format!("models drive {id}: not LABEL=… or UUID=…"))?;
+    let (kind, value) = id
+        .split_once('=')
+        .with_context(|| format!("models drive {id}: not LABEL=… or UUID=…"))?;
     let mut make = Command::new("mkntfs");
     make.args(["--quick", "--force", "--quiet"]);
     if kind == "LABEL" {
@@ -163,10 +180,15 @@ pub fn models_drive(path: &Path, id: &str) -> Result<()> {
     make.arg(path);
     process::run(make, "making the models drive", COPY_DEADLINE)?;
     if kind == "UUID" {
-        let serial = u64::from_str_radix(value, 16).with_context(|| format!("models drive {id}: not 16 hex digits"))?;
+        let serial = u64::from_str_radix(value, 16)
+            .with_context(|| format!("models drive {id}: not 16 hex digits"))?;
         let file = OpenOptions::new().write(true).open(path)?;
         for sector in [0, BYTES - SECTOR] {
-            std::os::unix::fs::FileExt::write_all_at(&file, &serial.to_le_bytes(), sector + SERIAL)?;
+            std::os::unix::fs::FileExt::write_all_at(
+                &file,
+                &serial.to_le_bytes(),
+                sector + SERIAL,
+            )?;
         }
     }
     Ok(())
@@ -182,11 +204,23 @@ mod tests {
         fs::File::create(&path).unwrap().set_len(24 << 20).unwrap();
         let mut disk = gpt::GptConfig::new().writable(true).create(&path).unwrap();
         for (name, mib) in [("STORE", 4), ("PERSIST", 16)] {
-            disk.add_partition(name, mib << 20, gpt::partition_types::LINUX_FS, 0, Some(2048)).unwrap();
+            disk.add_partition(
+                name,
+                mib << 20,
+                gpt::partition_types::LINUX_FS,
+                0,
+                Some(2048),
+            )
+            .unwrap();
         }
         disk.write().unwrap();
         let persist = partition(&path, "PERSIST").unwrap();
-        OpenOptions::new().write(true).open(&path).unwrap().set_len(persist.offset).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(persist.offset)
+            .unwrap();
         path
     }
 
@@ -201,7 +235,10 @@ mod tests {
         assert_eq!(before.length, 16 << 20);
         assert_eq!(after.offset + after.length, 63 << 20);
         assert_eq!(stick.partition("PERSIST").unwrap(), after);
-        assert_eq!(stick.partition("STORE").unwrap(), partition(&image, "STORE").unwrap());
+        assert_eq!(
+            stick.partition("STORE").unwrap(),
+            partition(&image, "STORE").unwrap()
+        );
     }
 
     #[test]
@@ -211,8 +248,14 @@ mod tests {
         let stick = Stick::flash(&image, &folder.path().join("stick"), 64 << 20).unwrap();
         stick.drop_persist("PERSIST").unwrap();
         assert!(stick.partition("PERSIST").is_err());
-        assert_eq!(stick.partition("STORE").unwrap(), partition(&image, "STORE").unwrap());
-        assert_eq!(fs::metadata(&stick.path).unwrap().len(), fs::metadata(&image).unwrap().len() + ALIGNMENT);
+        assert_eq!(
+            stick.partition("STORE").unwrap(),
+            partition(&image, "STORE").unwrap()
+        );
+        assert_eq!(
+            fs::metadata(&stick.path).unwrap().len(),
+            fs::metadata(&image).unwrap().len() + ALIGNMENT
+        );
     }
 
     #[test]
@@ -226,6 +269,9 @@ mod tests {
     fn a_missing_partition_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let error = partition(&image(folder.path()), "OTHER").unwrap_err();
-        assert!(error.to_string().ends_with("has no partition called OTHER"), "{error}");
+        assert!(
+            error.to_string().ends_with("has no partition called OTHER"),
+            "{error}"
+        );
     }
 }

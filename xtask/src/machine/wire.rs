@@ -104,7 +104,10 @@ impl Wire {
     /// on the way.
     fn receive(&mut self, until: Instant) -> Result<Option<Vec<u8>>> {
         loop {
-            match self.frames.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self
+                .frames
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 Ok(frame) => match frames::reply_to_question(NEIGHBOUR, &frame) {
                     Some(reply) => self.send(&reply)?,
                     None => return Ok(Some(frame)),
@@ -119,7 +122,12 @@ impl Wire {
     ///
     /// # Errors
     /// The target does not resolve, or the machine ends.
-    pub fn scan(&mut self, target: IpAddr, transport: Transport, ports: &[u16]) -> Result<Vec<(u16, State)>> {
+    pub fn scan(
+        &mut self,
+        target: IpAddr,
+        transport: Transport,
+        ports: &[u16],
+    ) -> Result<Vec<(u16, State)>> {
         let mac = self.resolve(target, Duration::from_secs(10))?;
         self.scan_via(mac, target, transport, ports)
     }
@@ -135,7 +143,11 @@ impl Wire {
     ) -> Result<Vec<(u16, State)>> {
         let mut states: Vec<Option<State>> = vec![None; 1 << 16];
         for _ in 0..ROUNDS {
-            let silent: Vec<u16> = ports.iter().copied().filter(|&port| states[usize::from(port)].is_none()).collect();
+            let silent: Vec<u16> = ports
+                .iter()
+                .copied()
+                .filter(|&port| states[usize::from(port)].is_none())
+                .collect();
             for burst in silent.chunks(BURST) {
                 check_interrupt()?;
                 for &port in burst {
@@ -143,9 +155,18 @@ impl Wire {
                 }
                 self.collect(mac, target, transport, &mut states, Instant::now())?;
             }
-            self.collect(mac, target, transport, &mut states, Instant::now() + LAST_ANSWER)?;
+            self.collect(
+                mac,
+                target,
+                transport,
+                &mut states,
+                Instant::now() + LAST_ANSWER,
+            )?;
         }
-        Ok(ports.iter().map(|&port| (port, states[usize::from(port)].unwrap_or(State::Filtered))).collect())
+        Ok(ports
+            .iter()
+            .map(|&port| (port, states[usize::from(port)].unwrap_or(State::Filtered)))
+            .collect())
     }
 
     fn collect(
@@ -157,7 +178,10 @@ impl Wire {
         until: Instant,
     ) -> Result<()> {
         while let Some(frame) = self.receive(until)? {
-            let Some(Answer { port, state }) = frames::answer(NEIGHBOUR, target, transport, &frame) else { continue };
+            let Some(Answer { port, state }) = frames::answer(NEIGHBOUR, target, transport, &frame)
+            else {
+                continue;
+            };
             states[usize::from(port)] = Some(state);
             if transport == Transport::Tcp && state == State::Open {
                 // Without a reset the guest would repeat its SYN-ACK for a minute.
@@ -200,7 +224,9 @@ fn read_frame(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
 
 /// The relay and the neighbour share the guest's stream: a frame goes out whole or not at all.
 fn write_shared(stream: &Mutex<UnixStream>, frame: &[u8]) -> std::io::Result<()> {
-    let mut stream = stream.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut stream = stream
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     write_frame(&mut stream, frame)
 }
 

@@ -24,7 +24,8 @@ pub fn junit(report: &Report) -> Result<String> {
                 status.set_message(&promise.evidence);
             }
             let mut case = TestCase::new(&promise.id, status);
-            case.set_classname(&scenario.name).set_time(Duration::from_secs_f64(promise.seconds));
+            case.set_classname(&scenario.name)
+                .set_time(Duration::from_secs_f64(promise.seconds));
             case.set_system_out(format!("{}: {}", promise.promise, promise.evidence));
             suite.add_test_case(case);
         }
@@ -41,7 +42,13 @@ mod tests {
     fn failures_and_skips_are_counted_as_such() {
         use Verdict::{Fail, Pass, Skip};
         let xml = junit(&super::super::tests::sample(&[Pass, Fail, Skip])).unwrap();
-        assert!(xml.contains(r#"tests="3""#) && xml.contains(r#"failures="1""#), "{xml}");
-        assert!(xml.contains("<skipped") && xml.contains("what was &lt;seen&gt;"), "{xml}");
+        assert!(
+            xml.contains(r#"tests="3""#) && xml.contains(r#"failures="1""#),
+            "{xml}"
+        );
+        assert!(
+            xml.contains("<skipped") && xml.contains("what was &lt;seen&gt;"),
+            "{xml}"
+        );
     }
 }

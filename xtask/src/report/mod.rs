@@ -4,7 +4,7 @@ mod junit;
 mod terminal;
 
 pub use junit::junit;
-pub use terminal::{Watcher, list, summary};
+pub use terminal::{Watcher, list, markdown, summary};
 
 use serde::Serialize;
 
@@ -57,18 +57,27 @@ pub struct PromiseReport {
 impl Report {
     /// Every promise that was looked at.
     pub fn promises(&self) -> impl Iterator<Item = &PromiseReport> {
-        self.scenarios.iter().flat_map(|scenario| &scenario.promises)
+        self.scenarios
+            .iter()
+            .flat_map(|scenario| &scenario.promises)
     }
 
     /// How many promises came to `verdict`.
     pub fn count(&self, verdict: Verdict) -> usize {
-        self.promises().filter(|promise| promise.verdict == verdict).count()
+        self.promises()
+            .filter(|promise| promise.verdict == verdict)
+            .count()
     }
 }
 
 /// Fail before skip before pass; a run without any promise proves nothing.
 pub fn verdict(scenarios: &[ScenarioReport]) -> Verdict {
-    let all = || scenarios.iter().flat_map(|scenario| &scenario.promises).map(|promise| promise.verdict);
+    let all = || {
+        scenarios
+            .iter()
+            .flat_map(|scenario| &scenario.promises)
+            .map(|promise| promise.verdict)
+    };
     if all().any(|verdict| verdict == Verdict::Fail) {
         Verdict::Fail
     } else if all().any(|verdict| verdict == Verdict::Skip) || all().next().is_none() {
@@ -94,7 +103,11 @@ pub(crate) mod tests {
                 seconds: 0.25,
             })
             .collect();
-        let scenarios = vec![ScenarioReport { name: "ssh".into(), seconds: 1.0, promises }];
+        let scenarios = vec![ScenarioReport {
+            name: "ssh".into(),
+            seconds: 1.0,
+            promises,
+        }];
         Report {
             guest: "standin".into(),
             accelerator: "tcg".into(),
@@ -119,7 +132,15 @@ pub(crate) mod tests {
     #[test]
     fn json_has_the_fixed_fields() {
         let value = serde_json::to_value(sample(&[Verdict::Pass])).unwrap();
-        for field in ["guest", "accelerator", "nixpkgs", "verdict", "seconds", "boots", "scenarios"] {
+        for field in [
+            "guest",
+            "accelerator",
+            "nixpkgs",
+            "verdict",
+            "seconds",
+            "boots",
+            "scenarios",
+        ] {
             assert!(value.get(field).is_some(), "{field}");
         }
         let promise = &value["scenarios"][0]["promises"][0];

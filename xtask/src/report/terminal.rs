@@ -21,7 +21,10 @@ pub struct Watcher {
 
 impl Default for Watcher {
     fn default() -> Self {
-        Watcher { start: Instant::now(), colour: stderr().is_terminal() }
+        Watcher {
+            start: Instant::now(),
+            colour: stderr().is_terminal(),
+        }
     }
 }
 
@@ -38,7 +41,10 @@ impl crate::scenario::Observer for Watcher {
     }
 
     fn booted(&self, machine: &str, took: Duration) {
-        self.say(&format!("the {machine} lets its owner in after {:.1} s", took.as_secs_f64()));
+        self.say(&format!(
+            "the {machine} lets its owner in after {:.1} s",
+            took.as_secs_f64()
+        ));
     }
 
     fn judged(&self, report: &PromiseReport) {
@@ -47,14 +53,23 @@ impl crate::scenario::Observer for Watcher {
             Verdict::Fail => ("FAIL", 31),
             Verdict::Skip => ("skip", 33),
         };
-        let word = if self.colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_string() };
-        self.say(&format!("{word} {} ({:.1} s): {}", report.id, report.seconds, report.evidence));
+        let word = if self.colour {
+            format!("\x1b[{code}m{word}\x1b[0m")
+        } else {
+            word.to_string()
+        };
+        self.say(&format!(
+            "{word} {} ({:.1} s): {}",
+            report.id, report.seconds, report.evidence
+        ));
     }
 }
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header.iter().copied());
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_header(header.iter().copied());
     table.set_content_arrangement(ContentArrangement::Dynamic);
     if table.width().is_none_or(|width| width > WIDTH) {
         table.set_width(WIDTH);
@@ -72,12 +87,21 @@ pub fn summary(report: &Report) -> String {
             Verdict::Fail => ("FAIL", Color::Red),
             Verdict::Skip => ("skip", Color::Yellow),
         };
-        let verdict = if colour { Cell::new(word).fg(tint) } else { Cell::new(word) };
+        let verdict = if colour {
+            Cell::new(word).fg(tint)
+        } else {
+            Cell::new(word)
+        };
         let mut evidence: String = promise.evidence.chars().take(EVIDENCE).collect();
         if evidence.len() < promise.evidence.len() {
             evidence.push('…');
         }
-        table.add_row([Cell::new(&promise.id), verdict, Cell::new(format!("{:.1}", promise.seconds)), Cell::new(evidence)]);
+        table.add_row([
+            Cell::new(&promise.id),
+            verdict,
+            Cell::new(format!("{:.1}", promise.seconds)),
+            Cell::new(evidence),
+        ]);
     }
     format!(
         "{table}\n{} passed, {} failed, {} skipped in {:.1} s; {} boots, {:.1} s of boot; guest {}, {}",
@@ -96,9 +120,21 @@ pub fn summary(report: &Report) -> String {
 pub fn list() -> String {
     let mut table = table(&["scenario", "promise", "what is promised"]);
     for scenario in SCENARIOS {
-        for promise in PROMISES.iter().filter(|promise| promise.scenario == scenario.name) {
+        for promise in PROMISES
+            .iter()
+            .filter(|promise| promise.scenario == scenario.name)
+        {
             table.add_row([scenario.name, promise.id, promise.sentence]);
         }
     }
     table.to_string()
+}
+
+/// The promises as a table in Markdown, for the README.
+pub fn markdown() -> String {
+    let mut table = String::from("| promise | what is promised |\n|---|---|\n");
+    for promise in PROMISES {
+        table.push_str(&format!("| `{}` | {} |\n", promise.id, promise.sentence));
+    }
+    table
 }

@@ -5,21 +5,40 @@ use regex::RegexSet;
 /// What a bad line means, and how it looks.
 const BAD: &[(&str, &str)] = &[
     ("kernel panic", r"Kernel panic - not syncing"),
-    ("kernel oops", r"\bOops(: [0-9]|:)|BUG: |general protection fault|Internal error:"),
+    (
+        "kernel oops",
+        r"\bOops(: [0-9]|:)|BUG: |general protection fault|Internal error:",
+    ),
     ("kernel warning", r"WARNING: CPU: \d+ PID: \d+ at "),
-    ("hung task or stall", r"blocked for more than \d+ seconds|rcu.*detected stalls|soft lockup"),
+    (
+        "hung task or stall",
+        r"blocked for more than \d+ seconds|rcu.*detected stalls|soft lockup",
+    ),
     ("out of memory", r"Out of memory: Killed|invoked oom-killer"),
     ("ordering cycle", r"ordering cycle"),
-    ("emergency shell", r"You are in emergency mode|Entering emergency mode|emergency shell|Press Enter for maintenance"),
-    ("file system error", r"EXT4-fs error|EXT4-fs \(.*\): .*(corrupt|recovery required on readonly)|erofs: .*(corrupt|failed)"),
+    (
+        "emergency shell",
+        r"You are in emergency mode|Entering emergency mode|emergency shell|Press Enter for maintenance",
+    ),
+    (
+        "file system error",
+        r"EXT4-fs error|EXT4-fs \(.*\): .*(corrupt|recovery required on readonly)|erofs: .*(corrupt|failed)",
+    ),
     ("I/O error", r"I/O error, dev|Buffer I/O error"),
-    ("failed unit", r"\[\s*FAILED\s*\]|Failed to start |Dependency failed for "),
-    ("crash", r"segfault at|dumped core|traps: .* general protection"),
+    (
+        "failed unit",
+        r"\[\s*FAILED\s*\]|Failed to start |Dependency failed for ",
+    ),
+    (
+        "crash",
+        r"segfault at|dumped core|traps: .* general protection",
+    ),
 ];
 
 /// The bad lines in `console`, each with its meaning. The first of each kind is enough.
 pub fn bad_lines(console: &str) -> Vec<String> {
-    let set = RegexSet::new(BAD.iter().map(|(_, pattern)| pattern)).expect("the patterns are fixed");
+    let set =
+        RegexSet::new(BAD.iter().map(|(_, pattern)| pattern)).expect("the patterns are fixed");
     let mut seen = vec![false; BAD.len()];
     let mut found = Vec::new();
     for line in console.lines() {
@@ -56,7 +75,10 @@ mod tests {
         assert_eq!(SAMPLES.len(), BAD.len());
         for (sample, (meaning, _)) in SAMPLES.iter().zip(BAD) {
             let found = bad_lines(sample);
-            assert!(found.iter().any(|line| line.starts_with(meaning)), "{meaning} not found in: {sample} ({found:?})");
+            assert!(
+                found.iter().any(|line| line.starts_with(meaning)),
+                "{meaning} not found in: {sample} ({found:?})"
+            );
         }
     }
 
@@ -69,6 +91,9 @@ mod tests {
 
     #[test]
     fn the_same_kind_is_told_once() {
-        assert_eq!(bad_lines("Failed to start a\nFailed to start b\n"), ["failed unit: Failed to start a"]);
+        assert_eq!(
+            bad_lines("Failed to start a\nFailed to start b\n"),
+            ["failed unit: Failed to start a"]
+        );
     }
 }

@@ -16,7 +16,11 @@ const CONSOLE: Duration = Duration::from_secs(60);
 /// `boot.reaches-target`
 pub fn reaches_target(cx: &mut Context) -> Result<Finding> {
     // --wait ends when the queue of jobs is empty; the state says whether any unit has failed.
-    let state = cx.machine.ask_within(&["systemctl is-system-running --wait"], SETTLE)?.remove(0).text;
+    let state = cx
+        .machine
+        .ask_within(&["systemctl is-system-running --wait"], SETTLE)?
+        .remove(0)
+        .text;
     let outputs = cx.machine.ask(&[
         "systemctl list-units --failed --plain --no-legend | cut -d' ' -f1",
         "systemctl show '*.service' --property=Id,NRestarts",
@@ -26,8 +30,17 @@ pub fn reaches_target(cx: &mut Context) -> Result<Finding> {
     let mut faults = Vec::new();
     let failed: Vec<&str> = outputs[0].text.split_whitespace().collect();
     for unit in &failed {
-        let journal = cx.machine.ask(&[&format!("journalctl -b --no-pager -o cat -u '{unit}' | tail -4")])?.remove(0).text;
-        faults.push(format!("{unit} has failed: {}", journal.replace('\n', " | ")));
+        let journal = cx
+            .machine
+            .ask(&[&format!(
+                "journalctl -b --no-pager -o cat -u '{unit}' | tail -4"
+            )])?
+            .remove(0)
+            .text;
+        faults.push(format!(
+            "{unit} has failed: {}",
+            journal.replace('\n', " | ")
+        ));
     }
     // A unit that restarts for ever is never "failed".
     faults.extend(restarting(&outputs[1].text));
@@ -38,11 +51,17 @@ pub fn reaches_target(cx: &mut Context) -> Result<Finding> {
         faults.push(format!("the system is {state}"));
     }
     if !outputs[3].text.is_empty() && outputs[3].ok() {
-        faults.push(format!("ordering cycle: {}", outputs[3].text.replace('\n', " | ")));
+        faults.push(format!(
+            "ordering cycle: {}",
+            outputs[3].text.replace('\n', " | ")
+        ));
     }
     faults.extend(bad_lines(&clean(&cx.machine.console()?.history())));
     let took = cx.boot.map_or(0.0, |boot| boot.as_secs_f64());
-    Ok(Finding::from_faults(&faults, format!("{state}, 0 failed, 0 restarted; login after {took:.1} s")))
+    Ok(Finding::from_faults(
+        &faults,
+        format!("{state}, 0 failed, 0 restarted; login after {took:.1} s"),
+    ))
 }
 
 /// Units that systemd had to start again, out of blocks of `Id=` and `NRestarts=` lines.
@@ -51,7 +70,12 @@ fn restarting(show: &str) -> Vec<String> {
         .filter_map(|block| {
             let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
             let restarts: u32 = field("NRestarts=")?.parse().ok()?;
-            (restarts > 0).then(|| format!("{} was restarted {restarts} times", field("Id=").unwrap_or("?")))
+            (restarts > 0).then(|| {
+                format!(
+                    "{} was restarted {restarts} times",
+                    field("Id=").unwrap_or("?")
+                )
+            })
         })
         .collect()
 }
@@ -61,13 +85,18 @@ pub fn no_drives(cx: &mut Context) -> Result<Finding> {
     // Nobody's key is on a machine without PERSIST: the console is the way in, as for its owner.
     let key = cx.machine.parts.owner.public.clone();
     let console = cx.machine.console()?;
-    let plant = format!("mkdir -p -m 700 ~/.ssh && echo '{key}' >> ~/.ssh/authorized_keys && echo planted");
+    let plant =
+        format!("mkdir -p -m 700 ~/.ssh && echo '{key}' >> ~/.ssh/authorized_keys && echo planted");
     let said = console.run(&plant, CONSOLE)?;
     if !said.contains("planted") {
         bail!("no shell on the console, it said: {said}");
     }
     let server = cx.machine.server()?;
-    let login = server.attempt(&server.user, &Method::PublicKey(&cx.machine.parts.owner), &cx.folder)?;
+    let login = server.attempt(
+        &server.user,
+        &Method::PublicKey(&cx.machine.parts.owner),
+        &cx.folder,
+    )?;
     let mut faults = Vec::new();
     if !login.accepted {
         faults.push("the key in ~/.ssh/authorized_keys was refused".to_string());
@@ -76,21 +105,35 @@ pub fn no_drives(cx: &mut Context) -> Result<Finding> {
     let persist = cx.contract.persist.mount_point.clone();
     let touch = format!("touch {persist}/probe && rm {persist}/probe");
     let findmnt = format!("findmnt -no FSTYPE --mountpoint {persist}");
-    let outputs = cx.machine.ask(&[&findmnt, &touch, "cat /run/ollamalive/notices/persist", "systemctl list-units --failed --plain --no-legend"])?;
+    let outputs = cx.machine.ask(&[
+        &findmnt,
+        &touch,
+        "cat /run/ollamalive/notices/persist",
+        "systemctl list-units --failed --plain --no-legend",
+    ])?;
     if outputs[0].text != "tmpfs" {
-        faults.push(format!("{persist} is not in memory but {:?}", outputs[0].text));
+        faults.push(format!(
+            "{persist} is not in memory but {:?}",
+            outputs[0].text
+        ));
     }
     if !outputs[1].ok() {
         faults.push(format!("{persist} is not writable: {}", outputs[1].text));
     }
     if !outputs[2].text.contains("NOTHING IS KEPT") {
-        faults.push(format!("the login banner does not say that nothing is kept: {:?}", outputs[2].text));
+        faults.push(format!(
+            "the login banner does not say that nothing is kept: {:?}",
+            outputs[2].text
+        ));
     }
     if !outputs[3].text.is_empty() {
         faults.push(format!("failed: {}", outputs[3].text.replace('\n', " | ")));
     }
     let took = cx.boot.map_or(0.0, |boot| boot.as_secs_f64());
-    Ok(Finding::from_faults(&faults, format!("login after {took:.1} s; says: {}", outputs[2].text)))
+    Ok(Finding::from_faults(
+        &faults,
+        format!("login after {took:.1} s; says: {}", outputs[2].text),
+    ))
 }
 
 #[cfg(test)]
@@ -99,7 +142,11 @@ mod tests {
 
     #[test]
     fn restarts_are_counted_by_unit() {
-        let show = "Id=a.service\nNRestarts=0\n\nNRestarts=20\nId=docker-ollama.service\n\nId=c.service";
-        assert_eq!(restarting(show), ["docker-ollama.service was restarted 20 times"]);
+        let show =
+            "Id=a.service\nNRestarts=0\n\nNRestarts=20\nId=docker-ollama.service\n\nId=c.service";
+        assert_eq!(
+            restarting(show),
+            ["docker-ollama.service was restarted 20 times"]
+        );
     }
 }

@@ -24,8 +24,14 @@ fn link_local(cx: &mut Context) -> Result<IpAddr> {
     let text = cx.machine.succeed(&format!(
         "card=$(ip -4 -o addr | grep ' {v4}/' | tr -s ' ' | cut -d' ' -f2); ip -6 -o addr show dev $card scope link | tr -s ' ' | cut -d' ' -f4"
     ))?;
-    let address = text.lines().next().and_then(|line| line.split('/').next()).unwrap_or_default();
-    let v6: Ipv6Addr = address.parse().with_context(|| format!("no link-local address, but {text:?}"))?;
+    let address = text
+        .lines()
+        .next()
+        .and_then(|line| line.split('/').next())
+        .unwrap_or_default();
+    let v6: Ipv6Addr = address
+        .parse()
+        .with_context(|| format!("no link-local address, but {text:?}"))?;
     Ok(v6.into())
 }
 
@@ -33,12 +39,27 @@ fn link_local(cx: &mut Context) -> Result<IpAddr> {
 pub fn only_open_ports(cx: &mut Context) -> Result<Finding> {
     let start = Instant::now();
     let v6 = link_local(cx)?;
-    let listening = cx.machine.succeed("ss -lunH | tr -s ' ' | cut -d' ' -f4 | grep -o '[0-9]*$' | sort -un")?;
-    let promised: Vec<u16> = cx.contract.ssh.ports.iter().copied().chain([cx.contract.ollama.port]).collect();
+    let listening = cx
+        .machine
+        .succeed("ss -lunH | tr -s ' ' | cut -d' ' -f4 | grep -o '[0-9]*$' | sort -un")?;
+    let promised: Vec<u16> = cx
+        .contract
+        .ssh
+        .ports
+        .iter()
+        .copied()
+        .chain([cx.contract.ollama.port])
+        .collect();
     let tcp: Vec<u16> = (1..=u16::MAX).collect();
     // Every well-known port, what is common above, and whatever a service in the guest holds.
-    let mut udp: Vec<u16> = (1..1024).chain([1900, 3702, 4500, 5353, 5355, 11_434, 41_641, 51_820]).collect();
-    udp.extend(listening.lines().filter_map(|line| line.parse::<u16>().ok()));
+    let mut udp: Vec<u16> = (1..1024)
+        .chain([1900, 3702, 4500, 5353, 5355, 11_434, 41_641, 51_820])
+        .collect();
+    udp.extend(
+        listening
+            .lines()
+            .filter_map(|line| line.parse::<u16>().ok()),
+    );
     udp.sort_unstable();
     udp.dedup();
     let mut faults = Vec::new();
@@ -59,7 +80,12 @@ pub fn only_open_ports(cx: &mut Context) -> Result<Finding> {
 
 /// What the scan found and nobody promised, or the other way round. An answer of any kind counts: a firewall that lets
 /// a port through shows even when nobody listens there.
-fn surprises(target: IpAddr, transport: Transport, states: &[(u16, State)], promised: &[u16]) -> Vec<String> {
+fn surprises(
+    target: IpAddr,
+    transport: Transport,
+    states: &[(u16, State)],
+    promised: &[u16],
+) -> Vec<String> {
     let family = if target.is_ipv4() { "IPv4" } else { "IPv6" };
     let expected = |port: &u16| transport == Transport::Tcp && promised.contains(port);
     let dhcpv6 = (Transport::Udp, DHCPV6_CLIENT, State::Closed);
@@ -72,11 +98,23 @@ fn surprises(target: IpAddr, transport: Transport, states: &[(u16, State)], prom
         .collect();
     if !answering.is_empty() {
         let some: Vec<String> = answering.iter().take(8).map(u16::to_string).collect();
-        let more = if answering.len() > some.len() { format!(" and {} more", answering.len() - some.len()) } else { String::new() };
-        faults.push(format!("{family} {transport:?} {}{more} let through", some.join(", ")));
+        let more = if answering.len() > some.len() {
+            format!(" and {} more", answering.len() - some.len())
+        } else {
+            String::new()
+        };
+        faults.push(format!(
+            "{family} {transport:?} {}{more} let through",
+            some.join(", ")
+        ));
     }
-    for (port, state) in states.iter().filter(|(port, state)| expected(port) && *state != State::Open) {
-        faults.push(format!("{family} {transport:?} {port} is {state:?}, not open"));
+    for (port, state) in states
+        .iter()
+        .filter(|(port, state)| expected(port) && *state != State::Open)
+    {
+        faults.push(format!(
+            "{family} {transport:?} {port} is {state:?}, not open"
+        ));
     }
     faults
 }
@@ -95,27 +133,48 @@ pub fn published_ports_contained(cx: &mut Context) -> Result<Finding> {
 
 fn contained(cx: &mut Context, v6: IpAddr) -> Result<Finding> {
     // From inside it has to be reachable: otherwise silence outside would prove nothing.
-    let inside = format!("for i in $(seq 50); do timeout 5 bash -c ': < /dev/tcp/127.0.0.1/{PUBLISHED}' && exit 0; sleep 0.2; done; exit 1");
-    let outputs = cx.machine.ask(&[&inside, "docker inspect --format '{{.NetworkSettings.IPAddress}}' published"])?;
+    let inside = format!(
+        "for i in $(seq 50); do timeout 5 bash -c ': < /dev/tcp/127.0.0.1/{PUBLISHED}' && exit 0; sleep 0.2; done; exit 1"
+    );
+    let outputs = cx.machine.ask(&[
+        &inside,
+        "docker inspect --format '{{.NetworkSettings.IPAddress}}' published",
+    ])?;
     if !outputs[0].ok() {
-        return Ok(Finding::Broken(format!("the published port does not answer on the machine itself: {}", outputs[0].text)));
+        return Ok(Finding::Broken(format!(
+            "the published port does not answer on the machine itself: {}",
+            outputs[0].text
+        )));
     }
     let guest = IpAddr::from(GUEST_ADDRESS);
-    let container: IpAddr = outputs[1].text.trim().parse().context("the container has no address")?;
+    let container: IpAddr = outputs[1]
+        .text
+        .trim()
+        .parse()
+        .context("the container has no address")?;
     let wire = cx.machine.wire()?;
     let mac = wire.resolve(guest, Duration::from_secs(10))?;
     let mut faults = Vec::new();
     for (what, target, port) in [
         ("the published port over IPv4", guest, PUBLISHED),
         ("the published port over IPv6", v6, PUBLISHED),
-        ("the container's own address, routed through the machine", container, INSIDE),
+        (
+            "the container's own address, routed through the machine",
+            container,
+            INSIDE,
+        ),
     ] {
         let states = wire.scan_via(mac, target, Transport::Tcp, &[port])?;
         if states[0].1 != State::Filtered {
             faults.push(format!("{what} is {:?}", states[0].1));
         }
     }
-    Ok(Finding::from_faults(&faults, format!("port {PUBLISHED} answers on the machine itself, and to nobody outside, IPv4 or IPv6")))
+    Ok(Finding::from_faults(
+        &faults,
+        format!(
+            "port {PUBLISHED} answers on the machine itself, and to nobody outside, IPv4 or IPv6"
+        ),
+    ))
 }
 
 #[cfg(test)]
@@ -125,20 +184,46 @@ mod tests {
     #[test]
     fn an_answer_of_any_kind_is_a_hole() {
         let v4 = IpAddr::from(GUEST_ADDRESS);
-        let states = [(22, State::Open), (80, State::Closed), (81, State::Filtered), (11434, State::Open)];
-        assert_eq!(surprises(v4, Transport::Tcp, &states, &[22, 11434]), ["IPv4 Tcp 80 let through"]);
+        let states = [
+            (22, State::Open),
+            (80, State::Closed),
+            (81, State::Filtered),
+            (11434, State::Open),
+        ];
+        assert_eq!(
+            surprises(v4, Transport::Tcp, &states, &[22, 11434]),
+            ["IPv4 Tcp 80 let through"]
+        );
         assert!(surprises(v4, Transport::Tcp, &states[2..], &[22, 11434]).is_empty());
         let shut = [(22, State::Filtered)];
-        assert_eq!(surprises(v4, Transport::Tcp, &shut, &[22]), ["IPv4 Tcp 22 is Filtered, not open"]);
-        assert_eq!(surprises(v4, Transport::Udp, &[(22, State::Open)], &[22]), ["IPv4 Udp 22 let through"]);
+        assert_eq!(
+            surprises(v4, Transport::Tcp, &shut, &[22]),
+            ["IPv4 Tcp 22 is Filtered, not open"]
+        );
+        assert_eq!(
+            surprises(v4, Transport::Udp, &[(22, State::Open)], &[22]),
+            ["IPv4 Udp 22 let through"]
+        );
     }
 
     #[test]
     fn the_dhcpv6_client_may_be_absent_but_not_answer() {
-        let (v4, v6) = (IpAddr::from(GUEST_ADDRESS), IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]));
+        let (v4, v6) = (
+            IpAddr::from(GUEST_ADDRESS),
+            IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]),
+        );
         assert!(surprises(v6, Transport::Udp, &[(546, State::Closed)], &[]).is_empty());
-        assert_eq!(surprises(v6, Transport::Udp, &[(546, State::Open)], &[]).len(), 1);
-        assert_eq!(surprises(v4, Transport::Udp, &[(546, State::Closed)], &[]).len(), 1);
-        assert_eq!(surprises(v6, Transport::Tcp, &[(546, State::Closed)], &[]).len(), 1);
+        assert_eq!(
+            surprises(v6, Transport::Udp, &[(546, State::Open)], &[]).len(),
+            1
+        );
+        assert_eq!(
+            surprises(v4, Transport::Udp, &[(546, State::Closed)], &[]).len(),
+            1
+        );
+        assert_eq!(
+            surprises(v6, Transport::Tcp, &[(546, State::Closed)], &[]).len(),
+            1
+        );
     }
 }

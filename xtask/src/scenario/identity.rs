@@ -24,13 +24,20 @@ fn host_keys(cx: &mut Context) -> Result<BTreeSet<String>> {
         let mut scan = Command::new("ssh-keyscan");
         scan.args(["-T", "30", "-p", &port.to_string(), "127.0.0.1"]);
         let end = process::finish(scan, "ssh-keyscan", LOGIN_DEADLINE)?;
-        let keys: BTreeSet<String> =
-            end.stdout.lines().filter_map(|line| line.split_once(' ')).map(|(_, key)| key.to_string()).collect();
+        let keys: BTreeSet<String> = end
+            .stdout
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(_, key)| key.to_string())
+            .collect();
         if keys.len() >= configured || (start.elapsed() > PENALTY && !keys.is_empty()) {
             return Ok(keys);
         }
         if start.elapsed() > PENALTY {
-            bail!("the server showed no host key: {}", end.stderr.lines().last().unwrap_or("no message"));
+            bail!(
+                "the server showed no host key: {}",
+                end.stderr.lines().last().unwrap_or("no message")
+            );
         }
         thread::sleep(Duration::from_secs(1));
     }
@@ -42,7 +49,10 @@ pub fn survives(cx: &mut Context) -> Result<Finding> {
     let promised = cx.contract.ssh.host_keys.len();
     let mut faults = Vec::new();
     if before.len() != promised {
-        faults.push(format!("the server shows {} host keys, {promised} are configured", before.len()));
+        faults.push(format!(
+            "the server shows {} host keys, {promised} are configured",
+            before.len()
+        ));
     }
     let reboot = cx.machine.reboot()?;
     if host_keys(cx)? != before {

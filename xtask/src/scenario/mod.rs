@@ -61,7 +61,11 @@ pub enum Finding {
 impl Finding {
     /// Kept with `kept` when nothing is in `broken`.
     pub fn from_faults(broken: &[String], kept: impl Into<String>) -> Self {
-        if broken.is_empty() { Finding::Kept(kept.into()) } else { Finding::Broken(broken.join("; ")) }
+        if broken.is_empty() {
+            Finding::Kept(kept.into())
+        } else {
+            Finding::Broken(broken.join("; "))
+        }
     }
 }
 

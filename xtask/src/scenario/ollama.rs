@@ -19,12 +19,18 @@ const REQUEST: Duration = Duration::from_secs(10);
 fn get(port: u16, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(REQUEST))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: ollamalive\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: ollamalive\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     match answer.split_once("\r\n\r\n") {
         Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_string()),
-        _ => bail!("not a good answer: {:?}", answer.lines().next().unwrap_or("nothing")),
+        _ => bail!(
+            "not a good answer: {:?}",
+            answer.lines().next().unwrap_or("nothing")
+        ),
     }
 }
 
@@ -35,11 +41,16 @@ fn version(port: u16, deadline: Duration) -> Result<String> {
         check_interrupt()?;
         let asked = get(port, "/api/version").and_then(|body| {
             let answer: Value = serde_json::from_str(&body)?;
-            answer["version"].as_str().map(str::to_string).ok_or_else(|| anyhow::anyhow!("no version in {body}"))
+            answer["version"]
+                .as_str()
+                .map(str::to_string)
+                .ok_or_else(|| anyhow::anyhow!("no version in {body}"))
         });
         match asked {
             Ok(version) => return Ok(version),
-            Err(error) if start.elapsed() > deadline => bail!("no answer within {} s: {error:#}", deadline.as_secs()),
+            Err(error) if start.elapsed() > deadline => {
+                bail!("no answer within {} s: {error:#}", deadline.as_secs())
+            }
             Err(_) => thread::sleep(Duration::from_millis(200)),
         }
     }
@@ -48,8 +59,13 @@ fn version(port: u16, deadline: Duration) -> Result<String> {
 /// The last words of the unit, for whoever has to find out why.
 fn journal(cx: &mut Context) -> String {
     let unit = cx.contract.ollama.unit.clone();
-    let command = format!("systemctl show {unit} -p ActiveState -p NRestarts | tr '\\n' ' '; journalctl -b --no-pager -o cat -u {unit} | tail -4");
-    cx.machine.ask(&[&command]).map(|outputs| outputs[0].text.replace('\n', " | ")).unwrap_or_default()
+    let command = format!(
+        "systemctl show {unit} -p ActiveState -p NRestarts | tr '\\n' ' '; journalctl -b --no-pager -o cat -u {unit} | tail -4"
+    );
+    cx.machine
+        .ask(&[&command])
+        .map(|outputs| outputs[0].text.replace('\n', " | "))
+        .unwrap_or_default()
 }
 
 /// `ollama.answers`
@@ -65,7 +81,10 @@ pub fn answers(cx: &mut Context) -> Result<Finding> {
     let restarts = format!("systemctl show {unit} -p NRestarts --value");
     let before = cx.machine.ask(&[&identify, &restarts])?;
     if before[1].text != "0" {
-        return Ok(Finding::Broken(format!("{unit} was restarted {} times before anything killed it", before[1].text)));
+        return Ok(Finding::Broken(format!(
+            "{unit} was restarted {} times before anything killed it",
+            before[1].text
+        )));
     }
     cx.machine.succeed(&format!("docker kill {container}"))?;
     let killed = Instant::now();
@@ -78,9 +97,10 @@ pub fn answers(cx: &mut Context) -> Result<Finding> {
         thread::sleep(Duration::from_millis(300));
     }
     Ok(match version(port, UP.saturating_sub(killed.elapsed())) {
-        Ok(second) if second == first => {
-            Finding::Kept(format!("version {first}; again {:.1} s after docker kill", killed.elapsed().as_secs_f64()))
-        }
+        Ok(second) if second == first => Finding::Kept(format!(
+            "version {first}; again {:.1} s after docker kill",
+            killed.elapsed().as_secs_f64()
+        )),
         Ok(second) => Finding::Broken(format!("version {first} became {second}")),
         Err(error) => Finding::Broken(format!("after docker kill: {error:#}; {}", journal(cx))),
     })
@@ -90,7 +110,13 @@ pub fn answers(cx: &mut Context) -> Result<Finding> {
 pub fn models_on_drive(cx: &mut Context) -> Result<Finding> {
     let container = &cx.contract.ollama.container;
     let models = &cx.contract.ollama.models_dir;
-    let (kind, id) = match cx.contract.models.drive.as_deref().and_then(|drive| drive.split_once('=')) {
+    let (kind, id) = match cx
+        .contract
+        .models
+        .drive
+        .as_deref()
+        .and_then(|drive| drive.split_once('='))
+    {
         Some((kind, id)) => (kind, id),
         None => return Ok(Finding::Broken("no models drive is configured".into())),
     };
@@ -104,17 +130,29 @@ pub fn models_on_drive(cx: &mut Context) -> Result<Finding> {
     let outputs = cx.machine.ask(&[&write, &read, &whole, &found])?;
     let mut faults = Vec::new();
     if !outputs[0].ok() {
-        faults.push(format!("the container cannot write: {}", outputs[0].text.replace('\n', " | ")));
+        faults.push(format!(
+            "the container cannot write: {}",
+            outputs[0].text.replace('\n', " | ")
+        ));
     } else if outputs[1].text != "by-the-container" {
-        faults.push(format!("what the container wrote is not in {models}: {}", outputs[1].text));
+        faults.push(format!(
+            "what the container wrote is not in {models}: {}",
+            outputs[1].text
+        ));
     }
     if !outputs[2].text.ends_with("fuseblk") || outputs[3].text != id {
-        faults.push(format!("{models} is on {} ({kind} {:?}), not on the NTFS drive {id}", outputs[2].text, outputs[3].text));
+        faults.push(format!(
+            "{models} is on {} ({kind} {:?}), not on the NTFS drive {id}",
+            outputs[2].text, outputs[3].text
+        ));
     }
     if !models.ends_with("/ollama") {
         faults.push(format!("{models} is not the drive's folder ollama/"));
     }
-    Ok(Finding::from_faults(&faults, format!("{models} on {} {kind}={id}", outputs[2].text)))
+    Ok(Finding::from_faults(
+        &faults,
+        format!("{models} on {} {kind}={id}", outputs[2].text),
+    ))
 }
 
 /// `ollama.without-gpu`
@@ -128,13 +166,19 @@ pub fn without_gpu(cx: &mut Context) -> Result<Finding> {
         "journalctl -b --no-pager -o cat -u gpu-fallback.service",
     ])?;
     if outputs[0].ok() {
-        return Ok(Finding::Broken("this machine has an NVIDIA GPU, so its absence proves nothing".into()));
+        return Ok(Finding::Broken(
+            "this machine has an NVIDIA GPU, so its absence proves nothing".into(),
+        ));
     }
     let mut faults = Vec::new();
     if outputs[1].text != "running" {
         faults.push(format!("the container is {:?}", outputs[1].text));
     }
-    if !outputs[2].text.lines().any(|line| line == "OLLAMALIVE_GPU=none") {
+    if !outputs[2]
+        .text
+        .lines()
+        .any(|line| line == "OLLAMALIVE_GPU=none")
+    {
         faults.push("the container was not told that there is no GPU".to_string());
     }
     for (what, output) in [("login banner", &outputs[3]), ("journal", &outputs[4])] {
@@ -142,5 +186,8 @@ pub fn without_gpu(cx: &mut Context) -> Result<Finding> {
             faults.push(format!("the {what} does not say so: {:?}", output.text));
         }
     }
-    Ok(Finding::from_faults(&faults, format!("running; says: {}", outputs[3].text)))
+    Ok(Finding::from_faults(
+        &faults,
+        format!("running; says: {}", outputs[3].text),
+    ))
 }

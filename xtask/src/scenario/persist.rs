@@ -28,7 +28,10 @@ pub fn mounted(cx: &mut Context) -> Result<Finding> {
     match mount[..] {
         [source, "ext4"] if source == partition => {}
         [] => faults.push("nothing is mounted at /persist".to_string()),
-        _ => faults.push(format!("/persist is {}, not ext4 on {partition}", outputs[0].text)),
+        _ => faults.push(format!(
+            "/persist is {}, not ext4 on {partition}",
+            outputs[0].text
+        )),
     }
     if outputs[2].text != "kept" {
         faults.push(format!("/persist is not writable: {}", outputs[2].text));
@@ -36,7 +39,10 @@ pub fn mounted(cx: &mut Context) -> Result<Finding> {
     if outputs[3].ok() {
         faults.push(format!("the login banner warns: {}", outputs[3].text));
     }
-    Ok(Finding::from_faults(&faults, format!("{} is PERSIST", outputs[0].text)))
+    Ok(Finding::from_faults(
+        &faults,
+        format!("{} is PERSIST", outputs[0].text),
+    ))
 }
 
 /// `persist.bind-mounts`
@@ -44,7 +50,9 @@ pub fn bind_mounts(cx: &mut Context) -> Result<Finding> {
     let mut commands = vec!["findmnt -no MAJ:MIN --mountpoint /persist".to_string()];
     for (target, folder) in KEPT {
         commands.push(format!("findmnt -no MAJ:MIN,FSROOT --mountpoint {target}"));
-        commands.push(format!("touch {target}/.probe && ls /persist/{folder}/.probe && rm {target}/.probe"));
+        commands.push(format!(
+            "touch {target}/.probe && ls /persist/{folder}/.probe && rm {target}/.probe"
+        ));
     }
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
     let outputs = cx.machine.ask(&commands)?;
@@ -56,10 +64,16 @@ pub fn bind_mounts(cx: &mut Context) -> Result<Finding> {
         if mount.is_empty() {
             faults.push(format!("{target} is not mounted"));
         } else if mount != [device, &root] {
-            faults.push(format!("{target} comes from {}, not from {device} {root}", pair[0].text));
+            faults.push(format!(
+                "{target} comes from {}, not from {device} {root}",
+                pair[0].text
+            ));
         } else if !pair[1].ok() {
             faults.push(format!("{target} is not writable: {}", pair[1].text));
         }
     }
-    Ok(Finding::from_faults(&faults, format!("{} of {} right and writable", KEPT.len(), KEPT.len())))
+    Ok(Finding::from_faults(
+        &faults,
+        format!("{} of {} right and writable", KEPT.len(), KEPT.len()),
+    ))
 }

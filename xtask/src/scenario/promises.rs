@@ -1,18 +1,56 @@
 //! The list of promises: what `test --list` prints, what the report shows, what the README's table is made of.
 
-use super::{Drives, Promise, Scenario, boot, docker, firewall, identity, ollama, persist, ssh, system};
+use super::{
+    Drives, Promise, Scenario, boot, docker, firewall, identity, ollama, persist, ssh, system,
+};
 
 /// Every scenario, in the order in which they run.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "boot", about: "from power on to a quiet machine", drives: Drives::Complete },
-    Scenario { name: "system", about: "the machine is the one that was configured", drives: Drives::Complete },
-    Scenario { name: "ssh", about: "who gets in, and how", drives: Drives::Complete },
-    Scenario { name: "persist", about: "what is kept on the stick", drives: Drives::Complete },
-    Scenario { name: "docker", about: "containers and their state", drives: Drives::Complete },
-    Scenario { name: "ollama", about: "the server that all this is for", drives: Drives::Complete },
-    Scenario { name: "firewall", about: "what the network can reach", drives: Drives::Complete },
-    Scenario { name: "identity", about: "a reboot and a power cut", drives: Drives::Complete },
-    Scenario { name: "no-drives", about: "a stick without PERSIST, no models drive", drives: Drives::None },
+    Scenario {
+        name: "boot",
+        about: "from power on to a quiet machine",
+        drives: Drives::Complete,
+    },
+    Scenario {
+        name: "system",
+        about: "the machine is the one that was configured",
+        drives: Drives::Complete,
+    },
+    Scenario {
+        name: "ssh",
+        about: "who gets in, and how",
+        drives: Drives::Complete,
+    },
+    Scenario {
+        name: "persist",
+        about: "what is kept on the stick",
+        drives: Drives::Complete,
+    },
+    Scenario {
+        name: "docker",
+        about: "containers and their state",
+        drives: Drives::Complete,
+    },
+    Scenario {
+        name: "ollama",
+        about: "the server that all this is for",
+        drives: Drives::Complete,
+    },
+    Scenario {
+        name: "firewall",
+        about: "what the network can reach",
+        drives: Drives::Complete,
+    },
+    Scenario {
+        name: "identity",
+        about: "a reboot and a power cut",
+        drives: Drives::Complete,
+    },
+    Scenario {
+        name: "no-drives",
+        about: "a stick without PERSIST, no models drive",
+        drives: Drives::None,
+    },
 ];
 
 /// Every promise, in the order of its scenario.
@@ -147,10 +185,20 @@ mod tests {
     fn every_promise_has_a_scenario_and_its_own_id() {
         for (index, promise) in PROMISES.iter().enumerate() {
             assert!(scenario(promise.scenario).is_some(), "{}", promise.id);
-            assert!(PROMISES[..index].iter().all(|other| other.id != promise.id), "{} twice", promise.id);
+            assert!(
+                PROMISES[..index].iter().all(|other| other.id != promise.id),
+                "{} twice",
+                promise.id
+            );
         }
         for scenario in SCENARIOS {
-            assert!(PROMISES.iter().any(|promise| promise.scenario == scenario.name), "{} is empty", scenario.name);
+            assert!(
+                PROMISES
+                    .iter()
+                    .any(|promise| promise.scenario == scenario.name),
+                "{} is empty",
+                scenario.name
+            );
         }
     }
 }

@@ -32,7 +32,10 @@ impl Plan {
         for scenario in scenarios {
             match lanes.iter_mut().find(|lane| lane.drives == scenario.drives) {
                 Some(lane) => lane.scenarios.push(scenario),
-                None => lanes.push(Lane { drives: scenario.drives, scenarios: vec![scenario] }),
+                None => lanes.push(Lane {
+                    drives: scenario.drives,
+                    scenarios: vec![scenario],
+                }),
             }
         }
         Plan { lanes }
@@ -72,20 +75,40 @@ pub fn run_lane(
     for scenario in &lane.scenarios {
         let start = Instant::now();
         let mut promises = Vec::new();
-        for promise in PROMISES.iter().filter(|promise| promise.scenario == scenario.name) {
+        for promise in PROMISES
+            .iter()
+            .filter(|promise| promise.scenario == scenario.name)
+        {
             let report = match &boot {
                 Ok(took) => {
-                    let mut cx = Context { machine, contract, stranger, folder: folder.to_path_buf(), boot: Some(*took) };
+                    let mut cx = Context {
+                        machine,
+                        contract,
+                        stranger,
+                        folder: folder.to_path_buf(),
+                        boot: Some(*took),
+                    };
                     judge(promise, &mut cx)?
                 }
                 // Whether it boots is a promise of its own; about the others nothing is known.
-                Err(why) if promise.id.starts_with("boot.") => report(promise, Verdict::Fail, why.clone(), start),
-                Err(_) => report(promise, Verdict::Skip, "the machine did not boot".into(), start),
+                Err(why) if promise.id.starts_with("boot.") => {
+                    report(promise, Verdict::Fail, why.clone(), start)
+                }
+                Err(_) => report(
+                    promise,
+                    Verdict::Skip,
+                    "the machine did not boot".into(),
+                    start,
+                ),
             };
             observer.judged(&report);
             promises.push(report);
         }
-        reports.push(ScenarioReport { name: scenario.name.into(), seconds: start.elapsed().as_secs_f64(), promises });
+        reports.push(ScenarioReport {
+            name: scenario.name.into(),
+            seconds: start.elapsed().as_secs_f64(),
+            promises,
+        });
     }
     Ok(reports)
 }
@@ -139,6 +162,12 @@ mod tests {
         let plan = Plan::new(&all);
         assert_eq!(plan.lanes.len(), 2);
         assert_eq!(plan.lanes[0].scenarios[0].name, "boot");
-        assert_eq!(plan.lanes.iter().map(|lane| lane.scenarios.len()).sum::<usize>(), SCENARIOS.len());
+        assert_eq!(
+            plan.lanes
+                .iter()
+                .map(|lane| lane.scenarios.len())
+                .sum::<usize>(),
+            SCENARIOS.len()
+        );
     }
 }

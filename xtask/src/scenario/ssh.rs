@@ -19,18 +19,32 @@ const KEX: &[&str] = &[
 ];
 /// Not algorithms, but signals in the same list (RFC 8308, and OpenSSH's strict key exchange).
 const KEX_SIGNALS: &[&str] = &["ext-info-s", "kex-strict-s-v00@openssh.com"];
-const CIPHERS: &[&str] = &["chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-gcm@openssh.com"];
-const MACS: &[&str] = &["hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com", "umac-128-etm@openssh.com"];
+const CIPHERS: &[&str] = &[
+    "chacha20-poly1305@openssh.com",
+    "aes256-gcm@openssh.com",
+    "aes128-gcm@openssh.com",
+];
+const MACS: &[&str] = &[
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256-etm@openssh.com",
+    "umac-128-etm@openssh.com",
+];
 
 /// `ssh.key-accepted`
 pub fn key_accepted(cx: &mut Context) -> Result<Finding> {
     let server = cx.machine.server()?;
     let user = server.user.clone();
     let mut faults = Vec::new();
-    let on_persist = server.attempt(&user, &Method::PublicKey(&cx.machine.parts.owner), &cx.folder)?;
+    let on_persist = server.attempt(
+        &user,
+        &Method::PublicKey(&cx.machine.parts.owner),
+        &cx.folder,
+    )?;
     if !on_persist.accepted {
         // Without it there is no root shell to go on with.
-        return Ok(Finding::Broken("the key in /persist/ssh/authorized_keys was refused".into()));
+        return Ok(Finding::Broken(
+            "the key in /persist/ssh/authorized_keys was refused".into(),
+        ));
     }
     let second = Key::generate(&cx.folder, "second")?;
     let home = format!("~{user}/.ssh");
@@ -47,7 +61,10 @@ pub fn key_accepted(cx: &mut Context) -> Result<Finding> {
     if gone.accepted {
         faults.push("the key still logs in after it was taken away".to_string());
     }
-    Ok(Finding::from_faults(&faults, "both keys log in; the second no longer once its file is gone"))
+    Ok(Finding::from_faults(
+        &faults,
+        "both keys log in; the second no longer once its file is gone",
+    ))
 }
 
 /// `ssh.unknown-key-refused`
@@ -57,7 +74,9 @@ pub fn unknown_key_refused(cx: &mut Context) -> Result<Finding> {
     let asked = attempt.log.contains("Offering public key");
     Ok(match (attempt.accepted, asked) {
         (true, _) => Finding::Broken("a stranger's key logged in".into()),
-        (false, false) => Finding::Broken("the client never got to offer the key, so nothing was refused".into()),
+        (false, false) => {
+            Finding::Broken("the client never got to offer the key, so nothing was refused".into())
+        }
         (false, true) => Finding::Kept("offered and refused".into()),
     })
 }
@@ -69,7 +88,12 @@ pub fn password_refused(cx: &mut Context) -> Result<Finding> {
 
 /// `ssh.keyboard-interactive-refused`
 pub fn keyboard_interactive_refused(cx: &mut Context) -> Result<Finding> {
-    refused(cx, "keyboard-interactive", PASSWORD, Method::KeyboardInteractive(PASSWORD))
+    refused(
+        cx,
+        "keyboard-interactive",
+        PASSWORD,
+        Method::KeyboardInteractive(PASSWORD),
+    )
 }
 
 /// `ssh.empty-password-refused`
@@ -97,7 +121,10 @@ fn refused(cx: &mut Context, name: &str, password: &str, method: Method) -> Resu
     } else if offers && !password.is_empty() {
         Finding::Broken(format!("the server offers {name}"))
     } else {
-        Finding::Kept(format!("refused; the server offers {}", attempt.offered.join(", ")))
+        Finding::Kept(format!(
+            "refused; the server offers {}",
+            attempt.offered.join(", ")
+        ))
     })
 }
 
@@ -106,7 +133,10 @@ pub fn root_refused(cx: &mut Context) -> Result<Finding> {
     let server = cx.machine.server()?;
     let owner = cx.machine.parts.owner.clone();
     // The key is root's own as well, so that nothing but the refusal of root can keep it out.
-    cx.machine.succeed(&format!("install -d -m 700 /root/.ssh && echo '{}' >> /root/.ssh/authorized_keys", owner.public))?;
+    cx.machine.succeed(&format!(
+        "install -d -m 700 /root/.ssh && echo '{}' >> /root/.ssh/authorized_keys",
+        owner.public
+    ))?;
     let attempt = server.attempt("root", &Method::PublicKey(&owner), &cx.folder);
     cx.machine.succeed("rm -f /root/.ssh/authorized_keys")?;
     Ok(if attempt?.accepted {
@@ -134,8 +164,19 @@ pub fn modern_crypto(cx: &mut Context) -> Result<Finding> {
             faults.push(format!("no list of {list}"));
             continue;
         };
-        faults.extend(offered.iter().filter(|name| !names.contains(&name.as_str())).map(|name| format!("{list}: {name}")));
-        seen.push(format!("{} {list}", offered.iter().filter(|name| !KEX_SIGNALS.contains(&name.as_str())).count()));
+        faults.extend(
+            offered
+                .iter()
+                .filter(|name| !names.contains(&name.as_str()))
+                .map(|name| format!("{list}: {name}")),
+        );
+        seen.push(format!(
+            "{} {list}",
+            offered
+                .iter()
+                .filter(|name| !KEX_SIGNALS.contains(&name.as_str()))
+                .count()
+        ));
     }
     Ok(Finding::from_faults(&faults, seen.join(", ")))
 }

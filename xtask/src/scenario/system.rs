@@ -13,7 +13,9 @@ pub fn identity(cx: &mut Context) -> Result<Finding> {
     let contract = cx.contract;
     let name = cx.machine.parts.user.clone();
     let accounts = contract.users.accounts();
-    let user = accounts.get(&name).with_context(|| format!("the configuration has no user {name}"))?;
+    let user = accounts
+        .get(&name)
+        .with_context(|| format!("the configuration has no user {name}"))?;
     let outputs = cx.machine.ask(&[
         "cat /proc/sys/kernel/hostname",
         "readlink /etc/localtime",
@@ -32,26 +34,68 @@ pub fn identity(cx: &mut Context) -> Result<Finding> {
         }
     };
     expect("host name", text(0) == contract.system.host_name, text(0));
-    expect("time zone", text(1).ends_with(&format!("zoneinfo/{}", contract.system.time_zone)), text(1));
+    expect(
+        "time zone",
+        text(1).ends_with(&format!("zoneinfo/{}", contract.system.time_zone)),
+        text(1),
+    );
     let keymap = |line: &str| line.trim_matches('"') == contract.system.key_map;
-    expect("keyboard", text(2).lines().filter_map(|line| line.strip_prefix("KEYMAP=")).any(keymap), text(2));
+    expect(
+        "keyboard",
+        text(2)
+            .lines()
+            .filter_map(|line| line.strip_prefix("KEYMAP="))
+            .any(keymap),
+        text(2),
+    );
     let passwd: Vec<&str> = text(3).split(':').collect();
-    expect("shell", passwd.get(6).is_some_and(|shell| shell.ends_with(&format!("/{}", user.shell))), text(3));
+    expect(
+        "shell",
+        passwd
+            .get(6)
+            .is_some_and(|shell| shell.ends_with(&format!("/{}", user.shell))),
+        text(3),
+    );
     expect("home", passwd.get(5) == Some(&user.home.as_str()), text(3));
     let groups: Vec<&str> = text(4).split_whitespace().collect();
     for group in &user.extra_groups {
-        expect("group", groups.contains(&group.as_str()), &format!("{group} is not among {}", text(4)));
+        expect(
+            "group",
+            groups.contains(&group.as_str()),
+            &format!("{group} is not among {}", text(4)),
+        );
     }
     expect("locked passwords of user and root", text(5) == "!", text(5));
-    expect("sudo without a password", (text(6) == "free") != contract.users.sudo.wheel_needs_password, text(6));
+    expect(
+        "sudo without a password",
+        (text(6) == "free") != contract.users.sudo.wheel_needs_password,
+        text(6),
+    );
     let history = format!("HISTORY={}", contract.users.zsh.hist_size);
-    expect("zsh history", text(7).lines().any(|line| line.trim() == history), text(7));
+    expect(
+        "zsh history",
+        text(7).lines().any(|line| line.trim() == history),
+        text(7),
+    );
     let autologin = contract.system.autologin.user.clone();
-    let console = cx.machine.console()?.run("id -un; echo shell=$0", CONSOLE)?;
+    let console = cx
+        .machine
+        .console()?
+        .run("id -un; echo shell=$0", CONSOLE)?;
     if let Some(owner) = &autologin {
-        expect("console", console.lines().any(|line| line.trim() == owner), &console);
+        expect(
+            "console",
+            console.lines().any(|line| line.trim() == owner),
+            &console,
+        );
         expect("console's shell", console.contains(&user.shell), &console);
     }
-    let kept = format!("{} in {}, {name} in {}; {} on the console", text(0), contract.system.time_zone, text(4), autologin.unwrap_or_default());
+    let kept = format!(
+        "{} in {}, {name} in {}; {} on the console",
+        text(0),
+        contract.system.time_zone,
+        text(4),
+        autologin.unwrap_or_default()
+    );
     Ok(Finding::from_faults(&faults, kept))
 }

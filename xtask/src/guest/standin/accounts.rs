@@ -15,18 +15,33 @@ const FIRST_USER: u32 = 1000;
 pub fn add(archive: &mut Archive, users: &Users, base: &Base) -> Result<()> {
     let accounts = users.accounts();
     let groups = groups(&base.fact("group")?, &accounts);
-    archive.file("/etc/passwd", passwd(&base.fact("passwd")?, &groups, &accounts));
+    archive.file(
+        "/etc/passwd",
+        passwd(&base.fact("passwd")?, &groups, &accounts),
+    );
     archive.file("/etc/group", &groups);
-    archive.file_with_mode("/etc/shadow", 0o640, shadow(&base.fact("shadow")?, &accounts));
-    archive.file_with_mode("/etc/sudoers.d/wheel", 0o440, sudoers(users.sudo.wheel_needs_password));
+    archive.file_with_mode(
+        "/etc/shadow",
+        0o640,
+        shadow(&base.fact("shadow")?, &accounts),
+    );
+    archive.file_with_mode(
+        "/etc/sudoers.d/wheel",
+        0o440,
+        sudoers(users.sudo.wheel_needs_password),
+    );
     for (name, user) in &accounts {
         if !user.authorized_keys.is_empty() {
             let keys = user.authorized_keys.join("\n") + "\n";
             archive.file(&format!("/etc/ssh/authorized_keys.d/{name}"), keys);
         }
     }
-    let homes = accounts.iter().filter(|(_, user)| user.home.starts_with("/home/"));
-    let lines: String = homes.map(|(name, user)| format!("d {} 0700 {name} {} - -\n", user.home, user.group)).collect();
+    let homes = accounts
+        .iter()
+        .filter(|(_, user)| user.home.starts_with("/home/"));
+    let lines: String = homes
+        .map(|(name, user)| format!("d {} 0700 {name} {} - -\n", user.home, user.group))
+        .collect();
     archive.file("/etc/tmpfiles.d/homes.conf", lines);
     Ok(())
 }
@@ -49,13 +64,15 @@ fn groups(debian: &str, accounts: &BTreeMap<String, User>) -> String {
     }
     let mut text: String = debian
         .lines()
-        .map(|line| match members.remove(line.split(':').next().unwrap_or_default()) {
-            Some(names) if !names.is_empty() => {
-                let separator = if line.ends_with(':') { "" } else { "," };
-                format!("{line}{separator}{}\n", names.join(","))
-            }
-            _ => format!("{line}\n"),
-        })
+        .map(
+            |line| match members.remove(line.split(':').next().unwrap_or_default()) {
+                Some(names) if !names.is_empty() => {
+                    let separator = if line.ends_with(':') { "" } else { "," };
+                    format!("{line}{separator}{}\n", names.join(","))
+                }
+                _ => format!("{line}\n"),
+            },
+        )
         .collect();
     for (number, (group, names)) in (FIRST_GROUP..).zip(members) {
         text += &format!("{group}:x:{number}:{}\n", names.join(","));
@@ -75,7 +92,11 @@ fn passwd(debian: &str, groups: &str, accounts: &BTreeMap<String, User>) -> Stri
             next - 1
         });
         let group = group_number(groups, &user.group).unwrap_or(number);
-        text += &format!("{name}:x:{number}:{group}::{}:{}\n", user.home, shell(&user.shell));
+        text += &format!(
+            "{name}:x:{number}:{group}::{}:{}\n",
+            user.home,
+            shell(&user.shell)
+        );
     }
     text
 }
@@ -83,14 +104,19 @@ fn passwd(debian: &str, groups: &str, accounts: &BTreeMap<String, User>) -> Stri
 fn shadow(debian: &str, accounts: &BTreeMap<String, User>) -> String {
     let mut text = without(debian, accounts);
     for (name, user) in accounts {
-        text += &format!("{name}:{}:1::::::\n", user.hashed_password.as_deref().unwrap_or("!"));
+        text += &format!(
+            "{name}:{}:1::::::\n",
+            user.hashed_password.as_deref().unwrap_or("!")
+        );
     }
     text
 }
 
 /// Debian's lines, less those of the recorded accounts.
 fn without(debian: &str, accounts: &BTreeMap<String, User>) -> String {
-    let others = debian.lines().filter(|line| !accounts.contains_key(line.split(':').next().unwrap_or_default()));
+    let others = debian
+        .lines()
+        .filter(|line| !accounts.contains_key(line.split(':').next().unwrap_or_default()));
     others.map(|line| format!("{line}\n")).collect()
 }
 
@@ -102,7 +128,11 @@ fn shell(name: &str) -> String {
 }
 
 fn sudoers(wheel_needs_password: bool) -> String {
-    let tag = if wheel_needs_password { "" } else { "NOPASSWD: " };
+    let tag = if wheel_needs_password {
+        ""
+    } else {
+        "NOPASSWD: "
+    };
     format!("%wheel ALL=(ALL:ALL) {tag}SETENV: ALL\n")
 }
 
@@ -132,17 +162,27 @@ mod tests {
     #[test]
     fn recorded_accounts_replace_debians() {
         let groups = "root:x:0:\nusers:x:100:\n";
-        let text = passwd("root:x:0:0:root:/root:/bin/bash\nsshd:x:991:65534::/run/sshd:/usr/sbin/nologin\n", groups, &accounts());
+        let text = passwd(
+            "root:x:0:0:root:/root:/bin/bash\nsshd:x:991:65534::/run/sshd:/usr/sbin/nologin\n",
+            groups,
+            &accounts(),
+        );
         assert_eq!(
             text,
             "sshd:x:991:65534::/run/sshd:/usr/sbin/nologin\nowner:x:1000:100::/home/owner:/usr/bin/zsh\nroot:x:0:0::/root:/usr/bin/zsh\n"
         );
-        assert_eq!(shadow("root:*:2:0:99999:7:::\n", &accounts()), "owner:!:1::::::\nroot:!:1::::::\n");
+        assert_eq!(
+            shadow("root:*:2:0:99999:7:::\n", &accounts()),
+            "owner:!:1::::::\nroot:!:1::::::\n"
+        );
     }
 
     #[test]
     fn sudo_follows_the_record() {
-        assert_eq!(sudoers(false), "%wheel ALL=(ALL:ALL) NOPASSWD: SETENV: ALL\n");
+        assert_eq!(
+            sudoers(false),
+            "%wheel ALL=(ALL:ALL) NOPASSWD: SETENV: ALL\n"
+        );
         assert_eq!(sudoers(true), "%wheel ALL=(ALL:ALL) SETENV: ALL\n");
     }
 }

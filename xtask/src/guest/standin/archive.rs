@@ -27,12 +27,23 @@ impl Archive {
     }
 
     pub fn file_with_mode(&mut self, path: &str, mode: u32, text: impl Into<String>) {
-        self.entries.insert(relative(path), Entry::File { mode, text: text.into() });
+        self.entries.insert(
+            relative(path),
+            Entry::File {
+                mode,
+                text: text.into(),
+            },
+        );
     }
 
     /// A symbolic link.
     pub fn link(&mut self, path: &str, target: &str) {
-        self.entries.insert(relative(path), Entry::Link { target: target.to_string() });
+        self.entries.insert(
+            relative(path),
+            Entry::Link {
+                target: target.to_string(),
+            },
+        );
     }
 
     /// A systemd unit file.
@@ -42,12 +53,16 @@ impl Archive {
 
     /// What `systemctl enable` would do for `WantedBy=` or `RequiredBy=` (`kind` is `wants` or `requires`).
     pub fn enable(&mut self, unit: &str, target: &str, kind: &str, from: &str) {
-        self.link(&format!("/etc/systemd/system/{target}.{kind}/{unit}"), &format!("{from}/{unit}"));
+        self.link(
+            &format!("/etc/systemd/system/{target}.{kind}/{unit}"),
+            &format!("{from}/{unit}"),
+        );
     }
 
     /// Writes everything to `path`.
     pub fn write(&self, path: &Path) -> Result<()> {
-        self.build(path).with_context(|| format!("cannot write {}", path.display()))
+        self.build(path)
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     fn build(&self, path: &Path) -> Result<()> {
@@ -71,7 +86,9 @@ impl Archive {
                 }
             }
         }
-        tar.into_inner()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        tar.into_inner()?
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
         Ok(())
     }
 
@@ -108,7 +125,11 @@ mod tests {
         archive.file_with_mode("/etc/shadow", 0o640, "root:!:1::::::\n");
         archive.link("/etc/localtime", "/usr/share/zoneinfo/Europe/Berlin");
         archive.write(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().len() % 512, 0, "virtio disks are counted in sectors");
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().len() % 512,
+            0,
+            "virtio disks are counted in sectors"
+        );
 
         let mut tar = tar::Archive::new(std::fs::File::open(&path).unwrap());
         let seen: Vec<_> = tar
@@ -118,9 +139,21 @@ mod tests {
                 let entry = entry.unwrap();
                 let header = entry.header();
                 let path = entry.path().unwrap().display().to_string();
-                (path, header.uid().unwrap(), header.gid().unwrap(), header.mode().unwrap(), entry.link_name().unwrap().is_some())
+                (
+                    path,
+                    header.uid().unwrap(),
+                    header.gid().unwrap(),
+                    header.mode().unwrap(),
+                    entry.link_name().unwrap().is_some(),
+                )
             })
             .collect();
-        assert_eq!(seen, [("etc/localtime".into(), 0, 0, 0o777, true), ("etc/shadow".to_string(), 0, 0, 0o640, false)]);
+        assert_eq!(
+            seen,
+            [
+                ("etc/localtime".into(), 0, 0, 0o777, true),
+                ("etc/shadow".to_string(), 0, 0, 0o640, false)
+            ]
+        );
     }
 }

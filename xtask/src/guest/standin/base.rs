@@ -48,25 +48,42 @@ impl Base {
 
     #[cfg(test)]
     pub fn at(folder: &Path) -> Self {
-        Base { folder: folder.to_path_buf() }
+        Base {
+            folder: folder.to_path_buf(),
+        }
     }
 }
 
 /// Everything that goes into the base, as one name.
 fn entry_name() -> String {
     let mut hash = Sha256::new();
-    for part in [LAYOUT, SUITE, make::MIRROR, make::HOOK, make::INIT, &make::PACKAGES.join(" "), &stick::shape()] {
+    for part in [
+        LAYOUT,
+        SUITE,
+        make::MIRROR,
+        make::HOOK,
+        make::INIT,
+        &make::PACKAGES.join(" "),
+        &stick::shape(),
+    ] {
         hash.update(part);
         hash.update([0]);
     }
-    let digits: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digits: String = hash
+        .finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{PREFIX}{digits}")
 }
 
 /// The base from the cache; made first, or waited for, when it is not there.
 pub fn ensure(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Base> {
     let name = entry_name();
-    let base = Base { folder: cache.join(&name) };
+    let base = Base {
+        folder: cache.join(&name),
+    };
     if base.image().exists() {
         return Ok(base);
     }
@@ -82,10 +99,21 @@ pub fn ensure(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Base> {
     let folder = tempfile::Builder::new()
         .prefix(MAKING)
         .tempdir_in(cache)
-        .map_err(|error| make::explain("cannot make a folder for the stand-in guest", &error.to_string(), cache))?;
+        .map_err(|error| {
+            make::explain(
+                "cannot make a folder for the stand-in guest",
+                &error.to_string(),
+                cache,
+            )
+        })?;
     make::make(folder.path(), cache, say)?;
     let made = folder.keep();
-    fs::rename(&made, &base.folder).with_context(|| format!("cannot put the stand-in guest into {}", base.folder.display()))?;
+    fs::rename(&made, &base.folder).with_context(|| {
+        format!(
+            "cannot put the stand-in guest into {}",
+            base.folder.display()
+        )
+    })?;
     sweep(cache, PREFIX, &name);
     Ok(base)
 }
@@ -93,14 +121,20 @@ pub fn ensure(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Base> {
 /// One process makes the base, the others wait for it. The lock is gone with whoever held it.
 fn lock(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Flock<File>> {
     let path = cache.join("standin.lock");
-    let mut file = File::create(&path)
-        .map_err(|error| usage(format!("cannot write {}: {error}; set OLLAMALIVE_CACHE to a folder that can be written", path.display())))?;
+    let mut file = File::create(&path).map_err(|error| {
+        usage(format!(
+            "cannot write {}: {error}; set OLLAMALIVE_CACHE to a folder that can be written",
+            path.display()
+        ))
+    })?;
     let mut told = false;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
             Err((back, Errno::EWOULDBLOCK | Errno::EINTR)) => file = back,
-            Err((_, error)) => return Err(usage(format!("cannot lock {}: {error}", path.display()))),
+            Err((_, error)) => {
+                return Err(usage(format!("cannot lock {}: {error}", path.display())));
+            }
         }
         if !told {
             say("another process is making the stand-in guest: waiting for it");
@@ -159,6 +193,9 @@ mod tests {
         });
         thread::sleep(5 * process::POLL);
         drop(held);
-        assert_eq!(waiting.join().unwrap(), ["another process is making the stand-in guest: waiting for it"]);
+        assert_eq!(
+            waiting.join().unwrap(),
+            ["another process is making the stand-in guest: waiting for it"]
+        );
     }
 }

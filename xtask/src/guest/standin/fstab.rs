@@ -11,20 +11,40 @@ const INITRD_ONLY: [&str; 2] = ["x-initrd.mount", "x-systemd.before=initrd-fs.ta
 
 /// A line for each recorded file system.
 pub fn fstab(filesystems: &BTreeMap<String, FileSystem>) -> String {
-    let ours = filesystems.iter().filter(|(point, _)| !NOT_OURS.contains(&point.as_str()));
-    ours.map(|(point, filesystem)| line(point, filesystem)).collect()
+    let ours = filesystems
+        .iter()
+        .filter(|(point, _)| !NOT_OURS.contains(&point.as_str()));
+    ours.map(|(point, filesystem)| line(point, filesystem))
+        .collect()
 }
 
 fn line(point: &str, filesystem: &FileSystem) -> String {
-    let options: Vec<&str> =
-        filesystem.options.iter().map(String::as_str).filter(|option| !INITRD_ONLY.contains(option)).collect();
-    let options = if options.is_empty() { "defaults".to_string() } else { options.join(",") };
+    let options: Vec<&str> = filesystem
+        .options
+        .iter()
+        .map(String::as_str)
+        .filter(|option| !INITRD_ONLY.contains(option))
+        .collect();
+    let options = if options.is_empty() {
+        "defaults".to_string()
+    } else {
+        options.join(",")
+    };
     let device = filesystem.device.as_deref().unwrap_or("none");
-    format!("{} {} {} {} 0 0\n", escaped(device), escaped(point), filesystem.fs_type, escaped(&options))
+    format!(
+        "{} {} {} {} 0 0\n",
+        escaped(device),
+        escaped(point),
+        filesystem.fs_type,
+        escaped(&options)
+    )
 }
 
 fn escaped(field: &str) -> String {
-    field.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011")
+    field
+        .replace('\\', "\\134")
+        .replace(' ', "\\040")
+        .replace('\t', "\\011")
 }
 
 #[cfg(test)]

@@ -16,9 +16,29 @@ use crate::process;
 pub const MIRROR: &str = "http://deb.debian.org/debian";
 /// The system beyond Debian's essential packages.
 pub const PACKAGES: &[&str] = &[
-    "busybox-static", "dbus", "docker-cli", "docker.io", "e2fsprogs", "iproute2", "iptables", "kmod", "login", "nftables",
-    "ntfs-3g", "openssh-server", "passwd", "procps", "sudo", "systemd", "systemd-sysv", "tzdata", "udev", "zsh",
-    "zsh-autosuggestions", "zsh-syntax-highlighting", "zstd",
+    "busybox-static",
+    "dbus",
+    "docker-cli",
+    "docker.io",
+    "e2fsprogs",
+    "iproute2",
+    "iptables",
+    "kmod",
+    "login",
+    "nftables",
+    "ntfs-3g",
+    "openssh-server",
+    "passwd",
+    "procps",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+    "tzdata",
+    "udev",
+    "zsh",
+    "zsh-autosuggestions",
+    "zsh-syntax-highlighting",
+    "zstd",
 ];
 /// What is done to the system once the packages are in it.
 pub const HOOK: &str = include_str!("base-hook.sh");
@@ -40,7 +60,13 @@ pub fn make(folder: &Path, cache: &Path, say: &mut dyn FnMut(&str)) -> Result<()
     filesystem(&tar, &store, cache)?;
     fs::remove_file(&tar)?;
     let image = folder.join("stick.img");
-    stick::write(&store, &image).map_err(|error| explain("cannot write the stand-in guest's stick", &format!("{error:#}"), cache))?;
+    stick::write(&store, &image).map_err(|error| {
+        explain(
+            "cannot write the stand-in guest's stick",
+            &format!("{error:#}"),
+            cache,
+        )
+    })?;
     fs::remove_file(&store)?;
     Ok(())
 }
@@ -49,13 +75,22 @@ fn bootstrap(folder: &Path, tar: &Path, cache: &Path) -> Result<()> {
     let mut command = Command::new("mmdebstrap");
     command
         .args(["--variant=essential", "--format=tar"])
-        .args(["--aptopt=Apt::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\""])
-        .args(["man", "doc", "locale"].map(|name| format!("--dpkgopt=path-exclude=/usr/share/{name}/*")))
+        .args([
+            "--aptopt=Apt::Install-Recommends \"false\"",
+            "--aptopt=Acquire::Languages \"none\"",
+        ])
+        .args(
+            ["man", "doc", "locale"]
+                .map(|name| format!("--dpkgopt=path-exclude=/usr/share/{name}/*")),
+        )
         // The tar is what counts: a power cut half-way leaves no cache entry anyway.
         .arg("--dpkgopt=force-unsafe-io")
         .arg(format!("--include={}", PACKAGES.join(",")))
         .arg(format!("--customize-hook={HOOK}"))
-        .arg(format!("--customize-hook=copy-out /standin {}", quoted(folder)?))
+        .arg(format!(
+            "--customize-hook=copy-out /standin {}",
+            quoted(folder)?
+        ))
         .arg("--customize-hook=rm -rf \"$1/standin\"")
         .args([base::SUITE, &tar.display().to_string(), MIRROR])
         .env("STANDIN_INIT", INIT)
@@ -82,7 +117,9 @@ fn bootstrap(folder: &Path, tar: &Path, cache: &Path) -> Result<()> {
 fn quoted(path: &Path) -> Result<String> {
     let text = path.display().to_string();
     if text.contains(['\'', '\n']) {
-        return Err(usage(format!("the cache's name {text:?} has a character that mmdebstrap cannot take: set OLLAMALIVE_CACHE to another folder")));
+        return Err(usage(format!(
+            "the cache's name {text:?} has a character that mmdebstrap cannot take: set OLLAMALIVE_CACHE to another folder"
+        )));
     }
     Ok(format!("'{text}'"))
 }
@@ -91,22 +128,50 @@ fn filesystem(tar: &Path, store: &Path, cache: &Path) -> Result<()> {
     let bytes = fs::metadata(tar)?.len() + SLACK;
     let mut command = Command::new("genext2fs");
     command
-        .args(["--block-size", &BLOCK.to_string(), "--size-in-blocks", &bytes.div_ceil(BLOCK).to_string()])
-        .args(["--bytes-per-inode", "12288", "--reserved-percentage", "0", "--allow-holes", "--tarball"])
+        .args([
+            "--block-size",
+            &BLOCK.to_string(),
+            "--size-in-blocks",
+            &bytes.div_ceil(BLOCK).to_string(),
+        ])
+        .args([
+            "--bytes-per-inode",
+            "12288",
+            "--reserved-percentage",
+            "0",
+            "--allow-holes",
+            "--tarball",
+        ])
         .arg(tar)
         .arg(store);
     let what = "cannot make the stand-in guest's file system";
     let finished = process::finish(command, what, FILESYSTEM_LIMIT)?;
-    if finished.status.success() { Ok(()) } else { Err(explain(what, cause(&finished.stderr), cache)) }
+    if finished.status.success() {
+        Ok(())
+    } else {
+        Err(explain(what, cause(&finished.stderr), cache))
+    }
 }
 
 /// The line of a failed program's messages that names the cause.
 fn cause(stderr: &str) -> &str {
-    let lines = || stderr.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let lines = || {
+        stderr
+            .lines()
+            .rev()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+    };
     lines()
         .find(|line| line.contains("No space left on device"))
         // What follows these lines only says that the program gives up.
-        .or_else(|| lines().find(|line| ["Failed to fetch", "Unable to locate", "Could not", "Err:"].iter().any(|start| line.contains(start))))
+        .or_else(|| {
+            lines().find(|line| {
+                ["Failed to fetch", "Unable to locate", "Could not", "Err:"]
+                    .iter()
+                    .any(|start| line.contains(start))
+            })
+        })
         .or_else(|| lines().next())
         .unwrap_or("no message")
 }
@@ -114,8 +179,14 @@ fn cause(stderr: &str) -> &str {
 /// One line: what failed, why, what to do.
 pub fn explain(what: &str, why: &str, cache: &Path) -> anyhow::Error {
     let remedy = if why.contains("No space left") || why.contains("os error 28") {
-        format!("free 2 GB on the disk of {}, or set OLLAMALIVE_CACHE to a folder on another disk", cache.display())
-    } else if ["fetch", "resolv", "onnect", "InRelease"].iter().any(|word| why.contains(word)) {
+        format!(
+            "free 2 GB on the disk of {}, or set OLLAMALIVE_CACHE to a folder on another disk",
+            cache.display()
+        )
+    } else if ["fetch", "resolv", "onnect", "InRelease"]
+        .iter()
+        .any(|word| why.contains(word))
+    {
         format!("check that this machine reaches {MIRROR}, then run it again")
     } else {
         "run it again; `cargo xtask doctor` checks the programs that it needs".to_string()
@@ -129,8 +200,14 @@ mod tests {
 
     #[test]
     fn the_cause_is_found_behind_the_giving_up() {
-        assert_eq!(cause("dpkg: No space left on device\nE: run_chroot failed\n"), "dpkg: No space left on device");
-        assert_eq!(cause("E: Failed to fetch x\nE: setup failed\n"), "E: Failed to fetch x");
+        assert_eq!(
+            cause("dpkg: No space left on device\nE: run_chroot failed\n"),
+            "dpkg: No space left on device"
+        );
+        assert_eq!(
+            cause("E: Failed to fetch x\nE: setup failed\n"),
+            "E: Failed to fetch x"
+        );
         assert_eq!(cause("one\ntwo\n\n"), "two");
         assert_eq!(cause(""), "no message");
     }
@@ -142,7 +219,10 @@ mod tests {
             line("No space left on device"),
             "cannot make it: No space left on device; free 2 GB on the disk of /cache, or set OLLAMALIVE_CACHE to a folder on another disk"
         );
-        assert!(line("Temporary failure resolving 'deb.debian.org'").contains("reaches http://deb.debian.org/debian"));
+        assert!(
+            line("Temporary failure resolving 'deb.debian.org'")
+                .contains("reaches http://deb.debian.org/debian")
+        );
         assert!(line("E: no").contains("cargo xtask doctor"));
     }
 

@@ -28,20 +28,28 @@ use crate::contract::Contract;
 const MEMORY: u32 = 1280;
 /// The kernel's protections against its own users, its watchdogs and its patience cost time where QEMU emulates the
 /// processor, and prove nothing here. The security modules are those of NixOS, less the programmable one.
-const APPEND: &str =
-    "quiet mitigations=off nopti lsm=landlock,yama nowatchdog tsc=reliable rcupdate.rcu_expedited=1 panic=-1";
+const APPEND: &str = "quiet mitigations=off nopti lsm=landlock,yama nowatchdog tsc=reliable rcupdate.rcu_expedited=1 panic=-1";
 
 /// Makes the base unless it is in `cache`, and the configuration in `work`; `say` tells what takes long.
 ///
 /// # Errors
 /// mmdebstrap or genext2fs is missing or fails, the disk is full, or a file cannot be written.
-pub fn prepare(contract: &Contract, cache: &Path, work: &Path, say: &mut dyn FnMut(&str)) -> Result<Guest> {
+pub fn prepare(
+    contract: &Contract,
+    cache: &Path,
+    work: &Path,
+    say: &mut dyn FnMut(&str),
+) -> Result<Guest> {
     let base = base::ensure(cache, say)?;
     let configuration = work.join("configuration.tar");
     configuration::write(contract, &base, &configuration, say)?;
     Ok(Guest {
         kind: Kind::Standin,
-        boot: Boot::Direct { kernel: base.kernel(), initrd: base.initrd(), append: append(&contract.system.kernel_params) },
+        boot: Boot::Direct {
+            kernel: base.kernel(),
+            initrd: base.initrd(),
+            append: append(&contract.system.kernel_params),
+        },
         image: base.image(),
         configuration: Some(configuration),
         memory: MEMORY,
@@ -55,7 +63,10 @@ pub fn prepare(contract: &Contract, cache: &Path, work: &Path, say: &mut dyn FnM
 
 /// The recorded consoles and this guest's own arguments.
 fn append(recorded: &[String]) -> String {
-    let consoles = recorded.iter().filter(|argument| argument.starts_with("console=")).map(String::as_str);
+    let consoles = recorded
+        .iter()
+        .filter(|argument| argument.starts_with("console="))
+        .map(String::as_str);
     consoles.chain([APPEND]).collect::<Vec<_>>().join(" ")
 }
 
@@ -64,6 +75,9 @@ mod tests {
     #[test]
     fn only_the_consoles_are_taken_from_the_recorded_arguments() {
         let recorded = ["console=tty0", "root=fstab", "console=ttyS0,115200"].map(String::from);
-        assert_eq!(super::append(&recorded), format!("console=tty0 console=ttyS0,115200 {}", super::APPEND));
+        assert_eq!(
+            super::append(&recorded),
+            format!("console=tty0 console=ttyS0,115200 {}", super::APPEND)
+        );
     }
 }

@@ -129,7 +129,10 @@ pub fn add(archive: &mut Archive) {
         archive.link(&format!("/etc/systemd/system/{unit}"), "/dev/null");
     }
     for generator in MASKED_GENERATORS {
-        archive.link(&format!("/etc/systemd/system-generators/{generator}"), "/dev/null");
+        archive.link(
+            &format!("/etc/systemd/system-generators/{generator}"),
+            "/dev/null",
+        );
     }
     for service in TRUSTED {
         archive.unit(&format!("{service}.service.d/quick.conf"), NO_SANDBOX);

@@ -43,10 +43,28 @@ const RESOLVER: &str = "nameserver 10.0.2.3\n";
 pub fn network(archive: &mut Archive) {
     archive.file("/etc/systemd/network/wired.network", NETWORK);
     archive.file("/etc/resolv.conf", RESOLVER);
-    archive.enable("systemd-networkd.service", "multi-user.target", "wants", DEBIAN_UNITS);
-    archive.enable("systemd-networkd.socket", "sockets.target", "wants", DEBIAN_UNITS);
-    archive.enable("systemd-networkd-wait-online.service", "network-online.target", "wants", DEBIAN_UNITS);
-    archive.unit("systemd-networkd-wait-online.service.d/quick.conf", WAIT_ONLINE);
+    archive.enable(
+        "systemd-networkd.service",
+        "multi-user.target",
+        "wants",
+        DEBIAN_UNITS,
+    );
+    archive.enable(
+        "systemd-networkd.socket",
+        "sockets.target",
+        "wants",
+        DEBIAN_UNITS,
+    );
+    archive.enable(
+        "systemd-networkd-wait-online.service",
+        "network-online.target",
+        "wants",
+        DEBIAN_UNITS,
+    );
+    archive.unit(
+        "systemd-networkd-wait-online.service.d/quick.conf",
+        WAIT_ONLINE,
+    );
 }
 
 pub fn firewall(archive: &mut Archive, firewall: &Firewall) {
@@ -59,7 +77,11 @@ pub fn firewall(archive: &mut Archive, firewall: &Firewall) {
 
 fn tables(firewall: &Firewall) -> String {
     let table = |(name, table): (&String, &crate::contract::Table)| {
-        format!("table {} {name} {{\n{}}}\n", table.family, to_debian(table.content.trim_end()) + "\n")
+        format!(
+            "table {} {name} {{\n{}}}\n",
+            table.family,
+            to_debian(table.content.trim_end()) + "\n"
+        )
     };
     firewall.tables.iter().map(table).collect()
 }
@@ -70,15 +92,23 @@ pub fn ssh(archive: &mut Archive, ssh: &Ssh) {
     archive.unit("sshd-keygen.service", KEYGEN_UNIT);
     archive.enable("sshd-keygen.service", "ssh.service", "wants", "..");
     // The name by which NixOS knows it.
-    archive.link("/etc/systemd/system/sshd.service", &format!("{DEBIAN_UNITS}/ssh.service"));
+    archive.link(
+        "/etc/systemd/system/sshd.service",
+        &format!("{DEBIAN_UNITS}/ssh.service"),
+    );
     // Debian checks the settings before each start; a start says the same.
-    archive.unit("ssh.service.d/standin.conf", "[Unit]\nAfter=sshd-keygen.service\n\n[Service]\nExecStartPre=\n");
+    archive.unit(
+        "ssh.service.d/standin.conf",
+        "[Unit]\nAfter=sshd-keygen.service\n\n[Service]\nExecStartPre=\n",
+    );
 }
 
 fn keygen(ssh: &Ssh) -> String {
     let one = |key: &crate::contract::HostKey| {
         let (path, kind) = (&key.path, &key.r#type);
-        format!("if ! [ -s '{path}' ]; then\n  mkdir -p \"$(dirname '{path}')\"\n  rm -f '{path}'\n  ssh-keygen -q -t '{kind}' -f '{path}' -N ''\nfi\n")
+        format!(
+            "if ! [ -s '{path}' ]; then\n  mkdir -p \"$(dirname '{path}')\"\n  rm -f '{path}'\n  ssh-keygen -q -t '{kind}' -f '{path}' -N ''\nfi\n"
+        )
     };
     ssh.host_keys.iter().map(one).collect()
 }
@@ -102,14 +132,23 @@ mod tests {
             "tables": { "fw": { "family": "inet", "content": "chain input {\npolicy drop;\n}\n" } }
         }))
         .unwrap();
-        assert_eq!(tables(&recorded), "table inet fw {\nchain input {\npolicy drop;\n}\n}\n");
+        assert_eq!(
+            tables(&recorded),
+            "table inet fw {\nchain input {\npolicy drop;\n}\n}\n"
+        );
         let mut archive = Archive::default();
         firewall(&mut archive, &recorded);
-        assert_eq!(archive.target("/etc/systemd/system/sysinit.target.wants/nftables.service"), Some("../nftables.service"));
+        assert_eq!(
+            archive.target("/etc/systemd/system/sysinit.target.wants/nftables.service"),
+            Some("../nftables.service")
+        );
         recorded.enable = false;
         let mut archive = Archive::default();
         firewall(&mut archive, &recorded);
-        assert_eq!(archive.target("/etc/systemd/system/sysinit.target.wants/nftables.service"), None);
+        assert_eq!(
+            archive.target("/etc/systemd/system/sysinit.target.wants/nftables.service"),
+            None
+        );
     }
 
     #[test]
@@ -121,8 +160,15 @@ mod tests {
         .unwrap();
         let mut archive = Archive::default();
         ssh(&mut archive, &recorded);
-        assert_eq!(archive.text("/etc/ssh/sshd_config"), "Port 22\nSubsystem sftp /usr/lib/openssh/sftp-server\n");
-        assert!(archive.text("/etc/standin/scripts/sshd-keygen").contains("ssh-keygen -q -t 'ed25519' -f '/persist/ssh/key' -N ''"));
+        assert_eq!(
+            archive.text("/etc/ssh/sshd_config"),
+            "Port 22\nSubsystem sftp /usr/lib/openssh/sftp-server\n"
+        );
+        assert!(
+            archive
+                .text("/etc/standin/scripts/sshd-keygen")
+                .contains("ssh-keygen -q -t 'ed25519' -f '/persist/ssh/key' -N ''")
+        );
     }
 
     #[test]
@@ -133,6 +179,9 @@ mod tests {
         };
         let mut archive = Archive::default();
         docker(&mut archive, &recorded);
-        assert_eq!(archive.text("/etc/docker/daemon.json"), "{\n  \"storage-driver\": \"overlay2\"\n}\n");
+        assert_eq!(
+            archive.text("/etc/docker/daemon.json"),
+            "{\n  \"storage-driver\": \"overlay2\"\n}\n"
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! What a person at the machine meets: its name, clock, keyboard, consoles and shells.
 
 use super::archive::Archive;
-use crate::contract::{System, Zsh};
 use super::store_path::to_debian;
+use crate::contract::{System, Zsh};
 
 /// Without one systemd takes this for a machine that was never set up, and sets it up.
 const MACHINE_ID: &str = "6f6c6c616d616c697665737461006e64\n";
@@ -11,15 +11,31 @@ pub fn add(archive: &mut Archive, system: &System, zsh: &Zsh) {
     let name = &system.host_name;
     archive.file("/etc/machine-id", MACHINE_ID);
     archive.file("/etc/hostname", format!("{name}\n"));
-    archive.file("/etc/hosts", format!("127.0.0.1 localhost\n::1 localhost\n127.0.0.2 {name}\n"));
-    archive.link("/etc/localtime", &format!("/usr/share/zoneinfo/{}", system.time_zone));
+    archive.file(
+        "/etc/hosts",
+        format!("127.0.0.1 localhost\n::1 localhost\n127.0.0.2 {name}\n"),
+    );
+    archive.link(
+        "/etc/localtime",
+        &format!("/usr/share/zoneinfo/{}", system.time_zone),
+    );
     archive.file("/etc/vconsole.conf", format!("KEYMAP={}\n", system.key_map));
-    archive.file("/etc/default/keyboard", format!("XKBLAYOUT={}\n", system.key_map));
+    archive.file(
+        "/etc/default/keyboard",
+        format!("XKBLAYOUT={}\n", system.key_map),
+    );
     archive.file("/etc/locale.conf", format!("LANG={}\n", system.locale));
     archive.file("/etc/default/locale", format!("LANG={}\n", system.locale));
 
-    let autologin = system.autologin.user.as_ref().map_or_else(String::new, |user| format!("--autologin {user} "));
-    for (unit, terminal) in [("getty@", "--noclear %I linux"), ("serial-getty@", "--keep-baud 115200 %I vt220")] {
+    let autologin = system
+        .autologin
+        .user
+        .as_ref()
+        .map_or_else(String::new, |user| format!("--autologin {user} "));
+    for (unit, terminal) in [
+        ("getty@", "--noclear %I linux"),
+        ("serial-getty@", "--keep-baud 115200 %I vt220"),
+    ] {
         archive.unit(
             &format!("{unit}.service.d/console.conf"),
             format!("[Service]\nExecStart=\nExecStart=-/sbin/agetty {autologin}{terminal}\n"),
@@ -35,8 +51,14 @@ pub fn add(archive: &mut Archive, system: &System, zsh: &Zsh) {
 }
 
 fn zshrc(zsh: &Zsh) -> String {
-    let mut text = format!("HISTSIZE={0}\nSAVEHIST={0}\nHISTFILE=$HOME/.zsh_history\n", zsh.hist_size);
-    for (on, plugin) in [(zsh.autosuggestions, "zsh-autosuggestions"), (zsh.syntax_highlighting, "zsh-syntax-highlighting")] {
+    let mut text = format!(
+        "HISTSIZE={0}\nSAVEHIST={0}\nHISTFILE=$HOME/.zsh_history\n",
+        zsh.hist_size
+    );
+    for (on, plugin) in [
+        (zsh.autosuggestions, "zsh-autosuggestions"),
+        (zsh.syntax_highlighting, "zsh-syntax-highlighting"),
+    ] {
         if on {
             text += &format!("source /usr/share/{plugin}/{plugin}.zsh\n");
         }
@@ -57,7 +79,12 @@ mod tests {
     }
 
     fn zsh() -> Zsh {
-        Zsh { enable: true, autosuggestions: false, syntax_highlighting: true, hist_size: 123 }
+        Zsh {
+            enable: true,
+            autosuggestions: false,
+            syntax_highlighting: true,
+            hist_size: 123,
+        }
     }
 
     #[test]
@@ -65,13 +92,22 @@ mod tests {
         let mut archive = Archive::default();
         add(&mut archive, &system("owner".into()), &zsh());
         assert_eq!(archive.text("/etc/hostname"), "Box\n");
-        assert_eq!(archive.target("/etc/localtime"), Some("/usr/share/zoneinfo/Europe/Berlin"));
+        assert_eq!(
+            archive.target("/etc/localtime"),
+            Some("/usr/share/zoneinfo/Europe/Berlin")
+        );
         assert_eq!(archive.text("/etc/vconsole.conf"), "KEYMAP=de\n");
         assert_eq!(archive.text("/etc/zsh/zprofile"), "echo one\necho two\n");
         let getty = archive.text("/etc/systemd/system/serial-getty@.service.d/console.conf");
-        assert!(getty.contains("agetty --autologin owner --keep-baud"), "{getty}");
+        assert!(
+            getty.contains("agetty --autologin owner --keep-baud"),
+            "{getty}"
+        );
         let rc = archive.text("/etc/zsh/zshrc");
-        assert!(rc.starts_with("HISTSIZE=123\nSAVEHIST=123\n") && rc.contains("zsh-syntax-highlighting.zsh"));
+        assert!(
+            rc.starts_with("HISTSIZE=123\nSAVEHIST=123\n")
+                && rc.contains("zsh-syntax-highlighting.zsh")
+        );
         assert!(!rc.contains("autosuggestions"));
     }
 
@@ -79,6 +115,10 @@ mod tests {
     fn nobody_is_logged_in_when_nobody_is_recorded() {
         let mut archive = Archive::default();
         add(&mut archive, &system(serde_json::Value::Null), &zsh());
-        assert!(!archive.text("/etc/systemd/system/getty@.service.d/console.conf").contains("autologin"));
+        assert!(
+            !archive
+                .text("/etc/systemd/system/getty@.service.d/console.conf")
+                .contains("autologin")
+        );
     }
 }

@@ -24,7 +24,8 @@ pub fn shape() -> String {
 /// Writes `image` with the file system `store` in its second partition. The file ends where PERSIST starts, so that it
 /// can be written over a used stick and leaves PERSIST alone; the table describes a disk that has PERSIST.
 pub fn write(store: &Path, image: &Path) -> Result<()> {
-    let mut source = File::open(store).with_context(|| format!("cannot read {}", store.display()))?;
+    let mut source =
+        File::open(store).with_context(|| format!("cannot read {}", store.display()))?;
     let store_size = source.metadata()?.len().next_multiple_of(MIB);
     let store_start = MARGIN + ESP;
     let persist_start = store_start + store_size;
@@ -43,12 +44,19 @@ pub fn write(store: &Path, image: &Path) -> Result<()> {
 }
 
 fn table(file: &mut File, store_size: u64) -> Result<()> {
-    let sectors = u32::try_from(file.metadata()?.len() / SECTOR - 1).context("the image is too large")?;
+    let sectors =
+        u32::try_from(file.metadata()?.len() / SECTOR - 1).context("the image is too large")?;
     ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(file)?;
-    let mut disk = gpt::GptConfig::new().writable(true).create_from_device(&mut *file, None)?;
+    let mut disk = gpt::GptConfig::new()
+        .writable(true)
+        .create_from_device(&mut *file, None)?;
     disk.update_partitions(std::collections::BTreeMap::new())?;
     let mut start = MARGIN;
-    let parts: [(&str, u64, Type); 3] = [("ESP", ESP, EFI), ("STORE", store_size, LINUX_FS), ("PERSIST", PERSIST, LINUX_FS)];
+    let parts: [(&str, u64, Type); 3] = [
+        ("ESP", ESP, EFI),
+        ("STORE", store_size, LINUX_FS),
+        ("PERSIST", PERSIST, LINUX_FS),
+    ];
     for (number, (name, size, kind)) in (1..).zip(parts) {
         disk.add_partition_at(name, number, start / SECTOR, size / SECTOR, kind, 0)
             .with_context(|| format!("cannot add the partition {name}"))?;
@@ -94,9 +102,23 @@ mod tests {
         let listed: Vec<_> = disk
             .partitions()
             .iter()
-            .map(|(number, part)| (*number, part.name.as_str(), part.first_lba * SECTOR / MIB, part.last_lba * SECTOR / MIB))
+            .map(|(number, part)| {
+                (
+                    *number,
+                    part.name.as_str(),
+                    part.first_lba * SECTOR / MIB,
+                    part.last_lba * SECTOR / MIB,
+                )
+            })
             .collect();
-        assert_eq!(listed, [(1, "ESP", 1, 32), (2, "STORE", 33, 34), (3, "PERSIST", 35, 50)]);
+        assert_eq!(
+            listed,
+            [
+                (1, "ESP", 1, 32),
+                (2, "STORE", 33, 34),
+                (3, "PERSIST", 35, 50)
+            ]
+        );
         assert_eq!(std::fs::metadata(&image).unwrap().len(), 35 * MIB);
         let written = std::fs::read(&image).unwrap();
         assert!(written[33 * MIB as usize..].starts_with(&content));

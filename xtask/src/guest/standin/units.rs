@@ -17,7 +17,10 @@ const SCRIPTS: &str = "/etc/standin/scripts";
 pub fn add(archive: &mut Archive, units: &BTreeMap<String, Unit>, debian: &str) -> Vec<String> {
     let mut left_out = Vec::new();
     for (name, unit) in units {
-        let debian_name = DEBIAN_NAMES.iter().find(|(nix, _)| nix == name).map_or(name.as_str(), |(_, debian)| debian);
+        let debian_name = DEBIAN_NAMES
+            .iter()
+            .find(|(nix, _)| nix == name)
+            .map_or(name.as_str(), |(_, debian)| debian);
         if !unit.script.is_empty() {
             let text = render(unit, &commands(archive, name, unit));
             archive.unit(name, text);
@@ -52,9 +55,16 @@ fn commands(archive: &mut Archive, name: &str, unit: &Unit) -> Vec<String> {
         ("ExecStopPost", "post-stop", &unit.post_stop),
     ];
     let mut settings = Vec::new();
-    for (setting, suffix, script) in scripts.into_iter().filter(|(_, _, script)| !script.is_empty()) {
+    for (setting, suffix, script) in scripts
+        .into_iter()
+        .filter(|(_, _, script)| !script.is_empty())
+    {
         let path = format!("{SCRIPTS}/{stem}-{suffix}");
-        archive.file_with_mode(&path, 0o755, format!("#!/bin/bash\nset -e\n\n{}\n", to_debian(script).trim_end()));
+        archive.file_with_mode(
+            &path,
+            0o755,
+            format!("#!/bin/bash\nset -e\n\n{}\n", to_debian(script).trim_end()),
+        );
         settings.push(format!("{setting}={path}"));
     }
     settings
@@ -73,14 +83,24 @@ fn render(unit: &Unit, commands: &[String]) -> String {
         ("BindsTo", &unit.binds_to),
         ("PartOf", &unit.part_of),
     ];
-    for (relation, others) in relations.into_iter().filter(|(_, others)| !others.is_empty()) {
+    for (relation, others) in relations
+        .into_iter()
+        .filter(|(_, others)| !others.is_empty())
+    {
         text += &format!("{relation}={}\n", others.join(" "));
     }
     text += &settings(&unit.unit_config);
     text += "\n[Service]\n";
-    for (name, value) in unit.environment.iter().filter(|(_, value)| !value.is_null()) {
+    for (name, value) in unit
+        .environment
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+    {
         // systemd reads a quoted string much as JSON does.
-        text += &format!("Environment={}\n", Value::String(format!("{name}={}", scalar(value))));
+        text += &format!(
+            "Environment={}\n",
+            Value::String(format!("{name}={}", scalar(value)))
+        );
     }
     for command in commands {
         text += &format!("{command}\n");
@@ -105,7 +125,9 @@ fn settings(config: &BTreeMap<String, Value>) -> String {
 }
 
 fn scalar(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_string)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_string)
 }
 
 #[cfg(test)]
@@ -134,8 +156,14 @@ mod tests {
              ExecStartPre=/etc/standin/scripts/a-pre-start\nExecStart=/etc/standin/scripts/a-start\n\
              ExecCondition=one\nExecCondition=two\nRestart=always\n"
         );
-        assert_eq!(archive.text("/etc/standin/scripts/a-start"), "#!/bin/bash\nset -e\n\nexec docker run\n");
-        assert_eq!(archive.target("/etc/systemd/system/multi-user.target.wants/a.service"), Some("../a.service"));
+        assert_eq!(
+            archive.text("/etc/standin/scripts/a-start"),
+            "#!/bin/bash\nset -e\n\nexec docker run\n"
+        );
+        assert_eq!(
+            archive.target("/etc/systemd/system/multi-user.target.wants/a.service"),
+            Some("../a.service")
+        );
     }
 
     #[test]
@@ -146,11 +174,18 @@ mod tests {
             "docker.service": { "unitConfig": { "RequiresMountsFor": ["/var/lib/docker"] } },
             "nvidia.service": { "serviceConfig": { "ExecCondition": "false" } }
         }));
-        assert_eq!(add(&mut archive, &recorded, "docker.service\nssh.service\n"), ["nvidia.service"]);
+        assert_eq!(
+            add(&mut archive, &recorded, "docker.service\nssh.service\n"),
+            ["nvidia.service"]
+        );
         assert_eq!(
             archive.text("/etc/systemd/system/docker.service.d/recorded.conf"),
             "[Unit]\nRequiresMountsFor=/var/lib/docker\n\n[Service]\n"
         );
-        assert!(archive.text("/etc/systemd/system/ssh.service.d/recorded.conf").contains("After=network.target"));
+        assert!(
+            archive
+                .text("/etc/systemd/system/ssh.service.d/recorded.conf")
+                .contains("After=network.target")
+        );
     }
 }

@@ -1,0 +1,140 @@
+//! The machine driver on machines that go wrong: no login, a killed QEMU, a port that is taken.
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::trial;
+use libtest_mimic::{Arguments, Failed};
+use xtask::guest::{Boot, Guest, Kind, nixos};
+use xtask::machine::accel::Accelerator;
+use xtask::machine::qemu::Forwards;
+use xtask::machine::ssh::Key;
+use xtask::machine::stick::Stick;
+use xtask::machine::{Ended, Machine, NoLogin, Parts};
+
+fn main() {
+    let needs = &["qemu-system-x86_64", "ssh-keygen", "/usr/share/OVMF"];
+    let trials = vec![
+        trial(
+            "a_machine_without_a_system_shows_its_console",
+            needs,
+            no_login,
+        ),
+        trial("a_killed_qemu_is_nobodys_broken_promise", needs, killed),
+        trial("a_taken_port_is_named", needs, taken_port),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// A machine whose stick is empty: UEFI finds nothing to boot.
+fn empty_machine(
+    folder: &Path,
+    host_ports: (u16, u16),
+    deadline: Duration,
+) -> Result<Machine, Failed> {
+    let (code, vars) = nixos::firmware().ok_or("no UEFI firmware")?;
+    let image = folder.join("stick.img");
+    fs::File::create(&image)?.set_len(64 << 20)?;
+    let guest = Guest {
+        kind: Kind::Standin,
+        boot: Boot::Uefi { code, vars },
+        image: image.clone(),
+        configuration: None,
+        memory: 256,
+        cpus: 1,
+        description: "an empty machine".into(),
+    };
+    let parts = Parts {
+        guest,
+        stick: Stick { path: image },
+        disks: vec![],
+        accelerator: Accelerator::Tcg {
+            because: "the test says so".into(),
+        },
+        forwards: Forwards {
+            ssh: (host_ports.0, 22),
+            ollama: (host_ports.1, 11434),
+        },
+        owner: Key::generate(folder, "owner")?,
+        user: "nobody".into(),
+        deadline,
+    };
+    Ok(Machine::new(parts, folder.join("machine"))?)
+}
+
+/// The QEMU whose stick is in `folder`.
+fn qemu_on(folder: &Path) -> Option<i32> {
+    let stick = format!("qemu-system-x86_64.*{}", folder.join("stick.img").display());
+    let output = Command::new("pgrep").args(["-f", &stick]).output().ok()?;
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .next()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+fn no_login() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let mut machine = empty_machine(folder.path(), (0, 0), Duration::from_secs(12))?;
+    let start = Instant::now();
+    let error = machine.boot().expect_err("an empty stick cannot boot");
+    let error = error.downcast::<NoLogin>()?;
+    assert!(error.why.contains("within 12 s"), "{}", error.why);
+    assert!(
+        error.tail.contains("UEFI") || error.tail.contains("BdsDxe"),
+        "the console is not shown: {:?}",
+        error.tail
+    );
+    assert!(start.elapsed() < Duration::from_secs(60));
+    Ok(())
+}
+
+fn killed() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let mut machine = empty_machine(folder.path(), (0, 0), Duration::from_secs(60))?;
+    let path = folder.path().to_path_buf();
+    let killer = thread::spawn(move || {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(30) {
+            if let Some(qemu) = qemu_on(&path) {
+                thread::sleep(Duration::from_secs(1));
+                let _ = nix::sys::signal::kill(
+                    nix::unistd::Pid::from_raw(qemu),
+                    nix::sys::signal::Signal::SIGKILL,
+                );
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let error = machine
+        .boot()
+        .expect_err("QEMU was killed")
+        .downcast::<Ended>()?;
+    killer.join().map_err(|_| "the killer has died")?;
+    assert!(
+        error.to_string().contains("killed by signal SIGKILL"),
+        "{error}"
+    );
+    Ok(())
+}
+
+fn taken_port() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let mut machine = empty_machine(folder.path(), (port, 0), Duration::from_secs(12))?;
+    let error = machine.boot().expect_err("the port is taken").to_string();
+    assert!(
+        error.contains("is taken on 127.0.0.1") && error.contains(&port.to_string()),
+        "{error}"
+    );
+    Ok(())
+}
