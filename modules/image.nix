@@ -2,6 +2,7 @@
 {
   config,
   lib,
+  options,
   pkgs,
   modulesPath,
   ...
@@ -52,7 +53,10 @@ in
     fileSystems."/nix/store" = lib.mkDefault {
       device = "/dev/disk/by-partlabel/STORE";
       fsType = "erofs";
-      options = [ "ro" ];
+      options = [
+        "ro"
+        "x-systemd.after=systemd-repart.service"
+      ];
       noCheck = true;
     };
     # In use until the very end: systemd's own shutdown would try in vain to unmount it.
@@ -72,10 +76,15 @@ in
     boot.initrd.systemd.repart = {
       enable = lib.mkDefault true;
       device = stick;
-      discard = false;
+    }
+    // lib.optionalAttrs (options.boot.initrd.systemd.repart ? discard) { discard = false; };
+    boot.initrd.systemd.services.systemd-repart.serviceConfig = {
+      # On a stick without room for PERSIST it gives up, which persist.service then puts in plain words.
+      SuccessExitStatus = 1;
+      # Whoever has written to a disk makes udev take its partitions away and bring them back. A mount
+      # in that moment would be killed, so the store is mounted after it.
+      ExecStartPost = "/bin/udevadm settle --timeout=30";
     };
-    # On a stick without room for PERSIST it gives up, which persist.service then puts in plain words.
-    boot.initrd.systemd.services.systemd-repart.serviceConfig.SuccessExitStatus = 1;
     systemd.repart.partitions = {
       "10-esp".Type = "esp";
       "20-store" = removeAttrs cfg.partitions."20-store" [ "Format" ];

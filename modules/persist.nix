@@ -60,8 +60,8 @@ in
   };
 
   config = {
-    # In the initrd, because users, homes and the journal are set up right after it. The second
-    # run, in the real system, finds /persist mounted unless there was no such initrd.
+    # In the initrd, because users, homes and the journal are set up right after it. The unit of the
+    # same name in the real system is then up already, and runs only where there is no such initrd.
     boot.initrd.systemd = {
       extraBin = {
         mountpoint = "${pkgs.util-linux}/bin/mountpoint";

@@ -24,7 +24,7 @@ pub fn run(options: &Nixpkgs) -> Result<()> {
     for output in OUTPUTS {
         println!("{output}: {}", nix.instantiate(output)?);
     }
-    match nix.realisable("checks.x86_64-linux.configuration")? {
+    match nix.realisable("checks.x86_64-linux.toplevel")? {
         None => {
             nix.flake_check(true)?;
             println!("nix flake check: evaluated and built");

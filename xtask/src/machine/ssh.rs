@@ -175,6 +175,11 @@ impl Server {
                 ssh.args(["-o", "BatchMode=yes"]);
             }
         }
+        self.verdict(ssh, user)
+    }
+
+    /// Runs the client until the server has let it in or refused it.
+    fn verdict(&self, mut ssh: Command, user: &str) -> Result<Attempt> {
         ssh.args(["127.0.0.1", "echo logged-in-as-$(id -un)"]);
         let start = Instant::now();
         loop {
@@ -192,7 +197,9 @@ impl Server {
             }
             // No verdict: the server does not listen to a client that it has refused several times (OpenSSH's
             // PerSourcePenalties), until a while has passed.
-            if start.elapsed() > VERDICT_DEADLINE {
+            if start.elapsed() > VERDICT_DEADLINE
+                || end.stderr.contains("no matching host key type")
+            {
                 bail!(
                     "ssh got no verdict from the server: {}",
                     end.stderr.lines().last().unwrap_or("no message")
@@ -200,6 +207,31 @@ impl Server {
             }
             thread::sleep(Duration::from_secs(1));
         }
+    }
+
+    /// The server's host key of the kind `algorithm`, as its type and fingerprint.
+    ///
+    /// # Errors
+    /// It has none of that kind, or does not let `key` in.
+    pub fn host_key(&self, algorithm: &str, key: &Key) -> Result<String> {
+        let mut ssh = self.client(&self.user);
+        ssh.args([
+            "-v",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            &format!("HostKeyAlgorithms={algorithm}"),
+            "-i",
+        ])
+        .arg(&key.private);
+        let attempt = self.verdict(ssh, &self.user)?;
+        let shown = attempt
+            .log
+            .lines()
+            .find_map(|line| line.split_once("Server host key: "));
+        shown
+            .map(|(_, key)| key.trim().to_string())
+            .context("the client did not say which key it saw")
     }
 
     /// What the server proposes in its KEXINIT (RFC 4253, 7.1), by the client's names for the lists.

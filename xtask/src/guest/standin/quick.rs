@@ -3,8 +3,8 @@
 
 use super::archive::Archive;
 
-/// Units that are masked: they prepare devices, file systems and times that the guest does not use, or keep track of
-/// sessions for desktops.
+/// Units that are masked: they prepare devices, file systems and times that the guest does not use. (Not logind: without
+/// it nobody tells `systemctl is-system-running --wait` that the boot is over.)
 const MASKED_UNITS: &[&str] = &[
     "dev-hugepages.mount",
     "dev-mqueue.mount",
@@ -32,7 +32,6 @@ const MASKED_UNITS: &[&str] = &[
     "systemd-hwdb-update.service",
     "systemd-initctl.socket",
     "systemd-journal-catalog-update.service",
-    "systemd-logind.service",
     "systemd-machine-id-commit.service",
     "systemd-modules-load.service",
     "systemd-network-generator.service",
@@ -75,9 +74,14 @@ const MASKED_GENERATORS: &[&str] = &[
     "systemd-veritysetup-generator",
 ];
 
-/// Debian's services that are on the way to SSH, without their sandboxes: each is a mount namespace and a system call
+/// Services that are on every boot's way, without their sandboxes: each is a mount namespace and a system call
 /// filter that has to be compiled.
-const TRUSTED: &[&str] = &["systemd-journald", "systemd-networkd", "systemd-udevd"];
+const TRUSTED: &[&str] = &[
+    "systemd-journald",
+    "systemd-logind",
+    "systemd-networkd",
+    "systemd-udevd",
+];
 const NO_SANDBOX: &str = "[Service]
 LockPersonality=no
 MemoryDenyWriteExecute=no
