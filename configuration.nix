@@ -15,7 +15,7 @@
       port = 11434;
       image = "ollama/ollama:0.12.6";
       # Ollama asks for no password: name the networks that may reach it, or leave this empty for all.
-      allowedNetworks = [ ];
+      allowedNetworks = [];
     };
   };
 

@@ -1,6 +1,5 @@
 # What every machine of this kind needs, whoever owns it.
-{ pkgs, ... }:
-{
+{pkgs, ...}: {
   # NVIDIA's driver and the firmware of Wi-Fi cards.
   nixpkgs.config.allowUnfree = true;
   hardware.enableRedistributableFirmware = true;

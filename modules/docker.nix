@@ -12,5 +12,5 @@
 
   # The mount is nofail, and therefore nothing waits for it by itself: Docker would start
   # without it and fill the root file system, which is memory.
-  systemd.services.docker.unitConfig.RequiresMountsFor = [ "/var/lib/docker" ];
+  systemd.services.docker.unitConfig.RequiresMountsFor = ["/var/lib/docker"];
 }

@@ -6,8 +6,7 @@
   pkgs,
   modulesPath,
   ...
-}:
-let
+}: let
   cfg = config.ollamalive.image;
 
   # Known in advance, so that udev finds the stick by it.
@@ -22,12 +21,10 @@ let
 
   # Its name changed after 25.05.
   rootIsStore =
-    if lib.versionAtLeast lib.trivial.release "25.11" then
-      { nixStorePrefix = "/"; }
-    else
-      { stripNixStorePrefix = true; };
-in
-{
+    if lib.versionAtLeast lib.trivial.release "25.11"
+    then {nixStorePrefix = "/";}
+    else {stripNixStorePrefix = true;};
+in {
   config = {
     boot.loader.grub.enable = lib.mkDefault false;
     boot.initrd.availableKernelModules = [
@@ -73,11 +70,12 @@ in
     boot.initrd.services.udev.rules = ''
       SUBSYSTEM=="block", ENV{DEVTYPE}=="disk", ENV{ID_PART_TABLE_UUID}=="${diskId}", SYMLINK+="disk/ollamalive"
     '';
-    boot.initrd.systemd.repart = {
-      enable = lib.mkDefault true;
-      device = stick;
-    }
-    // lib.optionalAttrs (options.boot.initrd.systemd.repart ? discard) { discard = false; };
+    boot.initrd.systemd.repart =
+      {
+        enable = lib.mkDefault true;
+        device = stick;
+      }
+      // lib.optionalAttrs (options.boot.initrd.systemd.repart ? discard) {discard = false;};
     boot.initrd.systemd.services.systemd-repart.serviceConfig = {
       # On a stick without room for PERSIST it gives up, which persist.service then puts in plain words.
       SuccessExitStatus = 1;
@@ -87,26 +85,27 @@ in
     };
     systemd.repart.partitions = {
       "10-esp".Type = "esp";
-      "20-store" = removeAttrs cfg.partitions."20-store" [ "Format" ];
-      "30-persist" = removeAttrs cfg.partitions."30-persist" [ "SizeMaxBytes" ];
+      "20-store" = removeAttrs cfg.partitions."20-store" ["Format"];
+      "30-persist" = removeAttrs cfg.partitions."30-persist" ["SizeMaxBytes"];
     };
 
     image.modules.raw = lib.mkForce {
-      imports = [ "${modulesPath}/image/repart.nix" ];
+      imports = ["${modulesPath}/image/repart.nix"];
 
       image.repart = {
         name = "ollamalive";
         package = repart;
         partitions = {
           "10-esp" = {
-            contents."/EFI/BOOT/BOOTX64.EFI".source =
-              "${config.system.build.uki}/${config.system.boot.loader.ukiFile}";
+            contents."/EFI/BOOT/BOOTX64.EFI".source = "${config.system.build.uki}/${config.system.boot.loader.ukiFile}";
             repartConfig = cfg.partitions."10-esp";
           };
-          "20-store" = rootIsStore // {
-            storePaths = [ config.system.build.toplevel ];
-            repartConfig = cfg.partitions."20-store";
-          };
+          "20-store" =
+            rootIsStore
+            // {
+              storePaths = [config.system.build.toplevel];
+              repartConfig = cfg.partitions."20-store";
+            };
           "30-persist".repartConfig = cfg.partitions."30-persist";
         };
         mkfsOptions.erofs = [

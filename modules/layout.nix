@@ -6,16 +6,18 @@
 #
 # PERSIST starts at the same offset in every image: whatever tool writes a new image over an old one
 # leaves the data alone, and the new table finds it. On boot the entry grows to the end of the stick.
-{ config, lib, ... }:
-let
+{
+  config,
+  lib,
+  ...
+}: let
   cfg = config.ollamalive.image;
   mebibytes = n: "${toString n}M";
   fixed = size: {
     SizeMinBytes = mebibytes size;
     SizeMaxBytes = mebibytes size;
   };
-in
-{
+in {
   options.ollamalive.image = {
     espSize = lib.mkOption {
       type = lib.types.ints.between 64 4096;
@@ -39,23 +41,29 @@ in
       type = lib.types.attrsOf (lib.types.attrsOf lib.types.str);
       readOnly = true;
       default = {
-        "10-esp" = fixed cfg.espSize // {
-          Type = "esp";
-          Format = "vfat";
-          Label = "ESP";
-        };
-        "20-store" = fixed cfg.storeSize // {
-          Type = "linux-generic";
-          Format = "erofs";
-          Label = "STORE";
-          PaddingMinBytes = mebibytes 1;
-          PaddingMaxBytes = mebibytes 1;
-        };
+        "10-esp" =
+          fixed cfg.espSize
+          // {
+            Type = "esp";
+            Format = "vfat";
+            Label = "ESP";
+          };
+        "20-store" =
+          fixed cfg.storeSize
+          // {
+            Type = "linux-generic";
+            Format = "erofs";
+            Label = "STORE";
+            PaddingMinBytes = mebibytes 1;
+            PaddingMaxBytes = mebibytes 1;
+          };
         # As small as this in the image only. Its file system is made on the machine.
-        "30-persist" = fixed 16 // {
-          Type = "linux-generic";
-          Label = config.ollamalive.persist.label;
-        };
+        "30-persist" =
+          fixed 16
+          // {
+            Type = "linux-generic";
+            Label = config.ollamalive.persist.label;
+          };
       };
       description = "The image's partitions, in the words of repart.d(5).";
     };

@@ -1,14 +1,16 @@
 # Where the models are: on a drive shared with Windows, or on PERSIST.
-{ config, lib, ... }:
-let
+{
+  config,
+  lib,
+  ...
+}: let
   cfg = config.ollamalive.models;
   wellFormed = lib.any (form: builtins.match form cfg.drive != null) [
     "LABEL=[A-Za-z0-9_. -]{1,32}"
     "UUID=[0-9A-Fa-f]{16}"
     "UUID=[0-9A-Fa-f]{4,8}(-[0-9A-Fa-f]{4,12})+"
   ];
-in
-{
+in {
   options.ollamalive.models = {
     drive = lib.mkOption {
       type = lib.types.nullOr lib.types.str;
@@ -23,7 +25,10 @@ in
     directory = lib.mkOption {
       type = lib.types.path;
       readOnly = true;
-      default = if cfg.drive == null then "/persist/models" else "/mnt/models/ollama";
+      default =
+        if cfg.drive == null
+        then "/persist/models"
+        else "/mnt/models/ollama";
       defaultText = "/mnt/models/ollama, or /persist/models without a drive";
       description = "The folder that Ollama sees as /root/.ollama.";
     };

@@ -1,20 +1,24 @@
 # Reachable on the ports that are named here, and on no other.
-{ config, lib, ... }:
-let
+{
+  config,
+  lib,
+  ...
+}: let
   cfg = config.ollamalive.ollama;
   isIPv6 = lib.hasInfix ":";
-  ruleFor =
-    network:
-    "${if isIPv6 network then "ip6" else "ip"} saddr ${network} tcp dport ${toString cfg.port} accept";
-in
-{
+  ruleFor = network: "${
+    if isIPv6 network
+    then "ip6"
+    else "ip"
+  } saddr ${network} tcp dport ${toString cfg.port} accept";
+in {
   networking.networkmanager.enable = true;
   # Fails the boot of a machine without a cable. What needs the network tries until it is there.
   systemd.services.NetworkManager-wait-online.enable = false;
 
   networking.firewall = {
     enable = true;
-    allowedTCPPorts = [ 22 ] ++ lib.optional (cfg.allowedNetworks == [ ]) cfg.port;
+    allowedTCPPorts = [22] ++ lib.optional (cfg.allowedNetworks == []) cfg.port;
     extraInputRules = lib.concatMapStringsSep "\n" ruleFor cfg.allowedNetworks;
     allowPing = true;
     # A port scan would fill the journal on the stick.

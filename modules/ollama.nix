@@ -4,12 +4,10 @@
   lib,
   pkgs,
   ...
-}:
-let
+}: let
   cfg = config.ollamalive.ollama;
   inherit (config.ollamalive) models;
-in
-{
+in {
   options.ollamalive.ollama = {
     image = lib.mkOption {
       type = lib.types.strMatching ".+:.+";
@@ -26,8 +24,8 @@ in
 
     allowedNetworks = lib.mkOption {
       type = lib.types.listOf (lib.types.strMatching "[0-9a-fA-F.:]+(/[0-9]+)?");
-      default = [ ];
-      example = [ "192.168.1.0/24" ];
+      default = [];
+      example = ["192.168.1.0/24"];
       description = "Networks that may reach Ollama, which has no passwords. Empty means everyone.";
     };
   };
@@ -38,7 +36,7 @@ in
       containers.ollama = {
         inherit (cfg) image;
         environment.OLLAMA_HOST = "0.0.0.0:${toString cfg.port}";
-        volumes = [ "${models.directory}:/root/.ollama" ];
+        volumes = ["${models.directory}:/root/.ollama"];
         extraOptions = [
           # Not published by Docker, so that the firewall's input rules decide who reaches it.
           "--network=host"
@@ -49,9 +47,9 @@ in
 
     systemd.services.docker-ollama = {
       description = "Ollama";
-      after = [ "gpu-fallback.service" ];
-      wants = [ "gpu-fallback.service" ];
-      path = [ pkgs.coreutils ];
+      after = ["gpu-fallback.service"];
+      wants = ["gpu-fallback.service"];
+      path = [pkgs.coreutils];
 
       preStart = ''
         models=${models.directory}
@@ -62,11 +60,10 @@ in
         # Looking makes the automounter try. Without the drive there is no folder to write to.
         if ! problem=$( { mkdir -p "$models" && ls "$models"; } 2>&1 >/dev/null); then
           echo "Ollama waits: $problem. ${
-            if models.drive == null then
-              "Make room on PERSIST."
-            else
-              "Plug in the drive ${models.drive}, or correct ollamalive.models.drive."
-          }" | tee "$notice"
+          if models.drive == null
+          then "Make room on PERSIST."
+          else "Plug in the drive ${models.drive}, or correct ollamalive.models.drive."
+        }" | tee "$notice"
           exit 1
         fi
         rm -f "$notice"

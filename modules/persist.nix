@@ -5,14 +5,13 @@
   lib,
   pkgs,
   ...
-}:
-let
+}: let
   cfg = config.ollamalive.persist;
 
   unit = {
     description = "PERSIST, or memory in its place";
     unitConfig.DefaultDependencies = false;
-    conflicts = [ "shutdown.target" ];
+    conflicts = ["shutdown.target"];
     serviceConfig = {
       Type = "oneshot";
       RemainAfterExit = true;
@@ -22,22 +21,23 @@ let
     script = builtins.readFile ./persist.sh;
   };
 
-  bindMounts = lib.mapAttrs (_: folder: {
-    device = "/persist/${folder}";
-    fsType = "none";
-    neededForBoot = true;
-    options = [
-      "bind"
-      # A mount that fails must not keep the machine from coming up ...
-      "nofail"
-      # ... but whatever is up then finds it mounted.
-      "x-systemd.after=persist.service"
-      "x-systemd.before=initrd-fs.target"
-      "x-systemd.before=local-fs.target"
-    ];
-  }) cfg.bindMounts;
-in
-{
+  bindMounts =
+    lib.mapAttrs (_: folder: {
+      device = "/persist/${folder}";
+      fsType = "none";
+      neededForBoot = true;
+      options = [
+        "bind"
+        # A mount that fails must not keep the machine from coming up ...
+        "nofail"
+        # ... but whatever is up then finds it mounted.
+        "x-systemd.after=persist.service"
+        "x-systemd.before=initrd-fs.target"
+        "x-systemd.before=local-fs.target"
+      ];
+    })
+    cfg.bindMounts;
+in {
   options.ollamalive.persist = {
     label = lib.mkOption {
       type = lib.types.str;
@@ -67,36 +67,40 @@ in
         mountpoint = "${pkgs.util-linux}/bin/mountpoint";
         wipefs = "${pkgs.util-linux}/bin/wipefs";
       };
-      services.persist = unit // {
-        environment.SYSROOT = "/sysroot";
-        wantedBy = [ "initrd-fs.target" ];
-        after = [
-          "sysroot.mount"
-          "systemd-repart.service"
-          "systemd-udevd.service"
-        ];
-        before = [
-          "initrd-fs.target"
-          "shutdown.target"
-        ];
-      };
+      services.persist =
+        unit
+        // {
+          environment.SYSROOT = "/sysroot";
+          wantedBy = ["initrd-fs.target"];
+          after = [
+            "sysroot.mount"
+            "systemd-repart.service"
+            "systemd-udevd.service"
+          ];
+          before = [
+            "initrd-fs.target"
+            "shutdown.target"
+          ];
+        };
     };
     boot.initrd.supportedFilesystems.ext4 = true;
 
-    systemd.services.persist = unit // {
-      wantedBy = [ "local-fs.target" ];
-      after = [ "systemd-udevd.service" ];
-      before = [
-        "local-fs.target"
-        "shutdown.target"
-      ];
-      path = [
-        pkgs.coreutils
-        pkgs.e2fsprogs
-        pkgs.util-linux
-        config.systemd.package
-      ];
-    };
+    systemd.services.persist =
+      unit
+      // {
+        wantedBy = ["local-fs.target"];
+        after = ["systemd-udevd.service"];
+        before = [
+          "local-fs.target"
+          "shutdown.target"
+        ];
+        path = [
+          pkgs.coreutils
+          pkgs.e2fsprogs
+          pkgs.util-linux
+          config.systemd.package
+        ];
+      };
 
     fileSystems = lib.mkIf config.boot.initrd.systemd.enable bindMounts;
     # QEMU's test machine drops all other file systems.

@@ -3,13 +3,13 @@
 {
   services.openssh = {
     enable = true;
-    ports = [ 22 ];
+    ports = [22];
     # The firewall's open ports are listed in one place, network.nix.
     openFirewall = false;
 
     # Beside NixOS's own %h/.ssh/authorized_keys and /etc/ssh/authorized_keys.d/%u. A second
     # AuthorizedKeysFile line in sshd_config would be ignored, this option makes one line of all.
-    authorizedKeysFiles = [ "/persist/ssh/authorized_keys" ];
+    authorizedKeysFiles = ["/persist/ssh/authorized_keys"];
 
     # In place on PERSIST. Mounting something over /etc/ssh would hide sshd_config.
     hostKeys = [

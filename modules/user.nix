@@ -4,11 +4,9 @@
   lib,
   pkgs,
   ...
-}:
-let
+}: let
   cfg = config.ollamalive;
-in
-{
+in {
   options.ollamalive.user = lib.mkOption {
     type = lib.types.strMatching "[a-z_][a-z0-9_-]*";
     default = "ollamalive";

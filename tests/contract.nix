@@ -1,7 +1,10 @@
 # nixosSystem -> plain data, grouped by concern: what the snapshots record and the machine is held to.
 # Only what this project decides is in it, so that it is the same on every release of NixOS.
-{ config, pkgs, ... }:
-let
+{
+  config,
+  pkgs,
+  ...
+}: let
   inherit (pkgs) lib;
   cfg = config.ollamalive;
   sorted = lib.sort lib.lessThan;
@@ -14,36 +17,35 @@ let
   inherit (config.networking) firewall;
   inherit (config.virtualisation) docker;
 
-  directive =
-    name: value:
-    let
-      separator = if lib.elem name [ "Ciphers" "KexAlgorithms" "Macs" ] then "," else " ";
-      words =
-        if lib.isBool value then
-          (if value then "yes" else "no")
-        else if lib.isList value then
-          lib.concatStringsSep separator value
-        else
-          text value;
-    in
-    "${name} ${words}";
+  directive = name: value: let
+    separator =
+      if lib.elem name ["Ciphers" "KexAlgorithms" "Macs"]
+      then ","
+      else " ";
+    words =
+      if lib.isBool value
+      then
+        (
+          if value
+          then "yes"
+          else "no"
+        )
+      else if lib.isList value
+      then lib.concatStringsSep separator value
+      else text value;
+  in "${name} ${words}";
 
   # Rules without comments, and without the one that only newer releases have.
-  rules =
-    content:
-    let
-      withoutComment =
-        line:
-        let
-          parts = builtins.match ''(.*[^ ])? *comment "[^"]*"'' line;
-        in
-        if lib.hasPrefix "#" line then
-          ""
-        else if parts == null then
-          line
-        else
-          toString parts;
+  rules = content: let
+    withoutComment = line: let
+      parts = builtins.match ''(.*[^ ])? *comment "[^"]*"'' line;
     in
+      if lib.hasPrefix "#" line
+      then ""
+      else if parts == null
+      then line
+      else toString parts;
+  in
     lib.filter (line: line != "" && line != "icmpv6 type echo-reply accept") (
       map withoutComment (lines content)
     );
@@ -60,21 +62,18 @@ let
     "sshd"
   ];
 
-  plain =
-    value:
-    if lib.isList value then
-      map plain value
-    else if lib.isString value || lib.isDerivation value || builtins.isPath value then
-      text value
-    else
-      value;
+  plain = value:
+    if lib.isList value
+    then map plain value
+    else if lib.isString value || lib.isDerivation value || builtins.isPath value
+    then text value
+    else value;
   # Keys whose values are scripts of a release, and not ours.
   withoutStorePaths = lib.filterAttrs (
     _: value: !lib.hasInfix builtins.storeDir (builtins.toJSON (plain value))
   );
 
-  relations =
-    unit:
+  relations = unit:
     lib.genAttrs [
       "after"
       "before"
@@ -86,8 +85,7 @@ let
       "requiredBy"
     ] (relation: unique unit.${relation});
 
-  unit =
-    service:
+  unit = service:
     relations service
     // {
       description = service.description;
@@ -111,7 +109,11 @@ let
         lib.filterAttrs (name: value: value != null && name != "PATH") service.environment
       );
       path = unique (
-        map (package: if lib.isDerivation package then lib.getName package else text package) service.path
+        map (package:
+          if lib.isDerivation package
+          then lib.getName package
+          else text package)
+        service.path
       );
       preStart = text service.preStart;
       script = text service.script;
@@ -123,14 +125,15 @@ let
   # What differs between releases in another's unit is left out.
   foreignUnit = service: {
     inherit (relations service) after before;
-    unitConfig = lib.filterAttrs (name: _: name == "RequiresMountsFor" || lib.hasPrefix "Condition" name) (
-      unit service
-    ).unitConfig;
+    unitConfig =
+      lib.filterAttrs (name: _: name == "RequiresMountsFor" || lib.hasPrefix "Condition" name)
+      (
+        unit service
+      ).unitConfig;
     serviceConfig = lib.filterAttrs (name: _: name == "ExecCondition") (unit service).serviceConfig;
   };
 
-  services =
-    names: f:
+  services = names: f:
     lib.listToAttrs (
       map (name: lib.nameValuePair "${name}.service" (f config.systemd.services.${name})) names
     );
@@ -147,8 +150,7 @@ let
     "usbutils"
   ];
   installed = map lib.getName config.environment.systemPackages;
-in
-{
+in {
   system = {
     inherit (config.networking) hostName;
     inherit (config.time) timeZone;
@@ -169,26 +171,26 @@ in
 
   users =
     lib.mapAttrs
-      (
-        _: user:
-        {
-          inherit (user)
-            group
-            hashedPassword
-            home
-            uid
-            ;
-          extraGroups = unique user.extraGroups;
-          shell = baseNameOf (text (user.shell.shellPath or user.shell));
-          authorizedKeys = unique user.openssh.authorizedKeys.keys;
-        }
-      )
-      (
-        lib.filterAttrs (name: user: user.isNormalUser || name == "root") config.users.users
-      )
+    (
+      _: user: {
+        inherit
+          (user)
+          group
+          hashedPassword
+          home
+          uid
+          ;
+        extraGroups = unique user.extraGroups;
+        shell = baseNameOf (text (user.shell.shellPath or user.shell));
+        authorizedKeys = unique user.openssh.authorizedKeys.keys;
+      }
+    )
+    (
+      lib.filterAttrs (name: user: user.isNormalUser || name == "root") config.users.users
+    )
     // {
       mutable = config.users.mutableUsers;
-      sudo = { inherit (config.security.sudo) enable wheelNeedsPassword; };
+      sudo = {inherit (config.security.sudo) enable wheelNeedsPassword;};
       zsh = {
         inherit (config.programs.zsh) enable histSize;
         autosuggestions = config.programs.zsh.autosuggestions.enable;
@@ -198,7 +200,7 @@ in
 
   ssh = {
     inherit (openssh) authorizedKeysFiles enable ports;
-    hostKeys = map (key: { inherit (key) path type; }) openssh.hostKeys;
+    hostKeys = map (key: {inherit (key) path type;}) openssh.hostKeys;
     # As it is rendered: settings first, and of two lines of one name the first counts.
     config = lib.concatLines (
       lib.mapAttrsToList directive (lib.filterAttrs (_: value: value != null) openssh.settings)
@@ -208,13 +210,17 @@ in
   };
 
   firewall = {
-    inherit (firewall)
+    inherit
+      (firewall)
       allowPing
       enable
       extraInputRules
       trustedInterfaces
       ;
-    backend = if config.networking.nftables.enable then "nftables" else "iptables";
+    backend =
+      if config.networking.nftables.enable
+      then "nftables"
+      else "iptables";
     tcpPorts = unique firewall.allowedTCPPorts;
     udpPorts = unique firewall.allowedUDPPorts;
     tcpPortRanges = firewall.allowedTCPPortRanges;
@@ -226,24 +232,27 @@ in
     }) (lib.filterAttrs (_: table: table.enable) config.networking.nftables.tables);
   };
 
-  filesystems = lib.mapAttrs (_: fs: {
-    inherit (fs)
-      depends
-      device
-      fsType
-      neededForBoot
-      options
-      ;
-  }) config.fileSystems;
+  filesystems =
+    lib.mapAttrs (_: fs: {
+      inherit
+        (fs)
+        depends
+        device
+        fsType
+        neededForBoot
+        options
+        ;
+    })
+    config.fileSystems;
 
   tmpfiles = lib.filter (lib.hasInfix "/home/${cfg.user}") config.systemd.tmpfiles.rules;
 
   docker = {
     daemon = lib.filterAttrs (_: value: value != null) (
-      lib.getAttrs [ "features" "group" "hosts" "log-driver" "storage-driver" ] docker.daemon.settings
+      lib.getAttrs ["features" "group" "hosts" "log-driver" "storage-driver"] docker.daemon.settings
     );
     dataRoot = docker.daemon.settings.data-root or "/var/lib/docker";
-    autoPrune = { inherit (docker.autoPrune) dates enable flags; };
+    autoPrune = {inherit (docker.autoPrune) dates enable flags;};
   };
 
   ollama = {
@@ -255,11 +264,17 @@ in
 
   models = {
     inherit (cfg.models) drive;
-    mountPoint = if cfg.models.drive == null then "/persist" else "/mnt/models";
+    mountPoint =
+      if cfg.models.drive == null
+      then "/persist"
+      else "/mnt/models";
   };
 
   gpu = {
-    driver = if config.hardware.nvidia.open then "open" else "proprietary";
+    driver =
+      if config.hardware.nvidia.open
+      then "open"
+      else "proprietary";
     modesetting = config.hardware.nvidia.modesetting.enable;
     cdi = config.hardware.nvidia-container-toolkit.enable;
     inherit (config.services.xserver) videoDrivers;
@@ -278,7 +293,7 @@ in
 
   image = {
     layoutVersion = 1;
-    partitions = lib.mapAttrsToList (name: partition: partition // { inherit name; }) cfg.image.partitions;
+    partitions = lib.mapAttrsToList (name: partition: partition // {inherit name;}) cfg.image.partitions;
     espBytes = cfg.image.espSize * 1048576;
     storeSlotBytes = cfg.image.storeSize * 1048576;
     persistOffsetBytes = cfg.image.persistOffset;

@@ -8,64 +8,41 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::error::usage;
+use crate::guest::Kind;
 use crate::process;
 
 const INSTALL: Duration = Duration::from_secs(1200);
 
 /// A file that shows that a package is there, and the package's name on Debian and Ubuntu.
 struct Need {
-    /// A program, or an absolute path.
+    /// A program, or an absolute path; paths are Debian's, and looked for only where its packages are.
     shows: &'static str,
     package: &'static str,
+    /// The only guest that needs it.
+    guest: Option<Kind>,
+}
+
+const fn need(shows: &'static str, package: &'static str) -> Need {
+    Need { shows, package, guest: None }
 }
 
 const NEEDS: &[Need] = &[
+    need("qemu-system-x86_64", "qemu-system-x86"),
+    need("mke2fs", "e2fsprogs"),
+    need("mkntfs", "ntfs-3g"),
+    need("ssh", "openssh-client"),
+    need("cc", "gcc"),
+    need("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"),
+    Need { guest: Some(Kind::Nixos), ..need("/usr/share/OVMF", "ovmf") },
+    Need { guest: Some(Kind::Standin), ..need("mmdebstrap", "mmdebstrap") },
+    Need { guest: Some(Kind::Standin), ..need("genext2fs", "genext2fs") },
     Need {
-        shows: "qemu-system-x86_64",
-        package: "qemu-system-x86",
-    },
-    Need {
-        shows: "/usr/share/OVMF",
-        package: "ovmf",
-    },
-    Need {
-        shows: "mmdebstrap",
-        package: "mmdebstrap",
-    },
-    Need {
-        shows: "genext2fs",
-        package: "genext2fs",
-    },
-    Need {
-        shows: "mke2fs",
-        package: "e2fsprogs",
-    },
-    Need {
-        shows: "mkntfs",
-        package: "ntfs-3g",
-    },
-    Need {
-        shows: "ssh",
-        package: "openssh-client",
-    },
-    Need {
-        shows: "cc",
-        package: "gcc",
-    },
-    Need {
-        shows: "/usr/lib/x86_64-linux-gnu/libc.a",
-        package: "libc6-dev",
-    },
-    Need {
-        shows: "/usr/share/keyrings/debian-archive-keyring.gpg",
-        package: "debian-archive-keyring",
+        guest: Some(Kind::Standin),
+        ..need("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring")
     },
 ];
 /// Only without root: mmdebstrap then works in a user namespace.
-const NEED_UNPRIVILEGED: Need = Need {
-    shows: "newuidmap",
-    package: "uidmap",
-};
+const NEED_UNPRIVILEGED: Need = Need { guest: Some(Kind::Standin), ..need("newuidmap", "uidmap") };
 
 /// Whether `program` can be run: on the PATH, or where administrators' programs are.
 pub fn has(program: &str) -> bool {
@@ -78,12 +55,15 @@ pub fn has(program: &str) -> bool {
             .any(|folder| Path::new(folder).join(program).exists())
 }
 
-/// The packages that are missing here.
-pub fn missing() -> Vec<&'static str> {
+/// The packages that are missing here for `guest`, or for either.
+pub fn missing(guest: Option<Kind>) -> Vec<&'static str> {
     let unprivileged = (!nix::unistd::geteuid().is_root()).then_some(&NEED_UNPRIVILEGED);
+    let debian = has("apt-get");
     NEEDS
         .iter()
         .chain(unprivileged)
+        .filter(|need| need.guest.is_none() || guest.is_none() || need.guest == guest)
+        .filter(|need| debian || !need.shows.starts_with('/'))
         .filter(|need| !has(need.shows))
         .map(|need| need.package)
         .collect()
@@ -102,12 +82,12 @@ pub fn command(packages: &[&str]) -> String {
     )
 }
 
-/// Installs what is missing: at once with `yes`, after a question on a terminal.
+/// Installs what is missing for `guest` (or for either): at once with `yes`, after a question on a terminal.
 ///
 /// # Errors
 /// Without either, or when the answer is no: the command to run. Also when there is no apt-get, or it fails.
-pub fn ensure(yes: bool) -> Result<()> {
-    let packages = missing();
+pub fn ensure(yes: bool, guest: Option<Kind>) -> Result<()> {
+    let packages = missing(guest);
     if packages.is_empty() {
         return Ok(());
     }
@@ -140,7 +120,7 @@ pub fn ensure(yes: bool) -> Result<()> {
     }
     eprintln!("installing {}: {command}", packages.join(", "));
     install(&packages)?;
-    let left = missing();
+    let left = missing(guest);
     if left.is_empty() {
         Ok(())
     } else {

@@ -22,7 +22,7 @@ enum Outcome {
 }
 
 pub fn run(options: &Ci) -> Result<()> {
-    packages::ensure(options.consent.yes)?;
+    packages::ensure(options.consent.yes, None)?;
     let root = project::root()?;
     let mut steps: Vec<(&str, Outcome, f64)> = Vec::new();
     let mut step =

@@ -18,7 +18,7 @@ const ASK: Duration = Duration::from_secs(20);
 pub fn run(options: &Doctor) -> Result<()> {
     let root = project::root()?;
     let cache = project::cache()?;
-    let missing = packages::missing();
+    let missing = packages::missing(None);
     let qemu = packages::has(qemu::PROGRAM).then(version).transpose()?;
     let accelerator = match &qemu {
         Some(_) => accel::probe(&cache)?.explain(),

@@ -6,7 +6,7 @@ use crate::cli::Consent;
 use crate::packages;
 
 pub fn run(options: &Consent) -> Result<()> {
-    packages::ensure(options.yes)?;
+    packages::ensure(options.yes, None)?;
     println!("everything that the tests need is installed");
     Ok(())
 }

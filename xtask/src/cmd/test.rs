@@ -10,7 +10,7 @@ use super::doctor::write;
 use crate::cli::{GuestChoice, Test};
 use crate::contract::Contract;
 use crate::error::{Broken, usage};
-use crate::guest::{Guest, nixos, standin};
+use crate::guest::{Guest, Kind, nixos, standin};
 use crate::machine::qemu::{Disk, Forwards};
 use crate::machine::ssh::Key;
 use crate::machine::stick::{STICK_BYTES, Stick, models_drive};
@@ -29,7 +29,6 @@ pub fn run(options: &Test) -> Result<()> {
         return Ok(());
     }
     let scenarios = chosen(&options.scenarios)?;
-    packages::ensure(options.consent.yes)?;
     let watcher = Watcher::default();
     let start = Instant::now();
     let cache = project::cache()?;
@@ -119,6 +118,8 @@ impl Bench {
     pub fn prepare(options: &Test, cache: &Path, folder: &Path, watcher: &Watcher) -> Result<Self> {
         let root = project::root()?;
         let nix = choose(options, &root, watcher)?;
+        let kind = if nix.is_some() { Kind::Nixos } else { Kind::Standin };
+        packages::ensure(options.consent.yes, Some(kind))?;
         let accelerator = accel::probe(cache)?;
         let (guest, contract, nixpkgs) = match &nix {
             Some(nix) => {

@@ -6,13 +6,12 @@ use super::test::Bench;
 use crate::cli::{Test, Vm};
 use crate::report::Watcher;
 use crate::scenario::Drives;
-use crate::{packages, project};
+use crate::project;
 
 /// The ports of 127.0.0.1 that lead into the machine: fixed, so that bookmarks and ssh_config can name them.
 const PORTS: (u16, u16) = (2222, 11434);
 
 pub fn run(options: &Vm) -> Result<()> {
-    packages::ensure(false)?;
     let watcher = Watcher::default();
     let cache = project::cache()?;
     let folder = project::run_folder(&cache)?;

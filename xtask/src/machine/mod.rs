@@ -11,7 +11,7 @@ pub mod stick;
 pub mod wire;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -22,7 +22,6 @@ use self::qemu::{Disk, Forwards, Qemu};
 use self::ssh::{Key, Output, Server, Shell};
 use self::stick::Stick;
 use self::wire::Wire;
-use crate::error::usage;
 use crate::guest::{Guest, Kind};
 use crate::process::{POLL, check_interrupt};
 
@@ -292,31 +291,4 @@ impl Machine {
     pub fn console_log(&self) -> PathBuf {
         self.folder.join("console.log")
     }
-}
-
-/// Makes sure that the programs a machine needs are here.
-///
-/// # Errors
-/// Names what is missing and the command that installs it.
-pub fn require_programs() -> Result<()> {
-    let missing: Vec<&str> = [
-        qemu::PROGRAM,
-        "ssh",
-        "ssh-keygen",
-        "ssh-keyscan",
-        "mke2fs",
-        "mkntfs",
-    ]
-    .into_iter()
-    .filter(|program| {
-        which::which(program).is_err() && !Path::new("/usr/sbin").join(program).exists()
-    })
-    .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(usage(format!(
-        "missing here: {}; `cargo xtask setup --yes` installs what the tests need",
-        missing.join(", ")
-    )))
 }

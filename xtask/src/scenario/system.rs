@@ -8,6 +8,10 @@ use super::{Context, Finding};
 
 const CONSOLE: Duration = Duration::from_secs(60);
 
+/// What zsh's global start-up file sets, wherever this zsh looks for it.
+const ZSH_HISTORY: &str = "for rc in /etc/zshrc /etc/zsh/zshrc; do \
+     if [ -e $rc ]; then zsh -fic \". $rc; echo HISTORY=\\$HISTSIZE\"; break; fi; done 2>/dev/null";
+
 /// `system.identity`
 pub fn identity(cx: &mut Context) -> Result<Finding> {
     let contract = cx.contract;
@@ -24,7 +28,7 @@ pub fn identity(cx: &mut Context) -> Result<Finding> {
         &format!("id -Gn {name}"),
         &format!("getent shadow {name} root | cut -d: -f2 | cut -c1 | sort -u"),
         &format!("sudo -n -u {name} sudo -n true && echo free"),
-        &format!("sudo -n -u {name} zsh -lic 'echo HISTORY=$HISTSIZE' </dev/null"),
+ZSH_HISTORY,
     ])?;
     let text = |index: usize| outputs[index].text.as_str();
     let mut faults = Vec::new();

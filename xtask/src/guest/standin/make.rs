@@ -53,6 +53,13 @@ const BLOCK: u64 = 4096;
 
 /// Fills `folder` with a finished cache entry.
 pub fn make(folder: &Path, cache: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
+    for program in ["mmdebstrap", "genext2fs"] {
+        if which::which(program).is_err() {
+            return Err(usage(format!(
+                "the stand-in guest is made by {program}, which is not installed; `cargo xtask setup --yes` installs it"
+            )));
+        }
+    }
     let tar = folder.join("system.tar");
     bootstrap(folder, &tar, cache)?;
     say("packing the stand-in guest's stick");
@@ -153,35 +160,38 @@ fn filesystem(tar: &Path, store: &Path, cache: &Path) -> Result<()> {
     }
 }
 
+/// How programs say that a disk is full: the system's own words, and apt's, which counts beforehand.
+const DISK_FULL: &[&str] = &["No space left", "enough free space", "os error 28"];
+/// How apt says that it cannot get a package.
+const NO_PACKAGE: &[&str] = &["Failed to fetch", "Unable to locate", "Could not", "Err:"];
+/// With these mmdebstrap only says that it gives up.
+const GIVING_UP: &[&str] = &[
+    "mmdebstrap failed to run",
+    "setup failed",
+    "removing tempdir",
+    "main() received",
+];
+
 /// The line of a failed program's messages that names the cause.
 fn cause(stderr: &str) -> &str {
-    let lines = || {
-        stderr
-            .lines()
-            .rev()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
+    let says = |line: &str, any: &[&str]| any.iter().any(|words| line.contains(words));
+    let last = |wanted: &dyn Fn(&str) -> bool| {
+        let mut lines = stderr.lines().rev().map(str::trim);
+        lines.find(|line| !line.is_empty() && wanted(line))
     };
-    lines()
-        .find(|line| line.contains("No space left on device"))
-        // What follows these lines only says that the program gives up.
-        .or_else(|| {
-            lines().find(|line| {
-                ["Failed to fetch", "Unable to locate", "Could not", "Err:"]
-                    .iter()
-                    .any(|start| line.contains(start))
-            })
-        })
-        .or_else(|| lines().next())
+    last(&|line| says(line, DISK_FULL))
+        .or_else(|| last(&|line| says(line, NO_PACKAGE)))
+        .or_else(|| last(&|line| !says(line, GIVING_UP)))
         .unwrap_or("no message")
 }
 
 /// One line: what failed, why, what to do.
 pub fn explain(what: &str, why: &str, cache: &Path) -> anyhow::Error {
-    let remedy = if why.contains("No space left") || why.contains("os error 28") {
+    let remedy = if DISK_FULL.iter().any(|words| why.contains(words)) {
         format!(
-            "free 2 GB on the disk of {}, or set OLLAMALIVE_CACHE to a folder on another disk",
-            cache.display()
+            "free 2 GB on the disks of {} and {}, or set OLLAMALIVE_CACHE and TMPDIR to folders on other disks",
+            cache.display(),
+            std::env::temp_dir().display()
         )
     } else if ["fetch", "resolv", "onnect", "InRelease"]
         .iter()
@@ -201,14 +211,14 @@ mod tests {
     #[test]
     fn the_cause_is_found_behind_the_giving_up() {
         assert_eq!(
-            cause("dpkg: No space left on device\nE: run_chroot failed\n"),
+            cause("dpkg: No space left on device\nE: mmdebstrap failed to run\n"),
             "dpkg: No space left on device"
         );
         assert_eq!(
             cause("E: Failed to fetch x\nE: setup failed\n"),
             "E: Failed to fetch x"
         );
-        assert_eq!(cause("one\ntwo\n\n"), "two");
+        assert_eq!(cause("one\nE: two\n\nE: setup failed\n"), "E: two");
         assert_eq!(cause(""), "no message");
     }
 
@@ -217,7 +227,10 @@ mod tests {
         let line = |why| explain("cannot make it", why, Path::new("/cache")).to_string();
         assert_eq!(
             line("No space left on device"),
-            "cannot make it: No space left on device; free 2 GB on the disk of /cache, or set OLLAMALIVE_CACHE to a folder on another disk"
+            format!(
+                "cannot make it: No space left on device; free 2 GB on the disks of /cache and {}, or set OLLAMALIVE_CACHE and TMPDIR to folders on other disks",
+                std::env::temp_dir().display()
+            )
         );
         assert!(
             line("Temporary failure resolving 'deb.debian.org'")

@@ -7,9 +7,18 @@ use crate::contract::{System, Zsh};
 /// Without one systemd takes this for a machine that was never set up, and sets it up.
 const MACHINE_ID: &str = "6f6c6c616d616c697665737461006e64\n";
 
+/// NixOS's journal may be read by who administers the machine; Debian knows only its own group for that.
+const JOURNAL_READERS: &str = "\
+a+ /run/log/journal/%m - - - - d:group:wheel:r-x,group:wheel:r-x
+a+ /run/log/journal/%m/*.journal* - - - - group:wheel:r--
+a+ /var/log/journal/%m - - - - d:group:wheel:r-x,group:wheel:r-x
+a+ /var/log/journal/%m/*.journal* - - - - group:wheel:r--
+";
+
 pub fn add(archive: &mut Archive, system: &System, zsh: &Zsh) {
     let name = &system.host_name;
     archive.file("/etc/machine-id", MACHINE_ID);
+    archive.file("/etc/tmpfiles.d/journal-readers.conf", JOURNAL_READERS);
     archive.file("/etc/hostname", format!("{name}\n"));
     archive.file(
         "/etc/hosts",
