@@ -82,7 +82,7 @@ in {
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig = {
         Restart = lib.mkForce "always";
-        RestartSec = 5;
+        RestartSec = 1;
         RestartSteps = 5;
         RestartMaxDelaySec = 30;
       };

@@ -7,7 +7,7 @@ notice=/run/ollamalive/notices/persist
 mkdir -p "$root/persist" "${notice%/*}"
 
 mount_persist() {
-  if ! udevadm wait --settle --timeout=15 "$device" 2>/dev/null; then
+  if ! udevadm wait --settle --timeout=5 "$device" 2>/dev/null; then
     reason="there is no partition of that name (is the stick too small?)"
     return 1
   fi

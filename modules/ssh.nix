@@ -11,16 +11,12 @@
     # AuthorizedKeysFile line in sshd_config would be ignored, this option makes one line of all.
     authorizedKeysFiles = ["/persist/ssh/authorized_keys"];
 
-    # In place on PERSIST. Mounting something over /etc/ssh would hide sshd_config.
+    # In place on PERSIST. Mounting something over /etc/ssh would hide sshd_config. Every client of
+    # the last ten years knows Ed25519; an RSA key would only make the first boot longer.
     hostKeys = [
       {
         type = "ed25519";
         path = "/persist/ssh/ssh_host_ed25519_key";
-      }
-      {
-        type = "rsa";
-        bits = 4096;
-        path = "/persist/ssh/ssh_host_rsa_key";
       }
     ];
 

@@ -23,7 +23,11 @@ struct Need {
 }
 
 const fn need(shows: &'static str, package: &'static str) -> Need {
-    Need { shows, package, guest: None }
+    Need {
+        shows,
+        package,
+        guest: None,
+    }
 }
 
 const NEEDS: &[Need] = &[
@@ -33,16 +37,31 @@ const NEEDS: &[Need] = &[
     need("ssh", "openssh-client"),
     need("cc", "gcc"),
     need("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"),
-    Need { guest: Some(Kind::Nixos), ..need("/usr/share/OVMF", "ovmf") },
-    Need { guest: Some(Kind::Standin), ..need("mmdebstrap", "mmdebstrap") },
-    Need { guest: Some(Kind::Standin), ..need("genext2fs", "genext2fs") },
+    Need {
+        guest: Some(Kind::Nixos),
+        ..need("/usr/share/OVMF", "ovmf")
+    },
     Need {
         guest: Some(Kind::Standin),
-        ..need("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring")
+        ..need("mmdebstrap", "mmdebstrap")
+    },
+    Need {
+        guest: Some(Kind::Standin),
+        ..need("genext2fs", "genext2fs")
+    },
+    Need {
+        guest: Some(Kind::Standin),
+        ..need(
+            "/usr/share/keyrings/debian-archive-keyring.gpg",
+            "debian-archive-keyring",
+        )
     },
 ];
 /// Only without root: mmdebstrap then works in a user namespace.
-const NEED_UNPRIVILEGED: Need = Need { guest: Some(Kind::Standin), ..need("newuidmap", "uidmap") };
+const NEED_UNPRIVILEGED: Need = Need {
+    guest: Some(Kind::Standin),
+    ..need("newuidmap", "uidmap")
+};
 
 /// Whether `program` can be run: on the PATH, or where administrators' programs are.
 pub fn has(program: &str) -> bool {

@@ -118,7 +118,11 @@ impl Bench {
     pub fn prepare(options: &Test, cache: &Path, folder: &Path, watcher: &Watcher) -> Result<Self> {
         let root = project::root()?;
         let nix = choose(options, &root, watcher)?;
-        let kind = if nix.is_some() { Kind::Nixos } else { Kind::Standin };
+        let kind = if nix.is_some() {
+            Kind::Nixos
+        } else {
+            Kind::Standin
+        };
         packages::ensure(options.consent.yes, Some(kind))?;
         let accelerator = accel::probe(cache)?;
         let (guest, contract, nixpkgs) = match &nix {
@@ -261,7 +265,7 @@ fn run_lanes(
             .lanes
             .iter()
             .map(|lane| {
-                scope.spawn(move || run_one(lane, bench, &folder.join(lane.name()), watcher, debug))
+                scope.spawn(move || run_one(lane, bench, &folder.join(lane.name), watcher, debug))
             })
             .collect();
         handles
@@ -303,12 +307,12 @@ fn run_one(
         .flat_map(|report| &report.promises)
         .any(|promise| promise.verdict == Verdict::Fail);
     if failed {
-        keep_logs(&machine, lane.name(), watcher)?;
+        keep_logs(&machine, lane.name, watcher)?;
     }
     if failed && debug {
         watcher.say(&format!(
-            "a promise is broken, the {} stays up until Ctrl-C:\n{}",
-            lane.name(),
+            "a promise is broken, machine {} stays up until Ctrl-C:\n{}",
+            lane.name,
             machine.how_to_reach()?
         ));
         // Ctrl-C is how this ends; the report is still owed.

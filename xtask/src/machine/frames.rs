@@ -13,6 +13,8 @@ use super::wire::{Mac, Neighbour, State, Transport};
 
 /// The neighbour's source port; the guest answers to it.
 const SOURCE_PORT: u16 = 40_022;
+/// The source port of the question whose answer vouches for those before it.
+const CANARY_PORT: u16 = 40_023;
 /// The first sequence number of every SYN.
 const SEQUENCE: u32 = 0x4f4c_4c41;
 const WINDOW: u16 = 1024;
@@ -191,18 +193,50 @@ pub fn question(
     })
 }
 
+/// A SYN to a port that is known to be open, told apart from a [`question`] by its source port.
+pub fn canary(us: Neighbour, mac: Mac, target: IpAddr, port: u16) -> Vec<u8> {
+    written(|frame| {
+        ip(us, mac, target)
+            .tcp(CANARY_PORT, port, SEQUENCE, WINDOW)
+            .syn()
+            .write(frame, &[])
+            .expect("a vector takes all");
+    })
+}
+
+/// Whether `frame` answers a [`canary`].
+pub fn answers_canary(us: Neighbour, target: IpAddr, port: u16, frame: &[u8]) -> bool {
+    let Ok(packet) = SlicedPacket::from_ethernet(frame) else {
+        return false;
+    };
+    let Some(TransportSlice::Tcp(tcp)) = packet.transport else {
+        return false;
+    };
+    let from_target = match packet.net {
+        Some(NetSlice::Ipv4(v4)) => IpAddr::from(v4.header().source_addr()) == target,
+        Some(NetSlice::Ipv6(v6)) => IpAddr::from(v6.header().source_addr()) == target,
+        _ => false,
+    };
+    from_target
+        && frame[..6] == us.mac
+        && tcp.source_port() == port
+        && tcp.destination_port() == CANARY_PORT
+        && tcp.syn()
+        && tcp.ack()
+}
+
 /// Ends the connection that the SYN-ACK in `frame` offers.
 pub fn reset(us: Neighbour, mac: Mac, target: IpAddr, frame: &[u8]) -> Vec<u8> {
-    let port = match SlicedPacket::from_ethernet(frame)
+    let (port, ours) = match SlicedPacket::from_ethernet(frame)
         .ok()
         .and_then(|packet| packet.transport)
     {
-        Some(TransportSlice::Tcp(tcp)) => tcp.source_port(),
-        _ => 0,
+        Some(TransportSlice::Tcp(tcp)) => (tcp.source_port(), tcp.destination_port()),
+        _ => (0, SOURCE_PORT),
     };
     written(|out| {
         ip(us, mac, target)
-            .tcp(SOURCE_PORT, port, SEQUENCE.wrapping_add(1), 0)
+            .tcp(ours, port, SEQUENCE.wrapping_add(1), 0)
             .rst()
             .write(out, &[])
             .expect("a vector takes all");
@@ -337,6 +371,35 @@ mod tests {
             let parsed = SlicedPacket::from_ethernet(&reset).unwrap();
             assert!(
                 matches!(parsed.transport, Some(TransportSlice::Tcp(tcp)) if tcp.rst() && tcp.destination_port() == 22)
+            );
+        }
+    }
+
+    #[test]
+    fn a_canary_is_answered_by_its_port_only() {
+        for target in both() {
+            let ip = || ip(GUEST, NEIGHBOUR.mac, ours(target));
+            let sing = written(|frame| {
+                ip().tcp(22, CANARY_PORT, 7, 100)
+                    .syn()
+                    .ack(1)
+                    .write(frame, &[])
+                    .unwrap()
+            });
+            let other = written(|frame| {
+                ip().tcp(22, SOURCE_PORT, 7, 100)
+                    .syn()
+                    .ack(1)
+                    .write(frame, &[])
+                    .unwrap()
+            });
+            assert!(answers_canary(NEIGHBOUR, target, 22, &sing));
+            assert!(!answers_canary(NEIGHBOUR, target, 23, &sing));
+            assert!(!answers_canary(NEIGHBOUR, target, 22, &other));
+            assert_eq!(
+                answer(NEIGHBOUR, target, Transport::Tcp, &sing),
+                None,
+                "no answer to a question"
             );
         }
     }

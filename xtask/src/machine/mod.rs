@@ -88,7 +88,7 @@ pub struct Machine {
     pub parts: Parts,
     /// Logs, sockets, copies of firmware variables.
     pub folder: PathBuf,
-    /// How long each boot took.
+    /// How long each boot took: to the login, or to the end of its jobs where somebody waited for that.
     pub boots: Vec<Duration>,
     running: Option<Running>,
 }
@@ -263,6 +263,13 @@ impl Machine {
         }
         self.running = None;
         self.boot()
+    }
+
+    /// The last boot was not over at the login: its units took `more`.
+    pub fn settled(&mut self, more: Duration) {
+        if let Some(boot) = self.boots.last_mut() {
+            *boot += more;
+        }
     }
 
     /// How a person reaches the machine.

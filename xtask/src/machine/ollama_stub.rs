@@ -26,6 +26,12 @@ pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
     if path.exists() {
         return Ok(path);
     }
+    // What was made of other sources or for another image serves nobody any more.
+    for entry in fs::read_dir(cache)?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("ollama-stub-") {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
     let folder = tempfile::tempdir_in(cache)?;
     let source = folder.path().join("ollama.rs");
     fs::write(&source, SOURCE)?;

@@ -52,9 +52,13 @@ pub enum Transport {
     Udp,
 }
 
-/// SYNs in flight before the next breath: what the guest's card takes without dropping.
-const BURST: usize = 128;
-/// A port that has not answered after this many rounds is filtered.
+/// Questions in flight: as many as the guest's card has room for (virtio-net's ring has 256 entries).
+const BURST: usize = 200;
+/// How long the port that vouches for a burst may take.
+const PACE: Duration = Duration::from_secs(2);
+/// The pause after a burst that nobody vouches for.
+const BREATH: Duration = Duration::from_millis(10);
+/// How often a port is asked whose question may have been dropped.
 const ROUNDS: usize = 3;
 /// How long a round waits for its last answers.
 const LAST_ANSWER: Duration = Duration::from_millis(700);
@@ -120,6 +124,9 @@ impl Wire {
 
     /// Asks each of `ports` at `target` and tells its state, in the order of `ports`.
     ///
+    /// Frames reach the guest in order. So after every burst the TCP port `open`, which is known to answer, is asked as
+    /// well: when its answer is here, the burst has been dealt with, and whoever has not answered did not want to.
+    ///
     /// # Errors
     /// The target does not resolve, or the machine ends.
     pub fn scan(
@@ -127,33 +134,29 @@ impl Wire {
         target: IpAddr,
         transport: Transport,
         ports: &[u16],
+        open: u16,
     ) -> Result<Vec<(u16, State)>> {
         let mac = self.resolve(target, Duration::from_secs(10))?;
-        self.scan_via(mac, target, transport, ports)
-    }
-
-    /// As [`Wire::scan`], for a target that need not be on the segment: the machine with the card `mac` is taken for
-    /// the router to it.
-    pub fn scan_via(
-        &mut self,
-        mac: Mac,
-        target: IpAddr,
-        transport: Transport,
-        ports: &[u16],
-    ) -> Result<Vec<(u16, State)>> {
-        let mut states: Vec<Option<State>> = vec![None; 1 << 16];
+        let mut states = States::new();
+        let mut paced = true;
         for _ in 0..ROUNDS {
-            let silent: Vec<u16> = ports
-                .iter()
-                .copied()
-                .filter(|&port| states[usize::from(port)].is_none())
-                .collect();
-            for burst in silent.chunks(BURST) {
+            for burst in states.silent(ports).chunks(BURST) {
                 check_interrupt()?;
                 for &port in burst {
                     self.send(&frames::question(NEIGHBOUR, mac, target, transport, port))?;
                 }
-                self.collect(mac, target, transport, &mut states, Instant::now())?;
+                if paced {
+                    paced = self.pace(mac, target, transport, &mut states, open)?;
+                } else {
+                    self.collect(
+                        mac,
+                        target,
+                        transport,
+                        &mut states,
+                        Instant::now() + BREATH,
+                        None,
+                    )?;
+                }
             }
             self.collect(
                 mac,
@@ -161,34 +164,123 @@ impl Wire {
                 transport,
                 &mut states,
                 Instant::now() + LAST_ANSWER,
+                None,
             )?;
+            // A burst that nobody vouches for may have been dropped: then silence is asked again.
+            if paced {
+                break;
+            }
         }
-        Ok(ports
-            .iter()
-            .map(|&port| (port, states[usize::from(port)].unwrap_or(State::Filtered)))
-            .collect())
+        Ok(ports.iter().map(|&port| (port, states.of(port))).collect())
     }
 
+    /// The state of one TCP port of a target that need not be on the segment: the machine with the card `mac` is taken
+    /// for the router to it.
+    pub fn ask_via(&mut self, mac: Mac, target: IpAddr, port: u16) -> Result<State> {
+        let mut states = States::new();
+        for _ in 0..ROUNDS {
+            self.send(&frames::question(
+                NEIGHBOUR,
+                mac,
+                target,
+                Transport::Tcp,
+                port,
+            ))?;
+            self.collect(
+                mac,
+                target,
+                Transport::Tcp,
+                &mut states,
+                Instant::now() + LAST_ANSWER,
+                Some(port),
+            )?;
+        }
+        Ok(states.of(port))
+    }
+
+    /// Waits until `open` answers. False when it does not.
+    fn pace(
+        &mut self,
+        mac: Mac,
+        target: IpAddr,
+        transport: Transport,
+        states: &mut States,
+        open: u16,
+    ) -> Result<bool> {
+        self.send(&frames::canary(NEIGHBOUR, mac, target, open))?;
+        let until = Instant::now() + PACE;
+        while let Some(frame) = self.receive(until)? {
+            if frames::answers_canary(NEIGHBOUR, target, open, &frame) {
+                self.send(&frames::reset(NEIGHBOUR, mac, target, &frame))?;
+                return Ok(true);
+            }
+            self.note(mac, target, transport, states, &frame)?;
+        }
+        Ok(false)
+    }
+
+    /// Notes answers until `until`, or until `port` has one.
     fn collect(
         &mut self,
         mac: Mac,
         target: IpAddr,
         transport: Transport,
-        states: &mut [Option<State>],
+        states: &mut States,
         until: Instant,
+        port: Option<u16>,
     ) -> Result<()> {
         while let Some(frame) = self.receive(until)? {
-            let Some(Answer { port, state }) = frames::answer(NEIGHBOUR, target, transport, &frame)
-            else {
-                continue;
-            };
-            states[usize::from(port)] = Some(state);
-            if transport == Transport::Tcp && state == State::Open {
-                // Without a reset the guest would repeat its SYN-ACK for a minute.
-                self.send(&frames::reset(NEIGHBOUR, mac, target, &frame))?;
+            self.note(mac, target, transport, states, &frame)?;
+            if port.is_some_and(|port| states.answered(port)) {
+                break;
             }
         }
         Ok(())
+    }
+
+    fn note(
+        &mut self,
+        mac: Mac,
+        target: IpAddr,
+        transport: Transport,
+        states: &mut States,
+        frame: &[u8],
+    ) -> Result<()> {
+        let Some(Answer { port, state }) = frames::answer(NEIGHBOUR, target, transport, frame)
+        else {
+            return Ok(());
+        };
+        states.0[usize::from(port)] = Some(state);
+        if transport == Transport::Tcp && state == State::Open {
+            // Without a reset the guest would repeat its SYN-ACK for a minute.
+            self.send(&frames::reset(NEIGHBOUR, mac, target, frame))?;
+        }
+        Ok(())
+    }
+}
+
+/// What each of the 65,536 ports has said so far.
+struct States(Vec<Option<State>>);
+
+impl States {
+    fn new() -> Self {
+        States(vec![None; 1 << 16])
+    }
+
+    fn answered(&self, port: u16) -> bool {
+        self.0[usize::from(port)].is_some()
+    }
+
+    fn silent(&self, ports: &[u16]) -> Vec<u16> {
+        ports
+            .iter()
+            .copied()
+            .filter(|&port| !self.answered(port))
+            .collect()
+    }
+
+    fn of(&self, port: u16) -> State {
+        self.0[usize::from(port)].unwrap_or(State::Filtered)
     }
 }
 

@@ -32,7 +32,8 @@ pub struct Report {
     pub seconds: f64,
     /// How often a machine was switched on.
     pub boots: usize,
-    /// Seconds from power on to the login, all boots together. Boots of two machines can overlap.
+    /// Seconds of all boots together, to the login or, on the main machine, until its units have started. Boots of
+    /// several machines overlap.
     pub boot_seconds: f64,
     pub scenarios: Vec<ScenarioReport>,
 }

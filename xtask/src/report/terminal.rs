@@ -37,12 +37,12 @@ impl Watcher {
 
 impl crate::scenario::Observer for Watcher {
     fn booting(&self, machine: &str) {
-        self.say(&format!("booting the {machine}"));
+        self.say(&format!("booting machine {machine}"));
     }
 
     fn booted(&self, machine: &str, took: Duration) {
         self.say(&format!(
-            "the {machine} lets its owner in after {:.1} s",
+            "machine {machine} lets its owner in after {:.1} s",
             took.as_secs_f64()
         ));
     }

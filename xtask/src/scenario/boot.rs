@@ -1,6 +1,6 @@
 //! From power on to a quiet machine.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -15,12 +15,14 @@ const CONSOLE: Duration = Duration::from_secs(60);
 
 /// `boot.reaches-target`
 pub fn reaches_target(cx: &mut Context) -> Result<Finding> {
+    let start = Instant::now();
     // --wait ends when the queue of jobs is empty; the state says whether any unit has failed.
     let state = cx
         .machine
         .ask_within(&["systemctl is-system-running --wait"], SETTLE)?
         .remove(0)
         .text;
+    cx.machine.settled(start.elapsed());
     let outputs = cx.machine.ask(&[
         "systemctl list-units --failed --plain --no-legend | cut -d' ' -f1",
         "systemctl show '*.service' --property=Id,NRestarts",

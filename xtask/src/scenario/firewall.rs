@@ -62,10 +62,11 @@ pub fn only_open_ports(cx: &mut Context) -> Result<Finding> {
     );
     udp.sort_unstable();
     udp.dedup();
+    let ssh = promised.first().copied().unwrap_or(22);
     let mut faults = Vec::new();
     for target in [IpAddr::from(GUEST_ADDRESS), v6] {
         for (transport, ports) in [(Transport::Tcp, &tcp), (Transport::Udp, &udp)] {
-            let states = cx.machine.wire()?.scan(target, transport, ports)?;
+            let states = cx.machine.wire()?.scan(target, transport, ports, ssh)?;
             faults.extend(surprises(target, transport, &states, &promised));
         }
     }
@@ -164,9 +165,9 @@ fn contained(cx: &mut Context, v6: IpAddr) -> Result<Finding> {
             INSIDE,
         ),
     ] {
-        let states = wire.scan_via(mac, target, Transport::Tcp, &[port])?;
-        if states[0].1 != State::Filtered {
-            faults.push(format!("{what} is {:?}", states[0].1));
+        let state = wire.ask_via(mac, target, port)?;
+        if state != State::Filtered {
+            faults.push(format!("{what} is {state:?}"));
         }
     }
     Ok(Finding::from_faults(

@@ -38,6 +38,8 @@ pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,
     pub drives: Drives,
+    /// It switches its machine off and on, so it has one of its own.
+    pub alone: bool,
 }
 
 /// Which disks a scenario's machine has. Scenarios with the same disks share one machine, in the order of the list.

@@ -10,46 +10,55 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "boot",
         about: "from power on to a quiet machine",
         drives: Drives::Complete,
+        alone: false,
     },
     Scenario {
         name: "system",
         about: "the machine is the one that was configured",
         drives: Drives::Complete,
+        alone: false,
     },
     Scenario {
         name: "ssh",
         about: "who gets in, and how",
         drives: Drives::Complete,
+        alone: false,
     },
     Scenario {
         name: "persist",
         about: "what is kept on the stick",
         drives: Drives::Complete,
+        alone: false,
     },
     Scenario {
         name: "docker",
         about: "containers and their state",
         drives: Drives::Complete,
+        alone: false,
     },
     Scenario {
         name: "ollama",
         about: "the server that all this is for",
         drives: Drives::Complete,
+        alone: false,
     },
     Scenario {
         name: "firewall",
         about: "what the network can reach",
         drives: Drives::Complete,
+        alone: false,
     },
     Scenario {
         name: "identity",
         about: "a reboot and a power cut",
         drives: Drives::Complete,
+        alone: true,
     },
     Scenario {
         name: "no-drives",
         about: "a stick without PERSIST, no models drive",
         drives: Drives::None,
+        alone: false,
     },
 ];
 

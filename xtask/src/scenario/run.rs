@@ -16,8 +16,11 @@ use crate::report::{PromiseReport, ScenarioReport, Verdict};
 /// Scenarios that share one machine.
 #[derive(Clone)]
 pub struct Lane {
+    /// What its machine is called in logs.
+    pub name: &'static str,
     pub drives: Drives,
     pub scenarios: Vec<&'static Scenario>,
+    alone: bool,
 }
 
 /// Which scenarios run, by machine.
@@ -26,15 +29,23 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// One lane for each kind of machine, in the order of the scenarios.
+    /// One lane for each machine, in the order of the scenarios.
     pub fn new(scenarios: &[&'static Scenario]) -> Self {
         let mut lanes: Vec<Lane> = Vec::new();
-        for scenario in scenarios {
-            match lanes.iter_mut().find(|lane| lane.drives == scenario.drives) {
+        for &scenario in scenarios {
+            let shared = lanes
+                .iter_mut()
+                .find(|lane| lane.drives == scenario.drives && !lane.alone && !scenario.alone);
+            match shared {
                 Some(lane) => lane.scenarios.push(scenario),
                 None => lanes.push(Lane {
+                    name: match scenario.drives {
+                        Drives::Complete if !scenario.alone => "main",
+                        _ => scenario.name,
+                    },
                     drives: scenario.drives,
                     scenarios: vec![scenario],
+                    alone: scenario.alone,
                 }),
             }
         }
@@ -61,7 +72,7 @@ pub fn run_lane(
     folder: &Path,
     observer: &dyn Observer,
 ) -> Result<Vec<ScenarioReport>> {
-    let name = lane.name();
+    let name = lane.name;
     observer.booting(name);
     let boot = match machine.boot() {
         Ok(took) => {
@@ -113,16 +124,6 @@ pub fn run_lane(
     Ok(reports)
 }
 
-impl Lane {
-    /// What the lane's machine is called in logs.
-    pub fn name(&self) -> &'static str {
-        match self.drives {
-            Drives::Complete => "machine",
-            Drives::None => "machine-without-drives",
-        }
-    }
-}
-
 fn judge(promise: &Promise, cx: &mut Context) -> Result<PromiseReport> {
     let start = Instant::now();
     let (verdict, evidence) = match (promise.check)(cx) {
@@ -160,7 +161,7 @@ mod tests {
     fn scenarios_with_the_same_drives_share_a_machine() {
         let all: Vec<_> = SCENARIOS.iter().collect();
         let plan = Plan::new(&all);
-        assert_eq!(plan.lanes.len(), 2);
+        assert_eq!(plan.lanes.len(), 3);
         assert_eq!(plan.lanes[0].scenarios[0].name, "boot");
         assert_eq!(
             plan.lanes

@@ -28,7 +28,7 @@ pub fn identity(cx: &mut Context) -> Result<Finding> {
         &format!("id -Gn {name}"),
         &format!("getent shadow {name} root | cut -d: -f2 | cut -c1 | sort -u"),
         &format!("sudo -n -u {name} sudo -n true && echo free"),
-ZSH_HISTORY,
+        ZSH_HISTORY,
     ])?;
     let text = |index: usize| outputs[index].text.as_str();
     let mut faults = Vec::new();

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest, Sha256};
 
-use super::{make, stick};
+use super::{failure, make, stick};
 use crate::error::usage;
 use crate::process;
 
@@ -95,12 +95,12 @@ pub fn ensure(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Base> {
         return Ok(base);
     }
     sweep(cache, MAKING, "");
-    say("making the stand-in guest's Debian (once, about a minute and 120 MB of downloads)");
+    say("making the stand-in guest's Debian (once, about a minute where the network is quick)");
     let folder = tempfile::Builder::new()
         .prefix(MAKING)
         .tempdir_in(cache)
         .map_err(|error| {
-            make::explain(
+            failure::explain(
                 "cannot make a folder for the stand-in guest",
                 &error.to_string(),
                 cache,

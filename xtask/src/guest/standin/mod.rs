@@ -8,6 +8,7 @@ mod accounts;
 mod archive;
 mod base;
 mod configuration;
+mod failure;
 mod fstab;
 mod make;
 mod quick;

@@ -28,11 +28,10 @@ pub fn add(archive: &mut Archive, system: &System, zsh: &Zsh) {
         "/etc/localtime",
         &format!("/usr/share/zoneinfo/{}", system.time_zone),
     );
-    archive.file("/etc/vconsole.conf", format!("KEYMAP={}\n", system.key_map));
-    archive.file(
-        "/etc/default/keyboard",
-        format!("XKBLAYOUT={}\n", system.key_map),
-    );
+    // One file on Debian, where the first is a link to the second.
+    let keyboard = format!("KEYMAP={0}\nXKBLAYOUT={0}\n", system.key_map);
+    archive.file("/etc/vconsole.conf", keyboard.clone());
+    archive.file("/etc/default/keyboard", keyboard);
     archive.file("/etc/locale.conf", format!("LANG={}\n", system.locale));
     archive.file("/etc/default/locale", format!("LANG={}\n", system.locale));
 
@@ -105,7 +104,7 @@ mod tests {
             archive.target("/etc/localtime"),
             Some("/usr/share/zoneinfo/Europe/Berlin")
         );
-        assert_eq!(archive.text("/etc/vconsole.conf"), "KEYMAP=de\n");
+        assert!(archive.text("/etc/vconsole.conf").starts_with("KEYMAP=de\n"));
         assert_eq!(archive.text("/etc/zsh/zprofile"), "echo one\necho two\n");
         let getty = archive.text("/etc/systemd/system/serial-getty@.service.d/console.conf");
         assert!(
