@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use xshell::{Shell, cmd};
 
 use crate::cli::{Ci, GuestChoice, Test};
 use crate::error::{Broken, usage};
@@ -38,9 +39,11 @@ pub fn run(options: &Ci) -> Result<()> {
             steps.push((name, outcome, start.elapsed().as_secs_f64()));
             Ok(())
         };
+    let shell = Shell::new()?;
+    shell.change_dir(&root);
     let cargo = |arguments: &[&str]| -> Result<Option<String>> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(arguments).current_dir(&root);
+        let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let cargo = Command::from(cmd!(shell, "{program} {arguments...}"));
         let status = process::show(cargo, "cargo", STEP)?;
         if status.success() {
             Ok(None)

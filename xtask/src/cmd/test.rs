@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use chrono::Local;
 
 use super::doctor::write;
 use crate::cli::{GuestChoice, Test};
@@ -30,7 +31,7 @@ pub fn run(options: &Test) -> Result<()> {
     }
     let scenarios = chosen(&options.scenarios)?;
     let watcher = Watcher::default();
-    let start = Instant::now();
+    let (start, started) = (Instant::now(), Local::now());
     let cache = project::cache()?;
     let folder = project::run_folder(&cache)?;
     let bench = Bench::prepare(options, &cache, folder.path(), &watcher)?;
@@ -65,7 +66,7 @@ pub fn run(options: &Test) -> Result<()> {
         write(file, &serde_json::to_string_pretty(&report)?)?;
     }
     if let Some(file) = &options.junit {
-        write(file, &report::junit(&report)?)?;
+        write(file, &report::junit(&report, started.fixed_offset())?)?;
     }
     match report.verdict {
         Verdict::Pass => Ok(()),
@@ -156,7 +157,7 @@ impl Bench {
             guest,
             contract,
             nixpkgs,
-            accelerator: accelerator,
+            accelerator,
             owner: Key::generate(folder, "owner")?,
             stranger: Key::generate(folder, "stranger")?,
             stub,

@@ -28,7 +28,11 @@ pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
     }
     // What was made of other sources or for another image serves nobody any more.
     for entry in fs::read_dir(cache)?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with("ollama-stub-") {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("ollama-stub-")
+        {
             let _ = fs::remove_file(entry.path());
         }
     }

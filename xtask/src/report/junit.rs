@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use chrono::{DateTime, FixedOffset};
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Report, Verdict};
 
-/// One suite a scenario, one case a promise.
-pub fn junit(report: &Report) -> Result<String> {
+/// One suite a scenario, one case a promise; `started` is when the run began.
+pub fn junit(report: &Report, started: DateTime<FixedOffset>) -> Result<String> {
     let mut xml = Xml::new(format!("ollamalive on {}", report.guest));
+    xml.set_timestamp(started);
     xml.set_time(Duration::from_secs_f64(report.seconds));
     for scenario in &report.scenarios {
         let mut suite = TestSuite::new(&scenario.name);
@@ -41,7 +43,9 @@ mod tests {
     #[test]
     fn failures_and_skips_are_counted_as_such() {
         use Verdict::{Fail, Pass, Skip};
-        let xml = junit(&super::super::tests::sample(&[Pass, Fail, Skip])).unwrap();
+        let started = DateTime::parse_from_rfc3339("2026-01-02T03:04:05+01:00").unwrap();
+        let xml = junit(&super::super::tests::sample(&[Pass, Fail, Skip]), started).unwrap();
+        assert!(xml.contains(r#"timestamp="2026-01-02T03:04:05"#), "{xml}");
         assert!(
             xml.contains(r#"tests="3""#) && xml.contains(r#"failures="1""#),
             "{xml}"

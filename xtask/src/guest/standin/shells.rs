@@ -104,7 +104,11 @@ mod tests {
             archive.target("/etc/localtime"),
             Some("/usr/share/zoneinfo/Europe/Berlin")
         );
-        assert!(archive.text("/etc/vconsole.conf").starts_with("KEYMAP=de\n"));
+        assert!(
+            archive
+                .text("/etc/vconsole.conf")
+                .starts_with("KEYMAP=de\n")
+        );
         assert_eq!(archive.text("/etc/zsh/zprofile"), "echo one\necho two\n");
         let getty = archive.text("/etc/systemd/system/serial-getty@.service.d/console.conf");
         assert!(
