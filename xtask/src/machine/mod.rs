@@ -52,6 +52,11 @@ pub struct NoLogin {
 #[error("QEMU ended in the middle of the test ({0}); if nothing killed it, see {1}")]
 pub struct Ended(pub String, pub String);
 
+/// The owner's key does not open a root shell: what has to be looked at from inside cannot be judged.
+#[derive(Debug, thiserror::Error)]
+#[error("no root shell in the guest: {0}")]
+pub struct NoShell(String);
+
 /// What a machine is made of.
 #[derive(Debug, Clone)]
 pub struct Parts {
@@ -216,7 +221,8 @@ impl Machine {
         let owner = self.parts.owner.clone();
         let running = self.running()?;
         if running.shell.is_none() {
-            running.shell = Some(running.server.shell(&owner)?);
+            let shell = running.server.shell(&owner);
+            running.shell = Some(shell.map_err(|error| NoShell(format!("{error:#}")))?);
         }
         let shell = running.shell.as_mut().context("no shell")?;
         let outputs = shell.batch(commands, deadline);

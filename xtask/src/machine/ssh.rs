@@ -246,14 +246,20 @@ impl Server {
             "127.0.0.1",
             "true",
         ]);
-        let end = process::finish(ssh, "ssh", LOGIN_DEADLINE)?;
-        let lists = proposal(&end.stderr);
-        if lists.is_empty() {
-            bail!(
-                "the server proposed nothing: {}",
-                end.stderr.lines().last().unwrap_or("no message")
-            );
-        }
+        let start = Instant::now();
+        let lists = loop {
+            let end = process::finish(again(&ssh), "ssh", LOGIN_DEADLINE)?;
+            let lists = proposal(&end.stderr);
+            if !lists.is_empty() {
+                break lists;
+            }
+            // As for a login, the server may be holding back.
+            if start.elapsed() > VERDICT_DEADLINE {
+                let last = end.stderr.lines().last().unwrap_or("no message");
+                bail!("the server proposed nothing: {last}");
+            }
+            thread::sleep(Duration::from_secs(1));
+        };
         Ok(lists)
     }
 

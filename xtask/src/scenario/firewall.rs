@@ -37,6 +37,7 @@ fn link_local(cx: &mut Context) -> Result<IpAddr> {
 
 /// `firewall.only-open-ports`
 pub fn only_open_ports(cx: &mut Context) -> Result<Finding> {
+    super::ollama::wait_until_up(cx)?;
     let start = Instant::now();
     let v6 = link_local(cx)?;
     let listening = cx
@@ -122,6 +123,8 @@ fn surprises(
 
 /// `firewall.published-ports-contained`
 pub fn published_ports_contained(cx: &mut Context) -> Result<Finding> {
+    // Its image is there once the service has it.
+    super::ollama::wait_until_up(cx)?;
     let v6 = link_local(cx)?;
     let image = &cx.contract.ollama.image;
     cx.machine.succeed(&format!(

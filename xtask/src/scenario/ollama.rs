@@ -68,6 +68,15 @@ fn journal(cx: &mut Context) -> String {
         .unwrap_or_default()
 }
 
+/// Waits for Ollama, for checks that need it up but do not judge it. They find out themselves if it is not.
+pub fn wait_until_up(cx: &mut Context) -> Result<()> {
+    let port = cx.machine.ollama_port()?;
+    if version(port, UP).is_err() {
+        check_interrupt()?;
+    }
+    Ok(())
+}
+
 /// `ollama.answers`
 pub fn answers(cx: &mut Context) -> Result<Finding> {
     let port = cx.machine.ollama_port()?;
@@ -108,6 +117,7 @@ pub fn answers(cx: &mut Context) -> Result<Finding> {
 
 /// `ollama.models-on-drive`
 pub fn models_on_drive(cx: &mut Context) -> Result<Finding> {
+    wait_until_up(cx)?;
     let container = &cx.contract.ollama.container;
     let models = &cx.contract.ollama.models_dir;
     let (kind, id) = match cx
@@ -157,6 +167,7 @@ pub fn models_on_drive(cx: &mut Context) -> Result<Finding> {
 
 /// `ollama.without-gpu`
 pub fn without_gpu(cx: &mut Context) -> Result<Finding> {
+    wait_until_up(cx)?;
     let container = &cx.contract.ollama.container;
     let outputs = cx.machine.ask(&[
         "grep -lx 0x10de /sys/bus/pci/devices/*/vendor",
