@@ -150,152 +150,156 @@
     "usbutils"
   ];
   installed = map lib.getName config.environment.systemPackages;
-in {
-  system = {
-    inherit (config.networking) hostName;
-    inherit (config.time) timeZone;
-    inherit (config.console) keyMap;
-    locale = config.i18n.defaultLocale;
-    inherit (config.system) stateVersion;
-    inherit (pkgs.config) allowUnfree;
-    experimentalFeatures = config.nix.settings.experimental-features;
-    kernelParams = lib.filter (lib.hasPrefix "console=") config.boot.kernelParams;
-    autologin = {
-      user = config.services.getty.autologinUser;
-      once = config.services.getty.autologinOnce;
-    };
-    emergencyMode = config.systemd.enableEmergencyMode;
-    loginShellInit = lines config.environment.loginShellInit;
-    packages = lib.filter (name: lib.any (lib.hasPrefix name) installed) wantedPackages;
-  };
 
-  users =
-    lib.mapAttrs
-    (
-      _: user: {
-        inherit
-          (user)
-          group
-          hashedPassword
-          home
-          uid
-          ;
-        extraGroups = unique user.extraGroups;
-        shell = baseNameOf (text (user.shell.shellPath or user.shell));
-        authorizedKeys = unique user.openssh.authorizedKeys.keys;
-      }
-    )
-    (
-      lib.filterAttrs (name: user: user.isNormalUser || name == "root") config.users.users
-    )
-    // {
-      mutable = config.users.mutableUsers;
-      sudo = {inherit (config.security.sudo) enable wheelNeedsPassword;};
-      zsh = {
-        inherit (config.programs.zsh) enable histSize;
-        autosuggestions = config.programs.zsh.autosuggestions.enable;
-        syntaxHighlighting = config.programs.zsh.syntaxHighlighting.enable;
+  # As for a build: a configuration that would not build has no contract.
+  failed = map (check: "- ${check.message}") (lib.filter (check: !check.assertion) config.assertions);
+in
+  lib.throwIf (failed != []) "Failed assertions:\n${lib.concatLines failed}" {
+    system = {
+      inherit (config.networking) hostName;
+      inherit (config.time) timeZone;
+      inherit (config.console) keyMap;
+      locale = config.i18n.defaultLocale;
+      inherit (config.system) stateVersion;
+      inherit (pkgs.config) allowUnfree;
+      experimentalFeatures = config.nix.settings.experimental-features;
+      kernelParams = lib.filter (lib.hasPrefix "console=") config.boot.kernelParams;
+      autologin = {
+        user = config.services.getty.autologinUser;
+        once = config.services.getty.autologinOnce;
       };
+      emergencyMode = config.systemd.enableEmergencyMode;
+      loginShellInit = lines config.environment.loginShellInit;
+      packages = lib.filter (name: lib.any (lib.hasPrefix name) installed) wantedPackages;
     };
 
-  ssh = {
-    inherit (openssh) authorizedKeysFiles enable ports;
-    hostKeys = map (key: {inherit (key) path type;}) openssh.hostKeys;
-    # As it is rendered: settings first, and of two lines of one name the first counts.
-    config = lib.concatLines (
-      lib.mapAttrsToList directive (lib.filterAttrs (_: value: value != null) openssh.settings)
-      # Said by some releases only, and without it there is none either.
-      ++ lib.filter (line: line != "Banner none") (lines openssh.extraConfig)
-    );
-  };
+    users =
+      lib.mapAttrs
+      (
+        _: user: {
+          inherit
+            (user)
+            group
+            hashedPassword
+            home
+            uid
+            ;
+          extraGroups = unique user.extraGroups;
+          shell = baseNameOf (text (user.shell.shellPath or user.shell));
+          authorizedKeys = unique user.openssh.authorizedKeys.keys;
+        }
+      )
+      (
+        lib.filterAttrs (name: user: user.isNormalUser || name == "root") config.users.users
+      )
+      // {
+        mutable = config.users.mutableUsers;
+        sudo = {inherit (config.security.sudo) enable wheelNeedsPassword;};
+        zsh = {
+          inherit (config.programs.zsh) enable histSize;
+          autosuggestions = config.programs.zsh.autosuggestions.enable;
+          syntaxHighlighting = config.programs.zsh.syntaxHighlighting.enable;
+        };
+      };
 
-  firewall = {
-    inherit
-      (firewall)
-      allowPing
-      enable
-      extraInputRules
-      trustedInterfaces
-      ;
-    backend =
-      if config.networking.nftables.enable
-      then "nftables"
-      else "iptables";
-    tcpPorts = unique firewall.allowedTCPPorts;
-    udpPorts = unique firewall.allowedUDPPorts;
-    tcpPortRanges = firewall.allowedTCPPortRanges;
-    udpPortRanges = firewall.allowedUDPPortRanges;
-    inherit (config.networking.nftables) flushRuleset;
-    tables = lib.mapAttrs (_: table: {
-      inherit (table) family;
-      content = lib.concatLines (rules table.content);
-    }) (lib.filterAttrs (_: table: table.enable) config.networking.nftables.tables);
-  };
+    ssh = {
+      inherit (openssh) authorizedKeysFiles enable ports;
+      hostKeys = map (key: {inherit (key) path type;}) openssh.hostKeys;
+      # As it is rendered: settings first, and of two lines of one name the first counts.
+      config = lib.concatLines (
+        lib.mapAttrsToList directive (lib.filterAttrs (_: value: value != null) openssh.settings)
+        # Said by some releases only, and without it there is none either.
+        ++ lib.filter (line: line != "Banner none") (lines openssh.extraConfig)
+      );
+    };
 
-  filesystems =
-    lib.mapAttrs (_: fs: {
+    firewall = {
       inherit
-        (fs)
-        depends
-        device
-        fsType
-        neededForBoot
-        options
+        (firewall)
+        allowPing
+        enable
+        extraInputRules
+        trustedInterfaces
         ;
-    })
-    config.fileSystems;
+      backend =
+        if config.networking.nftables.enable
+        then "nftables"
+        else "iptables";
+      tcpPorts = unique firewall.allowedTCPPorts;
+      udpPorts = unique firewall.allowedUDPPorts;
+      tcpPortRanges = firewall.allowedTCPPortRanges;
+      udpPortRanges = firewall.allowedUDPPortRanges;
+      inherit (config.networking.nftables) flushRuleset;
+      tables = lib.mapAttrs (_: table: {
+        inherit (table) family;
+        content = lib.concatLines (rules table.content);
+      }) (lib.filterAttrs (_: table: table.enable) config.networking.nftables.tables);
+    };
 
-  tmpfiles = lib.filter (lib.hasInfix "/home/${cfg.user}") config.systemd.tmpfiles.rules;
+    filesystems =
+      lib.mapAttrs (_: fs: {
+        inherit
+          (fs)
+          depends
+          device
+          fsType
+          neededForBoot
+          options
+          ;
+      })
+      config.fileSystems;
 
-  docker = {
-    daemon = lib.filterAttrs (_: value: value != null) (
-      lib.getAttrs ["features" "group" "hosts" "log-driver" "storage-driver"] docker.daemon.settings
-    );
-    dataRoot = docker.daemon.settings.data-root or "/var/lib/docker";
-    autoPrune = {inherit (docker.autoPrune) dates enable flags;};
-  };
+    tmpfiles = lib.filter (lib.hasInfix "/home/${cfg.user}") config.systemd.tmpfiles.rules;
 
-  ollama = {
-    inherit (cfg.ollama) allowedNetworks image port;
-    container = "ollama";
-    unit = "docker-ollama.service";
-    modelsDir = cfg.models.directory;
-  };
+    docker = {
+      daemon = lib.filterAttrs (_: value: value != null) (
+        lib.getAttrs ["features" "group" "hosts" "log-driver" "storage-driver"] docker.daemon.settings
+      );
+      dataRoot = docker.daemon.settings.data-root or "/var/lib/docker";
+      autoPrune = {inherit (docker.autoPrune) dates enable flags;};
+    };
 
-  models = {
-    inherit (cfg.models) drive;
-    mountPoint =
-      if cfg.models.drive == null
-      then "/persist"
-      else "/mnt/models";
-  };
+    ollama = {
+      inherit (cfg.ollama) allowedNetworks image port;
+      container = "ollama";
+      unit = "docker-ollama.service";
+      modelsDir = cfg.models.directory;
+    };
 
-  gpu = {
-    driver =
-      if config.hardware.nvidia.open
-      then "open"
-      else "proprietary";
-    modesetting = config.hardware.nvidia.modesetting.enable;
-    cdi = config.hardware.nvidia-container-toolkit.enable;
-    inherit (config.services.xserver) videoDrivers;
-  };
+    models = {
+      inherit (cfg.models) drive;
+      mountPoint =
+        if cfg.models.drive == null
+        then "/persist"
+        else "/mnt/models";
+    };
 
-  persist = {
-    inherit (cfg.persist) bindMounts label;
-    mountPoint = "/persist";
-    device = "/dev/disk/by-partlabel/${cfg.persist.label}";
-    fsType = "ext4";
-    unit = "persist.service";
-    inInitrd = config.boot.initrd.systemd.services ? persist;
-  };
+    gpu = {
+      driver =
+        if config.hardware.nvidia.open
+        then "open"
+        else "proprietary";
+      modesetting = config.hardware.nvidia.modesetting.enable;
+      cdi = config.hardware.nvidia-container-toolkit.enable;
+      inherit (config.services.xserver) videoDrivers;
+    };
 
-  units = services ourUnits unit // services foreignUnits foreignUnit;
+    persist = {
+      inherit (cfg.persist) bindMounts label;
+      mountPoint = "/persist";
+      device = "/dev/disk/by-partlabel/${cfg.persist.label}";
+      fsType = "ext4";
+      unit = "persist.service";
+      inInitrd = config.boot.initrd.systemd.services ? persist;
+    };
 
-  image = {
-    layoutVersion = 1;
-    partitions = lib.mapAttrsToList (name: partition: partition // {inherit name;}) cfg.image.partitions;
-    espBytes = cfg.image.espSize * 1048576;
-    storeSlotBytes = cfg.image.storeSize * 1048576;
-    persistOffsetBytes = cfg.image.persistOffset;
-  };
-}
+    units = services ourUnits unit // services foreignUnits foreignUnit;
+
+    image = {
+      layoutVersion = 1;
+      partitions = lib.mapAttrsToList (name: partition: partition // {inherit name;}) cfg.image.partitions;
+      espBytes = cfg.image.espSize * 1048576;
+      storeSlotBytes = cfg.image.storeSize * 1048576;
+      persistOffsetBytes = cfg.image.persistOffset;
+    };
+  }

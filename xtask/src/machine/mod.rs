@@ -54,7 +54,7 @@ pub struct Ended(pub String, pub String);
 
 /// The owner's key does not open a root shell: what has to be looked at from inside cannot be judged.
 #[derive(Debug, thiserror::Error)]
-#[error("no root shell in the guest: {0}")]
+#[error("no root shell: {0}")]
 pub struct NoShell(String);
 
 /// What a machine is made of.
