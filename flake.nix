@@ -30,6 +30,9 @@
       ];
     };
 
+    # Which NixOS it is evaluated with; cheap to ask.
+    lib.release = lib.trivial.release;
+
     # The evaluated configuration as plain data: what the tests hold the machine to.
     lib.contract = import ./tests/contract.nix appliance;
 

@@ -164,7 +164,7 @@ impl Nix {
     /// Why the flake's nixpkgs cannot be had here, if so.
     pub fn nixpkgs_unreachable(&self) -> Result<Option<Unrealisable>> {
         let mut metadata = self.on_flake(&["eval", "--raw"]);
-        metadata.args(["--apply", "path: \"${path}\"", ".#inputs.nixpkgs.outPath"]);
+        metadata.arg(".#lib.release");
         let finished = process::finish(metadata, "fetching nixpkgs", EVALUATE)?;
         if finished.status.success() {
             return Ok(None);
