@@ -198,10 +198,13 @@ impl Qemu {
             || status.to_string(),
             |signal| format!("killed by signal {signal}"),
         );
-        Some(match message.lines().last() {
-            Some(line) => format!("{how}: {line}"),
-            None => how,
-        })
+        // That one of the two hubs has no card is meant.
+        Some(
+            match message.lines().rfind(|line| !line.contains("warning:")) {
+                Some(line) => format!("{how}: {line}"),
+                None => how,
+            },
+        )
     }
 
     /// The process number.
