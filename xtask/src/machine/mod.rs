@@ -301,9 +301,4 @@ impl Machine {
         }
         Ok(())
     }
-
-    /// What the console ever showed.
-    pub fn console_log(&self) -> PathBuf {
-        self.folder.join("console.log")
-    }
 }

@@ -206,11 +206,6 @@ impl Qemu {
             },
         )
     }
-
-    /// The process number.
-    pub fn pid(&self) -> u32 {
-        self.group.0.id()
-    }
 }
 
 fn refused(errors: &Path, cause: &anyhow::Error) -> anyhow::Error {
