@@ -303,14 +303,15 @@ fn run_one(
         folder,
         watcher,
     )?;
-    let failed = reports
-        .iter()
-        .flat_map(|report| &report.promises)
-        .any(|promise| promise.verdict == Verdict::Fail);
-    if failed {
+    let any = |verdict| {
+        let mut promises = reports.iter().flat_map(|report| &report.promises);
+        promises.any(|promise| promise.verdict == verdict)
+    };
+    // A promise is skipped where its machine did not boot: whoever wants to know why needs the logs most.
+    if any(Verdict::Fail) || any(Verdict::Skip) {
         keep_logs(&machine, lane.name, watcher)?;
     }
-    if failed && debug {
+    if any(Verdict::Fail) && debug {
         watcher.say(&format!(
             "a promise is broken, machine {} stays up until Ctrl-C:\n{}",
             lane.name,

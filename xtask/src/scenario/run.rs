@@ -105,10 +105,10 @@ pub fn run_lane(
                 Err(why) if promise.id.starts_with("boot.") => {
                     report(promise, Verdict::Fail, why.clone(), start)
                 }
-                Err(_) => report(
+                Err(why) => report(
                     promise,
                     Verdict::Skip,
-                    "the machine did not boot".into(),
+                    format!("the machine did not boot: {why}"),
                     start,
                 ),
             };
