@@ -67,7 +67,6 @@ pub fn prepare(nix: &Nix) -> Result<Guest> {
         image,
         configuration: None,
         memory: MEMORY_MIB,
-        cpus: 2,
         description: format!(
             "nixos: the image that users flash, NixOS from {}",
             nix.nixpkgs()
