@@ -37,7 +37,8 @@ find_persist() {
 # The first blocks of a file system can be lost and the rest be there: ext4 keeps copies of its superblock.
 superblock_copy() {
   for place in 32768:4096 8193:1024; do
-    if dumpe2fs -h -o "superblock=${place%:*}" -o "blocksize=${place#*:}" "$device" >/dev/null 2>&1; then
+    # It complains of what is lost, and shows the copy all the same.
+    if dumpe2fs -h -o "superblock=${place%:*}" -o "blocksize=${place#*:}" "$device" 2>/dev/null | grep -q UUID; then
       copy="-b ${place%:*} -B ${place#*:}"
       return 0
     fi
@@ -57,7 +58,8 @@ mount_persist() {
     reason="the stick is write-protected"
     # Who may log in, and who this machine is, can still be read.
     if [ "$found" = ext4 ] && mount -t ext4 -o ro,noload "$device" "$root/persist"; then
-      identity=$(mktemp -d)
+      identity=/run/ollamalive/identity
+      mkdir -p -m 0700 "$identity"
       cp -a "$root/persist/ssh" "$identity/" || true
       umount "$root/persist"
     fi
@@ -110,7 +112,7 @@ if ! mountpoint -q "$root/persist"; then
   else
     echo "PERSIST cannot be used: $reason. Everything works, but NOTHING IS KEPT after a reboot." | tee "$notice"
     mount -t tmpfs -o size=50%,mode=0755 tmpfs "$root/persist"
-    if [ -n "${identity:-}" ]; then cp -a "$identity/." "$root/persist/" && rm -r "$identity"; fi
+    if [ -d "${identity:-}/ssh" ]; then cp -a "$identity/ssh" "$root/persist/"; fi
   fi
 fi
 

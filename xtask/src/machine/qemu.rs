@@ -105,7 +105,7 @@ impl Qemu {
         command
             .arg("-chardev")
             .arg(format!(
-                "socket,id=console,fd=10,logfile={}",
+                "socket,id=console,fd=10,logfile={},logappend=on",
                 folder.join("console.log").display()
             ))
             .args(["-serial", "chardev:console"])

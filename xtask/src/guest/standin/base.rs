@@ -17,7 +17,7 @@ use crate::process;
 /// Debian's release.
 pub const SUITE: &str = "trixie";
 /// Counted up when the code that makes the base changes in a way that the other inputs do not show.
-const LAYOUT: &str = "1";
+const LAYOUT: &str = "2";
 const PREFIX: &str = "standin-";
 /// Folders that are being made; whoever holds the lock may remove them.
 const MAKING: &str = ".making-standin-";

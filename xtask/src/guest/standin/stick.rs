@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use gpt::mbr::ProtectiveMBR;
+use gpt::partition::Partition;
 use gpt::partition_types::{BASIC, LINUX_FS, Type};
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use crate::machine::table::Extent;
 
 const MIB: u64 = 1 << 20;
 const SECTOR: u64 = 512;
-/// Before the first partition, and what the backup table takes behind the last one.
+/// Before the first partition, and before PERSIST for the image's own backup table.
 const MARGIN: u64 = MIB;
 const ESP: u64 = 32 * MIB;
 /// PERSIST as it is listed in a fresh image; the stick's first boot grows it.
@@ -26,13 +27,13 @@ pub fn shape(disk_id: Uuid) -> String {
 }
 
 /// Writes `image` with the file system `store` in its second partition. The file ends where PERSIST starts, so that it
-/// can be written over a used stick and leaves PERSIST alone; the table describes a disk that has PERSIST.
+/// can be written over a used stick and leaves PERSIST alone.
 pub fn write(store: &Path, image: &Path, disk_id: Uuid) -> Result<()> {
     let mut source =
         File::open(store).with_context(|| format!("cannot read {}", store.display()))?;
     let store_size = source.metadata()?.len().next_multiple_of(MIB);
     let store_start = MARGIN + ESP;
-    let persist_start = store_start + store_size;
+    let persist_start = store_start + store_size + MARGIN;
     let mut file = File::options()
         .read(true)
         .write(true)
@@ -40,37 +41,42 @@ pub fn write(store: &Path, image: &Path, disk_id: Uuid) -> Result<()> {
         .truncate(true)
         .open(image)
         .with_context(|| format!("cannot write {}", image.display()))?;
-    file.set_len(persist_start + PERSIST + MARGIN)?;
-    table(&mut file, store_size, disk_id)?;
+    file.set_len(persist_start)?;
+    table(
+        &mut file,
+        disk_id,
+        &[
+            ("ESP", MARGIN, ESP, BASIC),
+            ("STORE", store_start, store_size, LINUX_FS),
+            ("PERSIST", persist_start, PERSIST, LINUX_FS),
+        ],
+    )?;
     let extent = Extent {
         offset: MARGIN,
         length: ESP,
     };
     esp::format(file.try_clone()?, extent)?;
-    copy_with_holes(&mut source, &mut file, store_start)?;
-    file.set_len(persist_start)?;
-    Ok(())
+    copy_with_holes(&mut source, &mut file, store_start)
 }
 
-fn table(file: &mut File, store_size: u64, disk_id: Uuid) -> Result<()> {
+/// Lists `parts` (name, offset, length, type) in a table for a disk that ends with `file`. Entries may lie behind that:
+/// kernels accept them on a longer disk, but no table that is itself longer than its disk.
+fn table(file: &mut File, disk_id: Uuid, parts: &[(&str, u64, u64, Type)]) -> Result<()> {
     let sectors =
         u32::try_from(file.metadata()?.len() / SECTOR - 1).context("the image is too large")?;
     ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(file)?;
     let mut disk = gpt::GptConfig::new()
         .writable(true)
         .create_from_device(&mut *file, Some(disk_id))?;
-    disk.update_partitions(std::collections::BTreeMap::new())?;
-    let mut start = MARGIN;
-    let parts: [(&str, u64, Type); 3] = [
-        ("ESP", ESP, BASIC),
-        ("STORE", store_size, LINUX_FS),
-        ("PERSIST", PERSIST, LINUX_FS),
-    ];
-    for (number, (name, size, kind)) in (1..).zip(parts) {
-        disk.add_partition_at(name, number, start / SECTOR, size / SECTOR, kind, 0)
-            .with_context(|| format!("cannot add the partition {name}"))?;
-        start += size;
-    }
+    let entry = |(name, offset, length, kind): &(&str, u64, u64, Type)| Partition {
+        part_type_guid: kind.clone(),
+        part_guid: Uuid::new_v4(),
+        first_lba: offset / SECTOR,
+        last_lba: (offset + length) / SECTOR - 1,
+        flags: 0,
+        name: (*name).to_string(),
+    };
+    disk.update_partitions((1..).zip(parts.iter().map(entry)).collect())?;
     disk.write()?;
     Ok(())
 }
@@ -126,10 +132,10 @@ mod tests {
             [
                 (1, "ESP", 1, 32),
                 (2, "STORE", 33, 34),
-                (3, "PERSIST", 35, 50)
+                (3, "PERSIST", 36, 51)
             ]
         );
-        assert_eq!(std::fs::metadata(&image).unwrap().len(), 35 * MIB);
+        assert_eq!(std::fs::metadata(&image).unwrap().len(), 36 * MIB);
         let written = std::fs::read(&image).unwrap();
         assert!(written[33 * MIB as usize..].starts_with(&content));
         assert_eq!(&written[510..512], [0x55, 0xaa], "the protective MBR");
