@@ -5,12 +5,14 @@ mod common;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::trial;
 use libtest_mimic::{Arguments, Failed};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use xtask::guest::{Boot, Guest, Kind, nixos};
 use xtask::machine::accel::Accelerator;
 use xtask::machine::qemu::Forwards;
@@ -18,8 +20,15 @@ use xtask::machine::ssh::Key;
 use xtask::machine::stick::Stick;
 use xtask::machine::workshop::Workshop;
 use xtask::machine::{Ended, Machine, NoLogin, Parts};
+use xtask::process;
+
+/// Set in the environment of a child of these tests: the folder of the machine that it is to boot.
+const BOOT: &str = "XTASK_TEST_BOOT";
 
 fn main() {
+    if let Some(folder) = std::env::var_os(BOOT) {
+        boot_and_tell(Path::new(&folder));
+    }
     let needs = &["qemu-system-x86_64", "ssh-keygen", "/usr/share/OVMF"];
     let trials = vec![
         trial(
@@ -29,6 +38,12 @@ fn main() {
         ),
         trial("a_killed_qemu_is_nobodys_broken_promise", needs, killed),
         trial("a_taken_port_is_named", needs, taken_port),
+        trial("ctrl_c_switches_the_machine_off", needs, || {
+            ends_with_its_harness(Signal::SIGINT)
+        }),
+        trial("a_killed_harness_takes_its_machine_along", needs, || {
+            ends_with_its_harness(Signal::SIGKILL)
+        }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -116,10 +131,7 @@ fn killed() -> Result<(), Failed> {
         while start.elapsed() < Duration::from_secs(30) {
             if let Some(qemu) = qemu_on(&path) {
                 thread::sleep(Duration::from_secs(1));
-                let _ = nix::sys::signal::kill(
-                    nix::unistd::Pid::from_raw(qemu),
-                    nix::sys::signal::Signal::SIGKILL,
-                );
+                let _ = kill(Pid::from_raw(qemu), Signal::SIGKILL);
                 return;
             }
             thread::sleep(Duration::from_millis(100));
@@ -143,6 +155,43 @@ fn taken_port() -> Result<(), Failed> {
     assert!(
         error.contains("is taken on 127.0.0.1") && error.contains(&port.to_string()),
         "{error}"
+    );
+    Ok(())
+}
+
+/// The child's part: as `xtask test` does it, with a machine that never gets to a login.
+fn boot_and_tell(folder: &Path) -> ! {
+    process::catch_interrupts().expect("signals can be caught");
+    let booted = empty_machine(folder, (0, 0), Duration::from_secs(120))
+        .map_err(|error| format!("{error:?}"))
+        .and_then(|mut machine| machine.boot().map_err(|error| error.to_string()));
+    eprintln!("{booted:?}");
+    std::process::exit(2)
+}
+
+fn ends_with_its_harness(signal: Signal) -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let harness = Command::new(std::env::current_exe()?)
+        .env(BOOT, folder.path())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let within = |limit: Duration, done: &dyn Fn() -> bool| {
+        let start = Instant::now();
+        while !done() && start.elapsed() < limit {
+            thread::sleep(Duration::from_millis(50));
+        }
+        done()
+    };
+    let runs = || qemu_on(folder.path()).is_some();
+    assert!(within(Duration::from_secs(30), &runs), "no QEMU started");
+    kill(Pid::from_raw(i32::try_from(harness.id())?), signal)?;
+    let said = String::from_utf8_lossy(&harness.wait_with_output()?.stderr).into_owned();
+    if signal == Signal::SIGINT {
+        assert!(said.contains("interrupted"), "{said}");
+    }
+    assert!(
+        within(Duration::from_secs(10), &|| !runs()),
+        "QEMU is left running"
     );
     Ok(())
 }

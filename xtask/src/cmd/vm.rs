@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use super::test::Bench;
 use crate::cli::{Test, Vm};
+use crate::machine::workshop::Drives;
 use crate::project;
 use crate::report::Watcher;
-use crate::machine::workshop::Drives;
 
 /// The ports of 127.0.0.1 that lead into the machine: fixed, so that bookmarks and ssh_config can name them.
 const PORTS: (u16, u16) = (2222, 11434);

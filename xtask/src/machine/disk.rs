@@ -90,9 +90,18 @@ mod tests {
         let disk = folder.path().join("disk");
         fs::File::create(&disk).unwrap().set_len(40 << 20).unwrap();
         let mut make = Command::new("mke2fs");
-        make.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-E", "offset=1048576"])
-            .arg(&disk)
-            .arg("32768k");
+        make.args([
+            "-q",
+            "-F",
+            "-t",
+            "ext4",
+            "-b",
+            "4096",
+            "-E",
+            "offset=1048576",
+        ])
+        .arg(&disk)
+        .arg("32768k");
         process::run(make, "mke2fs", COPY_DEADLINE).unwrap();
         let device = format!("{}?offset=1048576", disk.display());
         assert!(free_blocks(&device).unwrap() > 1000);

@@ -91,9 +91,6 @@ mod tests {
             text
         };
         assert_eq!(read("ollamalive/authorized_keys"), "key\r\n");
-        assert_eq!(
-            read("ollamalive/network/Home.nmconnection"),
-            "[connection]"
-        );
+        assert_eq!(read("ollamalive/network/Home.nmconnection"), "[connection]");
     }
 }

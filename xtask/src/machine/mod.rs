@@ -140,14 +140,7 @@ impl Machine {
         } = &self.parts;
         let deadline = *deadline;
         let log = self.folder.join("console.log");
-        let mut qemu = Qemu::start(
-            guest,
-            stick,
-            disks,
-            accelerator,
-            *forwards,
-            &self.folder,
-        )?;
+        let mut qemu = Qemu::start(guest, stick, disks, accelerator, *forwards, &self.folder)?;
         let console = Console::new(qemu.console.try_clone()?, &log)?;
         let wire = Wire::connect(qemu.guest_wire.try_clone()?, qemu.uplink.try_clone()?)?;
         let server = Server {

@@ -158,9 +158,7 @@ impl Workshop {
         keys.extend_from_slice(b"\x00\x01\xfe\xffjunk\r\n");
         keys.extend_from_slice(format!("{}\r\n", WEAK_KEY.trim()).as_bytes());
         keys.extend_from_slice(b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 cut-off\r\n\r\n");
-        keys.extend_from_slice(
-            format!("no-agent-forwarding {}", self.owner.public).as_bytes(),
-        );
+        keys.extend_from_slice(format!("no-agent-forwarding {}", self.owner.public).as_bytes());
         stick.put("authorized_keys", &keys)?;
         stick.put("network/Home.nmconnection", CONNECTION.as_bytes())?;
         stick.put("network/none.nmconnection", b"\x00\x01")?;
@@ -173,7 +171,10 @@ impl Workshop {
         let content = folder.join("persist");
         let key = self.write_ssh(&content)?;
         // It kept /etc/ssh as a whole.
-        fs::write(content.join("ssh/sshd_config"), "PasswordAuthentication yes\n")?;
+        fs::write(
+            content.join("ssh/sshd_config"),
+            "PasswordAuthentication yes\n",
+        )?;
         fs::create_dir_all(content.join("home"))?;
         fs::write(content.join(MARKER), &key.public)?;
         table::resize(&stick.path, &self.persist, SMALL_BYTES)?;

@@ -41,9 +41,7 @@ pub fn created_on_first_boot(cx: &mut Context) -> Result<Finding> {
     }
     let end = persist.offset + persist.length;
     if end + 2 * ALIGNMENT < stick {
-        faults.push(format!(
-            "PERSIST ends at byte {end}, the stick at {stick}"
-        ));
+        faults.push(format!("PERSIST ends at byte {end}, the stick at {stick}"));
     }
     let folders: Vec<&str> = outputs[2].text.lines().collect();
     let promised = [
@@ -107,7 +105,10 @@ pub fn key_from_esp(cx: &mut Context) -> Result<Finding> {
         ("the owner's key", vec!["line 6", "taken"]),
     ] {
         if !said(&words) {
-            faults.push(format!("the journal does not say that {what} was {}", words[1]));
+            faults.push(format!(
+                "the journal does not say that {what} was {}",
+                words[1]
+            ));
         }
     }
     if !outputs[2].text.is_empty() {

@@ -73,7 +73,10 @@ fn travel(cx: &mut Context) -> Result<Journey> {
     after.push(look(cx, "a power cut", login)?);
 
     cx.machine.power_cut();
-    cx.machine.parts.stick.reflash(&cx.machine.parts.workshop.image)?;
+    cx.machine
+        .parts
+        .stick
+        .reflash(&cx.machine.parts.workshop.image)?;
     let login = cx.machine.boot()?;
     after.push(look(cx, "a reflash", login)?);
     Ok(Journey {
@@ -200,14 +203,12 @@ fn kept(journey: &Journey, what: &str) -> Vec<String> {
     for (thing, before, now) in [
         ("data", &before.data, &after.state.data),
         ("machine-id", &before.machine_id, &after.state.machine_id),
-        (
-            "file system",
-            &before.file_system,
-            &after.state.file_system,
-        ),
+        ("file system", &before.file_system, &after.state.file_system),
     ] {
         if now != before {
-            faults.push(format!("after {what} the {thing} is {now:?}, it was {before:?}"));
+            faults.push(format!(
+                "after {what} the {thing} is {now:?}, it was {before:?}"
+            ));
         }
     }
     faults

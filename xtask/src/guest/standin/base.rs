@@ -168,7 +168,10 @@ mod tests {
         assert_eq!(name.len(), PREFIX.len() + 16);
         fs::create_dir(cache.path().join(&name)).unwrap();
         fs::write(cache.path().join(&name).join("stick.img"), "").unwrap();
-        let base = ensure(cache.path(), id, &mut |line| panic!("nothing is made: {line}")).unwrap();
+        let base = ensure(cache.path(), id, &mut |line| {
+            panic!("nothing is made: {line}")
+        })
+        .unwrap();
         assert_eq!(base.image(), cache.path().join(name).join("stick.img"));
     }
 

@@ -55,12 +55,7 @@ const SLACK: u64 = 96 << 20;
 const BLOCK: u64 = 4096;
 
 /// Fills `folder` with a finished cache entry.
-pub fn make(
-    folder: &Path,
-    cache: &Path,
-    disk_id: Uuid,
-    say: &mut dyn FnMut(&str),
-) -> Result<()> {
+pub fn make(folder: &Path, cache: &Path, disk_id: Uuid, say: &mut dyn FnMut(&str)) -> Result<()> {
     for program in ["mmdebstrap", "genext2fs"] {
         if which::which(program).is_err() {
             return Err(usage(format!(
