@@ -9,6 +9,7 @@ pub mod digest;
 pub mod error;
 pub mod guest;
 pub mod machine;
+pub mod mutant;
 pub mod nix;
 pub mod packages;
 pub mod process;
