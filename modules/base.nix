@@ -38,6 +38,10 @@
     pkgs.usbutils
   ];
 
+  # Nothing to rotate: the journal looks after itself, and what else is under /var/log is gone with the next boot. On
+  # the hour it could meet its own check of the configuration, and fail on the other's lock.
+  services.logrotate.enable = false;
+
   # What is missing on this boot (PERSIST, the models drive, a GPU) is left here by the unit
   # that noticed, one sentence a file, and shown to whoever logs in.
   environment.loginShellInit = ''

@@ -2,6 +2,7 @@
   imports = [
     ./base.nix
     ./docker.nix
+    ./esp.nix
     ./gpu.nix
     ./image.nix
     ./layout.nix
@@ -10,6 +11,7 @@
     ./ollama.nix
     ./persist.nix
     ./ssh.nix
+    ./stick.nix
     ./user.nix
   ];
 }

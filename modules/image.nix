@@ -9,14 +9,10 @@
 }: let
   cfg = config.ollamalive.image;
 
-  # Known in advance, so that udev finds the stick by it.
-  diskId = "4f6c6c61-6d61-4c69-7665-5553425f7631";
-  stick = "/dev/disk/ollamalive";
-
   # systemd-repart makes whole disks. This one then cuts the image file off before PERSIST.
   repart = pkgs.buildPackages.writeShellScriptBin "systemd-repart" ''
     ${pkgs.buildPackages.systemd}/bin/systemd-repart "$@" &&
-      ${lib.getExe pkgs.buildPackages.python3} ${./end-before-persist.py} "''${!#}" ${diskId}
+      ${lib.getExe pkgs.buildPackages.python3} ${./end-before-persist.py} "''${!#}" ${config.ollamalive.stick.diskId}
   '';
 
   # Its name changed after 25.05.
@@ -48,7 +44,7 @@ in {
       ];
     };
     fileSystems."/nix/store" = lib.mkDefault {
-      device = "/dev/disk/by-partlabel/STORE";
+      device = "/dev/ollamalive/STORE";
       fsType = "erofs";
       options = [
         "ro"
@@ -67,24 +63,22 @@ in {
 
     boot.initrd.systemd.enable = true;
     # With root in memory, repart cannot guess the disk. Nothing but PERSIST is ever changed by it.
-    boot.initrd.services.udev.rules = ''
-      SUBSYSTEM=="block", ENV{DEVTYPE}=="disk", ENV{ID_PART_TABLE_UUID}=="${diskId}", SYMLINK+="disk/ollamalive"
-    '';
     boot.initrd.systemd.repart =
       {
         enable = lib.mkDefault true;
-        device = stick;
+        device = "/dev/ollamalive/stick";
       }
       // lib.optionalAttrs (options.boot.initrd.systemd.repart ? discard) {discard = false;};
     boot.initrd.systemd.services.systemd-repart.serviceConfig = {
-      # On a stick without room for PERSIST it gives up, which persist.service then puts in plain words.
+      # On a stick without room for PERSIST it gives up. Whatever keeps it from enlarging PERSIST, persist.service
+      # sees the result and puts it in plain words.
       SuccessExitStatus = 1;
       # Whoever has written to a disk makes udev take its partitions away and bring them back. A mount
       # in that moment would be killed, so the store is mounted after it.
       ExecStartPost = "/bin/udevadm settle --timeout=30";
     };
     systemd.repart.partitions = {
-      "10-esp".Type = "esp";
+      "10-esp" = {inherit (cfg.partitions."10-esp") Type;};
       "20-store" = removeAttrs cfg.partitions."20-store" ["Format"];
       "30-persist" = removeAttrs cfg.partitions."30-persist" ["SizeMaxBytes"];
     };
@@ -97,7 +91,10 @@ in {
         package = repart;
         partitions = {
           "10-esp" = {
-            contents."/EFI/BOOT/BOOTX64.EFI".source = "${config.system.build.uki}/${config.system.boot.loader.ukiFile}";
+            contents = {
+              "/EFI/BOOT/BOOTX64.EFI".source = "${config.system.build.uki}/${config.system.boot.loader.ukiFile}";
+              "/ollamalive/README.txt".source = ./esp-readme.txt;
+            };
             repartConfig = cfg.partitions."10-esp";
           };
           "20-store" =

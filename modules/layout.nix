@@ -1,6 +1,7 @@
 # The stick. Its system is read-only and its root is memory, so a power cut cannot damage it:
 #
-#   ESP      vfat   kernel, initrd and command line in one file, started by the firmware
+#   ESP      vfat   kernel, initrd and command line in one file, started by the firmware; and, from
+#                   the owner, keys and connections (esp.nix)
 #   STORE    erofs  /nix/store
 #   PERSIST  ext4   listed in the image's partition table, but the image file ends where it begins
 #
@@ -44,7 +45,9 @@ in {
         "10-esp" =
           fixed cfg.espSize
           // {
-            Type = "esp";
+            # "Microsoft basic data", because Windows and macOS hide partitions of the type "EFI system"; firmware
+            # starts BOOTX64.EFI from any FAT partition of a removable disk (UEFI 2.10, 3.5.1.1).
+            Type = "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7";
             Format = "vfat";
             Label = "ESP";
           };

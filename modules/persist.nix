@@ -63,10 +63,9 @@ in {
     # In the initrd, because users, homes and the journal are set up right after it. The unit of the
     # same name in the real system is then up already, and runs only where there is no such initrd.
     boot.initrd.systemd = {
-      extraBin = {
-        mountpoint = "${pkgs.util-linux}/bin/mountpoint";
-        wipefs = "${pkgs.util-linux}/bin/wipefs";
-      };
+      extraBin =
+        lib.genAttrs ["blockdev" "lsblk" "mountpoint" "wipefs"] (name: lib.getExe' pkgs.util-linux name)
+        // lib.genAttrs ["dumpe2fs" "resize2fs"] (name: lib.getExe' pkgs.e2fsprogs name);
       services.persist =
         unit
         // {
@@ -89,7 +88,10 @@ in {
       unit
       // {
         wantedBy = ["local-fs.target"];
-        after = ["systemd-udevd.service"];
+        after = [
+          "systemd-repart.service"
+          "systemd-udevd.service"
+        ];
         before = [
           "local-fs.target"
           "shutdown.target"
@@ -97,6 +99,7 @@ in {
         path = [
           pkgs.coreutils
           pkgs.e2fsprogs
+          pkgs.gnugrep
           pkgs.util-linux
           config.systemd.package
         ];

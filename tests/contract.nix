@@ -53,6 +53,7 @@
   # Units that exist because of this project, and what it relies on of the others.
   ourUnits = [
     "docker-ollama"
+    "esp-import"
     "gpu-fallback"
     "persist"
   ];
@@ -287,7 +288,7 @@ in
     persist = {
       inherit (cfg.persist) bindMounts label;
       mountPoint = "/persist";
-      device = "/dev/disk/by-partlabel/${cfg.persist.label}";
+      device = "/dev/ollamalive/${cfg.persist.label}";
       fsType = "ext4";
       unit = "persist.service";
       inInitrd = config.boot.initrd.systemd.services ? persist;
@@ -297,6 +298,10 @@ in
 
     image = {
       layoutVersion = 1;
+      inherit (cfg.stick) diskId;
+      startedFrom = builtins.readFile ../modules/stick.sh;
+      repart = config.systemd.repart.partitions;
+      udevRules = cfg.stick.rules "/etc/ollamalive/started-from";
       partitions = lib.mapAttrsToList (name: partition: partition // {inherit name;}) cfg.image.partitions;
       espBytes = cfg.image.espSize * 1048576;
       storeSlotBytes = cfg.image.storeSize * 1048576;

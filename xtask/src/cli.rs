@@ -87,6 +87,9 @@ pub struct Test {
     /// Write the report as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// How many machines run at the same time; by default as many as the cores keep busy
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
     /// Keep disks and logs, and print where they are
     #[arg(long)]
     pub keep: bool,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// The whole contract, one field per concern.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,6 +24,7 @@ pub struct Contract {
     pub ollama: Ollama,
     pub models: Models,
     pub persist: Persist,
+    pub image: Image,
     /// By unit name with its suffix, for example `docker-ollama.service`.
     pub units: BTreeMap<String, Unit>,
 }
@@ -171,6 +173,20 @@ pub struct Persist {
     pub unit: String,
     /// Mount point -> folder on PERSIST.
     pub bind_mounts: BTreeMap<String, String>,
+}
+
+/// The stick's layout, and how the machine finds the stick that it was started from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// The GUID of every image's partition table.
+    pub disk_id: Uuid,
+    /// A shell script that udev runs.
+    pub started_from: String,
+    /// Rules of udev.
+    pub udev_rules: String,
+    /// What systemd-repart is told on the machine: file in repart.d -> setting -> value.
+    pub repart: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// A systemd service, as far as the modules have a say in it.

@@ -16,6 +16,7 @@ use xtask::machine::accel::Accelerator;
 use xtask::machine::qemu::Forwards;
 use xtask::machine::ssh::Key;
 use xtask::machine::stick::Stick;
+use xtask::machine::workshop::Workshop;
 use xtask::machine::{Ended, Machine, NoLogin, Parts};
 
 fn main() {
@@ -47,13 +48,23 @@ fn empty_machine(
         image: image.clone(),
         configuration: None,
         memory: 256,
-        cpus: 1,
         description: "an empty machine".into(),
     };
+    let owner = Key::generate(folder, "owner")?;
     let parts = Parts {
         guest,
-        stick: Stick { path: image },
+        stick: Stick {
+            path: image.clone(),
+            read_only: false,
+        },
         disks: vec![],
+        workshop: Workshop {
+            image,
+            persist: "PERSIST".into(),
+            models: None,
+            owner: owner.clone(),
+            ollama: folder.join("none"),
+        },
         accelerator: Accelerator::Tcg {
             because: "the test says so".into(),
         },
@@ -61,7 +72,7 @@ fn empty_machine(
             ssh: (host_ports.0, 22),
             ollama: (host_ports.1, 11434),
         },
-        owner: Key::generate(folder, "owner")?,
+        owner,
         user: "nobody".into(),
         deadline,
     };

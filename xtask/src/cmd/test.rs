@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -12,13 +13,13 @@ use crate::cli::{GuestChoice, Test};
 use crate::contract::Contract;
 use crate::error::{Broken, usage};
 use crate::guest::{Guest, Kind, nixos, standin};
-use crate::machine::qemu::{Disk, Forwards};
+use crate::machine::qemu::Forwards;
 use crate::machine::ssh::Key;
-use crate::machine::stick::{STICK_BYTES, Stick, models_drive};
+use crate::machine::workshop::{Drives, Workshop};
 use crate::machine::{Machine, Parts, accel, boot_deadline, ollama_stub};
 use crate::nix::Nix;
 use crate::report::{self, Report, ScenarioReport, Verdict, Watcher};
-use crate::scenario::{Drives, Lane, Plan, SCENARIOS, Scenario, run_lane, scenario};
+use crate::scenario::{Lane, Plan, SCENARIOS, Scenario, run_lane, scenario};
 use crate::{packages, process, project, snapshot};
 
 /// The user who is let in.
@@ -41,7 +42,10 @@ pub fn run(options: &Test) -> Result<()> {
         bench.accelerator.explain()
     );
     let plan = Plan::new(&scenarios);
-    let outcome = run_lanes(&plan, &bench, folder.path(), &watcher, options.debug);
+    let jobs = options
+        .jobs
+        .map_or_else(|| bench.accelerator.machines_at_once(), usize::from);
+    let outcome = run_lanes(&plan, &bench, folder.path(), &watcher, jobs, options.debug);
     if options.keep {
         println!("kept: {}", folder.keep().display());
     }
@@ -181,38 +185,20 @@ impl Bench {
         folder: PathBuf,
         host_ports: (u16, u16),
     ) -> Result<Machine> {
-        fs::create_dir_all(&folder)?;
-        let persist = &self.contract.persist.label;
-        let stick = Stick::flash(&self.guest.image, &folder.join("stick.img"), STICK_BYTES)?;
-        let mut disks = Vec::new();
-        match drives {
-            Drives::Complete => {
-                let content = folder.join("persist");
-                fs::create_dir_all(content.join("ssh"))?;
-                fs::create_dir_all(content.join("images"))?;
-                fs::write(
-                    content.join("ssh/authorized_keys"),
-                    format!("{}\n", self.owner.public),
-                )?;
-                fs::copy(&self.stub, content.join("images/ollama.tar"))?;
-                stick.format_persist(persist, &content)?;
-                if let Some(id) = &self.contract.models.drive {
-                    let path = folder.join("models.img");
-                    models_drive(&path, id)?;
-                    disks.push(Disk {
-                        path,
-                        serial: "models",
-                        read_only: false,
-                    });
-                }
-            }
-            Drives::None => stick.drop_persist(persist)?,
-        }
+        let workshop = Workshop {
+            image: self.guest.image.clone(),
+            persist: self.contract.persist.label.clone(),
+            models: self.contract.models.drive.clone(),
+            owner: self.owner.clone(),
+            ollama: self.stub.clone(),
+        };
+        let (stick, disks) = workshop.equip(drives, &folder)?;
         let ssh = self.contract.ssh.ports.first().copied().unwrap_or(22);
         let parts = Parts {
             guest: self.guest.clone(),
             stick,
             disks,
+            workshop,
             accelerator: self.accelerator.clone(),
             forwards: Forwards {
                 ssh: (host_ports.0, ssh),
@@ -263,26 +249,41 @@ fn choose(options: &Test, root: &Path, watcher: &Watcher) -> Result<Option<Nix>>
 
 type Outcome = (Vec<ScenarioReport>, Vec<Duration>);
 
-/// Runs every lane on a machine of its own, all at the same time.
+/// Runs every lane on a machine of its own, `jobs` of them at the same time.
 fn run_lanes(
     plan: &Plan,
     bench: &Bench,
     folder: &Path,
     watcher: &Watcher,
+    jobs: usize,
     debug: bool,
 ) -> Result<Outcome> {
+    let waiting = Mutex::new(plan.lanes.iter());
+    let next = || {
+        let mut lanes = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.next()
+    };
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(lane) = next() {
+            let outcome = run_one(lane, bench, &folder.join(lane.name), watcher, debug);
+            let failed = outcome.is_err();
+            done.push(outcome);
+            if failed {
+                // The run cannot go on: no other machine is worth starting.
+                while next().is_some() {}
+            }
+        }
+        done
+    };
     let lanes: Vec<Result<Outcome>> = std::thread::scope(|scope| {
-        let handles: Vec<_> = plan
-            .lanes
-            .iter()
-            .map(|lane| {
-                scope.spawn(move || run_one(lane, bench, &folder.join(lane.name), watcher, debug))
-            })
+        let workers: Vec<_> = (0..jobs.min(plan.lanes.len()))
+            .map(|_| scope.spawn(work))
             .collect();
-        handles
+        workers
             .into_iter()
-            .map(|handle| {
-                handle
+            .flat_map(|worker| {
+                worker
                     .join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })

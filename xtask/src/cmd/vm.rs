@@ -6,7 +6,7 @@ use super::test::Bench;
 use crate::cli::{Test, Vm};
 use crate::project;
 use crate::report::Watcher;
-use crate::scenario::Drives;
+use crate::machine::workshop::Drives;
 
 /// The ports of 127.0.0.1 that lead into the machine: fixed, so that bookmarks and ssh_config can name them.
 const PORTS: (u16, u16) = (2222, 11434);

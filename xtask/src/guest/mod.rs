@@ -48,8 +48,6 @@ pub struct Guest {
     pub configuration: Option<PathBuf>,
     /// MiB
     pub memory: u32,
-    /// virtual processors
-    pub cpus: u32,
     /// One line for the report: what this guest is, and what it does not prove.
     pub description: String,
 }

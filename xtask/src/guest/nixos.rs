@@ -82,7 +82,6 @@ fn guest(nix: &Nix, build: impl FnOnce() -> Result<PathBuf>) -> Result<Guest> {
         image,
         configuration: None,
         memory: MEMORY_MIB,
-        cpus: 2,
         description: format!(
             "nixos: the image that users flash, NixOS from {}",
             nix.nixpkgs()

@@ -41,11 +41,21 @@ impl Accelerator {
     /// QEMU's arguments.
     ///
     /// Under TCG without `cx16`: QEMU 7.2 corrupts the flags in `cmpxchg16b`, which kernels from 6.5 on use in their
-    /// allocator; they then panic at random.
-    pub fn arguments(&self) -> [&'static str; 4] {
+    /// allocator; they then panic at random. And with one processor: where machines share the host's cores, one emulated
+    /// processor waits for the other to be scheduled, until the kernel reports a stall.
+    pub fn arguments(&self) -> [&'static str; 6] {
         match self {
-            Accelerator::Kvm => ["-accel", "kvm", "-cpu", "host"],
-            Accelerator::Tcg { .. } => ["-accel", "tcg,thread=multi", "-cpu", "max,-cx16"],
+            Accelerator::Kvm => ["-accel", "kvm", "-cpu", "host", "-smp", "2"],
+            Accelerator::Tcg { .. } => ["-accel", "tcg", "-cpu", "max,-cx16", "-smp", "1"],
+        }
+    }
+
+    /// How many machines the host runs side by side without starving them: one for each core that they keep busy.
+    pub fn machines_at_once(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        match self {
+            Accelerator::Kvm => (cores / 2).max(1),
+            Accelerator::Tcg { .. } => cores,
         }
     }
 

@@ -2,6 +2,8 @@
 
 pub mod accel;
 pub mod console;
+pub mod disk;
+pub mod esp;
 mod frames;
 pub mod ollama_stub;
 pub mod qemu;
@@ -9,7 +11,9 @@ pub mod qmp;
 pub mod shell;
 pub mod ssh;
 pub mod stick;
+pub mod table;
 pub mod wire;
+pub mod workshop;
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,6 +28,7 @@ use self::shell::{Output, Shell};
 use self::ssh::{Key, Server};
 use self::stick::Stick;
 use self::wire::Wire;
+use self::workshop::{Drives, Workshop};
 use crate::guest::{Guest, Kind};
 use crate::process::{POLL, check_interrupt};
 
@@ -63,6 +68,8 @@ pub struct Parts {
     pub guest: Guest,
     pub stick: Stick,
     pub disks: Vec<Disk>,
+    /// Where other sticks come from.
+    pub workshop: Workshop,
     pub accelerator: Accelerator,
     pub forwards: Forwards,
     /// Who may log in.
@@ -97,6 +104,8 @@ pub struct Machine {
     pub folder: PathBuf,
     /// How long each boot took: to the login, or to the end of its jobs where somebody waited for that.
     pub boots: Vec<Duration>,
+    /// What was in the place of the UUID of PERSIST's file system when the stick was plugged in, if it has a PERSIST.
+    pub mark: Option<[u8; 16]>,
     running: Option<Running>,
 }
 
@@ -105,6 +114,7 @@ impl Machine {
     pub fn new(parts: Parts, folder: PathBuf) -> Result<Self> {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         Ok(Machine {
+            mark: parts.stick.mark(&parts.workshop.persist).ok(),
             parts,
             folder,
             boots: Vec::new(),
@@ -132,7 +142,7 @@ impl Machine {
         let log = self.folder.join("console.log");
         let mut qemu = Qemu::start(
             guest,
-            &stick.path,
+            stick,
             disks,
             accelerator,
             *forwards,
@@ -250,6 +260,18 @@ impl Machine {
         if let Some(mut running) = self.running.take() {
             running.qemu.kill();
         }
+    }
+
+    /// Takes everything out of a machine that is switched off, and plugs `drives` in.
+    pub fn equip(&mut self, drives: Drives) -> Result<()> {
+        if self.running.is_some() {
+            bail!("the machine is switched on");
+        }
+        let (stick, disks) = self.parts.workshop.equip(drives, &self.folder)?;
+        self.mark = stick.mark(&self.parts.workshop.persist).ok();
+        self.parts.stick = stick;
+        self.parts.disks = disks;
+        Ok(())
     }
 
     /// Restarts the guest as its owner would, and waits for the login.

@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 
 use super::accel::Accelerator;
 use super::qmp::Qmp;
+use super::stick::Stick;
 use crate::error::usage;
 use crate::guest::{Boot, Guest};
 use crate::process::{self, Group};
@@ -59,7 +60,7 @@ impl Qemu {
     /// No QEMU, or QEMU refuses (its message is in the error; a taken port is named).
     pub fn start(
         guest: &Guest,
-        stick: &Path,
+        stick: &Stick,
         disks: &[Disk],
         accelerator: &Accelerator,
         forwards: Forwards,
@@ -80,15 +81,10 @@ impl Qemu {
                 "std",
             ])
             .args(accelerator.arguments())
-            .args([
-                "-smp",
-                &guest.cpus.to_string(),
-                "-m",
-                &guest.memory.to_string(),
-            ])
+            .args(["-m", &guest.memory.to_string()])
             .args(["-rtc", "base=utc", "-device", "virtio-rng-pci"]);
         boot_arguments(&mut command, &guest.boot, folder)?;
-        drive(&mut command, stick, "stick", false);
+        drive(&mut command, &stick.path, "stick", stick.read_only);
         if matches!(guest.boot, Boot::Uefi { .. }) {
             // UEFI must not look at any other disk first.
             command.args(["-set", "device.stick-disk.bootindex=0"]);

@@ -2,9 +2,11 @@
 
 mod badness;
 mod boot;
+mod broken;
 mod docker;
+mod esp;
 mod firewall;
-mod identity;
+mod journey;
 mod ollama;
 mod persist;
 mod promises;
@@ -20,9 +22,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use self::journey::Journey;
 use crate::contract::Contract;
 use crate::machine::Machine;
 use crate::machine::ssh::Key;
+use crate::machine::workshop::Drives;
 
 /// One sentence that an owner would care about, and the check that tries to break it.
 pub struct Promise {
@@ -40,15 +44,6 @@ pub struct Scenario {
     pub drives: Drives,
     /// It switches its machine off and on, so it has one of its own.
     pub alone: bool,
-}
-
-/// Which disks a scenario's machine has. Scenarios with the same disks share one machine, in the order of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Drives {
-    /// PERSIST with the owner's key, and the models drive.
-    Complete,
-    /// Neither: a stick that has no room for PERSIST, and no models drive.
-    None,
 }
 
 /// What a check found.
@@ -86,4 +81,6 @@ pub struct Context<'a> {
     pub folder: PathBuf,
     /// How long the machine took to boot, when it is the one the scenario starts with.
     pub boot: Option<Duration>,
+    /// What became of the machine's state, once somebody has asked for it.
+    pub journey: &'a mut Option<Journey>,
 }

@@ -1,8 +1,9 @@
 //! The list of promises: what `test --list` prints, what the report shows, what the README's table is made of.
 
 use super::{
-    Drives, Promise, Scenario, boot, docker, firewall, identity, ollama, persist, ssh, system,
+    Promise, Scenario, boot, broken, docker, esp, firewall, journey, ollama, persist, ssh, system,
 };
+use crate::machine::workshop::{Damage, Drives};
 
 /// Every scenario, in the order in which they run.
 pub const SCENARIOS: &[Scenario] = &[
@@ -49,9 +50,27 @@ pub const SCENARIOS: &[Scenario] = &[
         alone: false,
     },
     Scenario {
-        name: "identity",
-        about: "a reboot and a power cut",
-        drives: Drives::Complete,
+        name: "stick",
+        about: "the first boot of a fresh stick, then a reboot, a power cut and a reflash",
+        drives: Drives::Fresh,
+        alone: true,
+    },
+    Scenario {
+        name: "broken-persist",
+        about: "sticks that something has happened to",
+        drives: Drives::Damaged(Damage::Garbage),
+        alone: true,
+    },
+    Scenario {
+        name: "two-sticks",
+        about: "a second stick that is plugged in as well",
+        drives: Drives::TwoSticks,
+        alone: true,
+    },
+    Scenario {
+        name: "update",
+        about: "a PERSIST that an earlier version has used",
+        drives: Drives::FirstVersion,
         alone: true,
     },
     Scenario {
@@ -168,10 +187,65 @@ pub const PROMISES: &[Promise] = &[
         check: firewall::published_ports_contained,
     },
     Promise {
+        id: "persist.created-on-first-boot",
+        sentence: "a freshly flashed stick makes its own PERSIST, to the end of the stick, with its folders",
+        scenario: "stick",
+        check: esp::created_on_first_boot,
+    },
+    Promise {
+        id: "ssh.key-from-esp",
+        sentence: "a key that is put on the stick's FAT partition logs in; what is no good key is refused by name",
+        scenario: "stick",
+        check: esp::key_from_esp,
+    },
+    Promise {
+        id: "network.from-esp",
+        sentence: "a connection that is put on the stick's FAT partition is NetworkManager's, and nobody else's",
+        scenario: "stick",
+        check: esp::connection_from_esp,
+    },
+    Promise {
         id: "ssh.identity-survives",
-        sentence: "the host keys are the same after a reboot and after a power cut",
-        scenario: "identity",
-        check: identity::survives,
+        sentence: "the host keys are the same after a reboot, a power cut and a reflash",
+        scenario: "stick",
+        check: journey::identity_survives,
+    },
+    Promise {
+        id: "persist.survives-power-cut",
+        sentence: "what was written and synced before a power cut is there after it, byte for byte",
+        scenario: "stick",
+        check: journey::survives_power_cut,
+    },
+    Promise {
+        id: "persist.survives-reflash",
+        sentence: "what was written before a new image is flashed is there after it, byte for byte",
+        scenario: "stick",
+        check: journey::survives_reflash,
+    },
+    Promise {
+        id: "persist.forgets-the-rest",
+        sentence: "what is written to any other place is gone after a restart",
+        scenario: "stick",
+        check: journey::forgets_the_rest,
+    },
+    Promise {
+        id: "boot.broken-persist",
+        sentence: "boots, lets the owner in, says what is wrong and formats nothing when PERSIST is noise, longer than \
+                   the stick, full, write-protected, or there twice",
+        scenario: "broken-persist",
+        check: broken::boots_with_broken_persist,
+    },
+    Promise {
+        id: "persist.of-the-booted-stick",
+        sentence: "of two sticks with a PERSIST, the one that the machine was started from is used",
+        scenario: "two-sticks",
+        check: broken::of_the_booted_stick,
+    },
+    Promise {
+        id: "update.from-previous",
+        sentence: "a PERSIST made for the first version is used as it is: identity, keys, home; and grows",
+        scenario: "update",
+        check: broken::update_from_previous,
     },
     Promise {
         id: "boot.no-drives",

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Context, Drives, Finding, PROMISES, Promise, Scenario};
+use super::{Context, Finding, PROMISES, Promise, Scenario};
 use crate::contract::Contract;
 use crate::error::Usage;
 use crate::machine::ssh::Key;
+use crate::machine::workshop::Drives;
 use crate::machine::{Ended, Machine, NoLogin, NoShell};
 use crate::process::check_interrupt;
 use crate::report::{PromiseReport, ScenarioReport, Verdict};
@@ -92,6 +93,7 @@ pub fn run_lane(
         Err(error) => return Err(error),
     };
     let mut reports = Vec::new();
+    let mut journey = None;
     for scenario in &lane.scenarios {
         let start = Instant::now();
         let mut promises = Vec::new();
@@ -107,6 +109,7 @@ pub fn run_lane(
                         stranger,
                         folder: folder.to_path_buf(),
                         boot: Some(*took),
+                        journey: &mut journey,
                     };
                     judge(promise, &mut cx)?
                 }
@@ -176,7 +179,7 @@ mod tests {
     fn scenarios_with_the_same_drives_share_a_machine() {
         let all: Vec<_> = SCENARIOS.iter().collect();
         let plan = Plan::new(&all);
-        assert_eq!(plan.lanes.len(), 3);
+        assert_eq!(plan.lanes.len(), 6);
         assert_eq!(plan.lanes[0].scenarios[0].name, "boot");
         assert_eq!(
             plan.lanes

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{failure, make, stick};
 use crate::error::usage;
@@ -55,7 +56,7 @@ impl Base {
 }
 
 /// Everything that goes into the base, as one name.
-fn entry_name() -> String {
+fn entry_name(disk_id: Uuid) -> String {
     let mut hash = Sha256::new();
     for part in [
         LAYOUT,
@@ -64,7 +65,7 @@ fn entry_name() -> String {
         make::HOOK,
         make::INIT,
         &make::PACKAGES.join(" "),
-        &stick::shape(),
+        &stick::shape(disk_id),
     ] {
         hash.update(part);
         hash.update([0]);
@@ -79,8 +80,8 @@ fn entry_name() -> String {
 }
 
 /// The base from the cache; made first, or waited for, when it is not there.
-pub fn ensure(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Base> {
-    let name = entry_name();
+pub fn ensure(cache: &Path, disk_id: Uuid, say: &mut dyn FnMut(&str)) -> Result<Base> {
+    let name = entry_name(disk_id);
     let base = Base {
         folder: cache.join(&name),
     };
@@ -106,7 +107,7 @@ pub fn ensure(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Base> {
                 cache,
             )
         })?;
-    make::make(folder.path(), cache, say)?;
+    make::make(folder.path(), cache, disk_id, say)?;
     let made = folder.keep();
     fs::rename(&made, &base.folder).with_context(|| {
         format!(
@@ -162,11 +163,12 @@ mod tests {
     #[test]
     fn an_entry_is_named_by_its_content_and_found_again() {
         let cache = tempfile::tempdir().unwrap();
-        let name = entry_name();
+        let id = Uuid::from_u128(5);
+        let name = entry_name(id);
         assert_eq!(name.len(), PREFIX.len() + 16);
         fs::create_dir(cache.path().join(&name)).unwrap();
         fs::write(cache.path().join(&name).join("stick.img"), "").unwrap();
-        let base = ensure(cache.path(), &mut |line| panic!("nothing is made: {line}")).unwrap();
+        let base = ensure(cache.path(), id, &mut |line| panic!("nothing is made: {line}")).unwrap();
         assert_eq!(base.image(), cache.path().join(name).join("stick.img"));
     }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::archive::Archive;
 use super::base::Base;
-use super::{accounts, fstab, quick, services, shells, units};
+use super::{accounts, fstab, quick, repart, services, shells, units};
 use crate::contract::Contract;
 
 /// Writes the tar that the guest unpacks over the base.
@@ -31,6 +31,7 @@ fn compose(contract: &Contract, base: &Base) -> Result<(Archive, Vec<String>)> {
     quick::add(&mut archive);
     shells::add(&mut archive, &contract.system, &contract.users.zsh);
     accounts::add(&mut archive, &contract.users, base)?;
+    repart::add(&mut archive, &contract.image);
     services::network(&mut archive);
     services::firewall(&mut archive, &contract.firewall);
     services::ssh(&mut archive, &contract.ssh);
@@ -67,6 +68,7 @@ mod tests {
             "ollama": { "image": "o", "port": 1, "container": "o", "unit": "o.service", "modelsDir": "/m" },
             "models": { "drive": null, "mountPoint": "/m" },
             "persist": { "label": "P", "mountPoint": "/persist", "unit": "p.service", "bindMounts": {} },
+            "image": { "diskId": "00000000-0000-0000-0000-000000000005", "startedFrom": "exit 0", "udevRules": "", "repart": {} },
             "units": { "foreign.service": {} }
         }))
         .unwrap()

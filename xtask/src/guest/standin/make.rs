@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use uuid::Uuid;
 
 use super::failure::{cause, explain};
 use super::{base, stick};
@@ -33,6 +34,7 @@ pub const PACKAGES: &[&str] = &[
     "procps",
     "sudo",
     "systemd",
+    "systemd-repart",
     "systemd-sysv",
     "tzdata",
     "udev",
@@ -53,7 +55,12 @@ const SLACK: u64 = 96 << 20;
 const BLOCK: u64 = 4096;
 
 /// Fills `folder` with a finished cache entry.
-pub fn make(folder: &Path, cache: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
+pub fn make(
+    folder: &Path,
+    cache: &Path,
+    disk_id: Uuid,
+    say: &mut dyn FnMut(&str),
+) -> Result<()> {
     for program in ["mmdebstrap", "genext2fs"] {
         if which::which(program).is_err() {
             return Err(usage(format!(
@@ -68,7 +75,7 @@ pub fn make(folder: &Path, cache: &Path, say: &mut dyn FnMut(&str)) -> Result<()
     filesystem(&tar, &store, cache)?;
     fs::remove_file(&tar)?;
     let image = folder.join("stick.img");
-    stick::write(&store, &image).map_err(|error| {
+    stick::write(&store, &image, disk_id).map_err(|error| {
         explain(
             "cannot write the stand-in guest's stick",
             &format!("{error:#}"),

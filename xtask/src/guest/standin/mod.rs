@@ -12,6 +12,7 @@ mod failure;
 mod fstab;
 mod make;
 mod quick;
+mod repart;
 mod services;
 mod shells;
 mod stick;
@@ -21,9 +22,11 @@ mod units;
 use std::path::Path;
 
 use anyhow::Result;
+use uuid::Uuid;
 
 use super::{Boot, Guest, Kind};
 use crate::contract::Contract;
+use crate::machine::table;
 
 /// MiB; Docker with one small container fits into half of it, the rest is the root's tmpfs.
 const MEMORY: u32 = 1280;
@@ -41,7 +44,7 @@ pub fn prepare(
     work: &Path,
     say: &mut dyn FnMut(&str),
 ) -> Result<Guest> {
-    let base = base::ensure(cache, say)?;
+    let base = base::ensure(cache, contract.image.disk_id, say)?;
     let configuration = work.join("configuration.tar");
     configuration::write(contract, &base, &configuration, say)?;
     Ok(Guest {
@@ -49,12 +52,14 @@ pub fn prepare(
         boot: Boot::Direct {
             kernel: base.kernel(),
             initrd: base.initrd(),
-            append: append(&contract.system.kernel_params),
+            append: append(
+                &contract.system.kernel_params,
+                table::partition_id(&base.image(), "ESP")?,
+            ),
         },
         image: base.image(),
         configuration: Some(configuration),
         memory: MEMORY,
-        cpus: 2,
         description: format!(
             "Debian {} configured from the recorded configuration: proves the harness and that configuration, not NixOS",
             base::SUITE
@@ -62,13 +67,17 @@ pub fn prepare(
     })
 }
 
-/// The recorded consoles and this guest's own arguments.
-fn append(recorded: &[String]) -> String {
+/// The recorded consoles and this guest's own arguments. No firmware tells it which stick it was started from.
+fn append(recorded: &[String], esp: Uuid) -> String {
     let consoles = recorded
         .iter()
         .filter(|argument| argument.starts_with("console="))
         .map(String::as_str);
-    consoles.chain([APPEND]).collect::<Vec<_>>().join(" ")
+    let started_from = format!("ollamalive.esp={esp}");
+    consoles
+        .chain([APPEND, &started_from])
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -77,8 +86,11 @@ mod tests {
     fn only_the_consoles_are_taken_from_the_recorded_arguments() {
         let recorded = ["console=tty0", "root=fstab", "console=ttyS0,115200"].map(String::from);
         assert_eq!(
-            super::append(&recorded),
-            format!("console=tty0 console=ttyS0,115200 {}", super::APPEND)
+            super::append(&recorded, uuid::Uuid::from_u128(5)),
+            format!(
+                "console=tty0 console=ttyS0,115200 {} ollamalive.esp=00000000-0000-0000-0000-000000000005",
+                super::APPEND
+            )
         );
     }
 }

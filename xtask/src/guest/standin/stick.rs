@@ -6,7 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use gpt::mbr::ProtectiveMBR;
-use gpt::partition_types::{EFI, LINUX_FS, Type};
+use gpt::partition_types::{BASIC, LINUX_FS, Type};
+use uuid::Uuid;
+
+use crate::machine::esp;
+use crate::machine::table::Extent;
 
 const MIB: u64 = 1 << 20;
 const SECTOR: u64 = 512;
@@ -17,13 +21,13 @@ const ESP: u64 = 32 * MIB;
 const PERSIST: u64 = 16 * MIB;
 
 /// For the cache's name of the base.
-pub fn shape() -> String {
-    format!("{MARGIN} {ESP} {PERSIST}")
+pub fn shape(disk_id: Uuid) -> String {
+    format!("{disk_id} {MARGIN} {ESP} {PERSIST}")
 }
 
 /// Writes `image` with the file system `store` in its second partition. The file ends where PERSIST starts, so that it
 /// can be written over a used stick and leaves PERSIST alone; the table describes a disk that has PERSIST.
-pub fn write(store: &Path, image: &Path) -> Result<()> {
+pub fn write(store: &Path, image: &Path, disk_id: Uuid) -> Result<()> {
     let mut source =
         File::open(store).with_context(|| format!("cannot read {}", store.display()))?;
     let store_size = source.metadata()?.len().next_multiple_of(MIB);
@@ -37,23 +41,28 @@ pub fn write(store: &Path, image: &Path) -> Result<()> {
         .open(image)
         .with_context(|| format!("cannot write {}", image.display()))?;
     file.set_len(persist_start + PERSIST + MARGIN)?;
-    table(&mut file, store_size)?;
+    table(&mut file, store_size, disk_id)?;
+    let extent = Extent {
+        offset: MARGIN,
+        length: ESP,
+    };
+    esp::format(file.try_clone()?, extent)?;
     copy_with_holes(&mut source, &mut file, store_start)?;
     file.set_len(persist_start)?;
     Ok(())
 }
 
-fn table(file: &mut File, store_size: u64) -> Result<()> {
+fn table(file: &mut File, store_size: u64, disk_id: Uuid) -> Result<()> {
     let sectors =
         u32::try_from(file.metadata()?.len() / SECTOR - 1).context("the image is too large")?;
     ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(file)?;
     let mut disk = gpt::GptConfig::new()
         .writable(true)
-        .create_from_device(&mut *file, None)?;
+        .create_from_device(&mut *file, Some(disk_id))?;
     disk.update_partitions(std::collections::BTreeMap::new())?;
     let mut start = MARGIN;
     let parts: [(&str, u64, Type); 3] = [
-        ("ESP", ESP, EFI),
+        ("ESP", ESP, BASIC),
         ("STORE", store_size, LINUX_FS),
         ("PERSIST", PERSIST, LINUX_FS),
     ];
@@ -96,9 +105,10 @@ mod tests {
         let mut content = vec![0; 3 * MIB as usize / 2];
         content[MIB as usize..].fill(7);
         std::fs::write(&store, &content).unwrap();
-        write(&store, &image).unwrap();
+        write(&store, &image, Uuid::from_u128(5)).unwrap();
 
         let disk = gpt::GptConfig::new().open(&image).unwrap();
+        assert_eq!(*disk.guid(), Uuid::from_u128(5));
         let listed: Vec<_> = disk
             .partitions()
             .iter()

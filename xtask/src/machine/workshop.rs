@@ -1,0 +1,222 @@
+//! The sticks and drives that machines are started with, in the conditions that owners get them into.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use uuid::Uuid;
+
+use super::disk::models_drive;
+use super::qemu::Disk;
+use super::ssh::Key;
+use super::stick::Stick;
+use super::table::{self, ALIGNMENT};
+
+/// Room for PERSIST on a stick. The file is sparse.
+const PERSIST_BYTES: u64 = 2 << 30;
+/// The file system of a PERSIST that was made by hand, smaller than its partition could be.
+const SMALL_BYTES: u64 = 256 << 20;
+/// An RSA key that can be broken (1024 bits); nobody has its private half.
+pub const WEAK_KEY: &str = include_str!("../../assets/weak-key.pub");
+/// A connection as NetworkManager keeps it, with the line ends of Windows.
+pub const CONNECTION: &str = "[connection]\r\nid=Home\r\nuuid=7f1c1d5e-6f0c-4b43-9d0e-2f6f6c616d61\r\ntype=wifi\r\n\
+                              autoconnect=false\r\n\r\n[wifi]\r\nssid=Home\r\n";
+/// The file on a used PERSIST that tells whose it is.
+pub const MARKER: &str = "home/whose";
+
+/// What is plugged into a machine. Scenarios with the same share one, in the order of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Drives {
+    /// A stick in use: PERSIST has the owner's key and Ollama's image. And the models drive.
+    Complete,
+    /// Neither: a stick that has no room for PERSIST, and no models drive.
+    None,
+    /// A stick fresh from the image, with the owner's files on its ESP.
+    Fresh,
+    /// A PERSIST made by hand for the first version of this appliance, smaller than its partition.
+    FirstVersion,
+    /// A stick in use, and beside it another one with another release.
+    TwoSticks,
+    /// A stick in use that something has happened to; the owner's key is on its ESP.
+    Damaged(Damage),
+}
+
+/// What can happen to a stick in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Damage {
+    /// The first MiB of PERSIST is noise.
+    Garbage,
+    /// The stick was copied to a smaller one: PERSIST's file system is longer than the stick.
+    Truncated,
+    /// Not a block is free on PERSIST.
+    Full,
+    /// The write-protect switch is on.
+    ReadOnly,
+    /// A copy of the very same stick is plugged in as well.
+    Twin,
+}
+
+impl Damage {
+    pub const ALL: [Damage; 5] = [
+        Damage::Garbage,
+        Damage::Truncated,
+        Damage::Full,
+        Damage::ReadOnly,
+        Damage::Twin,
+    ];
+}
+
+/// Makes sticks and drives.
+#[derive(Debug, Clone)]
+pub struct Workshop {
+    /// What is flashed.
+    pub image: PathBuf,
+    /// PERSIST's name.
+    pub persist: String,
+    /// The models drive: `LABEL=…` or `UUID=…`.
+    pub models: Option<String>,
+    pub owner: Key,
+    /// The archive of Ollama's container image.
+    pub ollama: PathBuf,
+}
+
+impl Workshop {
+    /// Makes `drives` in `folder`, which is made too: the stick, and the disks beside it.
+    pub fn equip(&self, drives: Drives, folder: &Path) -> Result<(Stick, Vec<Disk>)> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        match drives {
+            Drives::Complete => {
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours")?;
+                Ok((stick, self.models_drive(folder)?))
+            }
+            Drives::None => Ok((self.flash(folder, "stick.img", ALIGNMENT)?, Vec::new())),
+            Drives::Fresh => Ok((self.fresh(folder)?, self.models_drive(folder)?)),
+            Drives::FirstVersion => Ok((self.by_hand(folder)?, Vec::new())),
+            Drives::TwoSticks => {
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours")?;
+                let other = self.in_use(folder, "other.img", PERSIST_BYTES, "another's")?;
+                // Every image has an ESP with an id of its own; here both sticks come from the same one.
+                table::set_partition_id(&other.path, "ESP", Uuid::from_u128(0x4f4c))?;
+                Ok((stick, vec![beside(other)]))
+            }
+            Drives::Damaged(damage) => self.damaged(folder, damage),
+        }
+    }
+
+    /// A stick with the image on it and `room` bytes behind that.
+    fn flash(&self, folder: &Path, name: &str, room: u64) -> Result<Stick> {
+        let length = fs::metadata(&self.image)
+            .with_context(|| format!("cannot read {}", self.image.display()))?
+            .len();
+        Stick::flash(&self.image, &folder.join(name), length + room)
+    }
+
+    /// A stick whose PERSIST fills it and is in use; `whose` is what its marker says.
+    fn in_use(&self, folder: &Path, name: &str, room: u64, whose: &str) -> Result<Stick> {
+        let stick = self.flash(folder, name, room)?;
+        let content = folder.join(format!("{name}.persist"));
+        self.write_ssh(&content)?;
+        fs::create_dir_all(content.join("images"))?;
+        fs::create_dir_all(content.join("home"))?;
+        fs::write(content.join(MARKER), whose)?;
+        fs::copy(&self.ollama, content.join("images/ollama.tar"))?;
+        let length = table::grow(&stick.path, &self.persist)?.length;
+        stick.format(&self.persist, length, &content)?;
+        fs::remove_dir_all(&content)?;
+        Ok(stick)
+    }
+
+    /// What a machine that has been started before has under ssh/. Returns its host key.
+    fn write_ssh(&self, content: &Path) -> Result<Key> {
+        let ssh = content.join("ssh");
+        fs::create_dir_all(&ssh)?;
+        fs::write(
+            ssh.join("authorized_keys"),
+            format!("{}\n", self.owner.public),
+        )?;
+        Key::generate(&ssh, "ssh_host_ed25519_key")
+    }
+
+    fn models_drive(&self, folder: &Path) -> Result<Vec<Disk>> {
+        let Some(id) = &self.models else {
+            return Ok(Vec::new());
+        };
+        let path = folder.join("models.img");
+        models_drive(&path, id)?;
+        Ok(vec![Disk {
+            path,
+            serial: "models",
+            read_only: false,
+        }])
+    }
+
+    /// As from the shop, with the files that an owner has put on the ESP: a list of keys that has seen Notepad and an
+    /// old computer, and two connections, one of which is none.
+    fn fresh(&self, folder: &Path) -> Result<Stick> {
+        let stick = self.flash(folder, "stick.img", PERSIST_BYTES)?;
+        let mut keys = b"\xef\xbb\xbf# the keys of this house\r\n".to_vec();
+        keys.extend_from_slice(b"\x00\x01\xfe\xffjunk\r\n");
+        keys.extend_from_slice(format!("{}\r\n", WEAK_KEY.trim()).as_bytes());
+        keys.extend_from_slice(b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 cut-off\r\n\r\n");
+        keys.extend_from_slice(
+            format!("no-agent-forwarding {}", self.owner.public).as_bytes(),
+        );
+        stick.put("authorized_keys", &keys)?;
+        stick.put("network/Home.nmconnection", CONNECTION.as_bytes())?;
+        stick.put("network/none.nmconnection", b"\x00\x01")?;
+        Ok(stick)
+    }
+
+    /// The first version told its owner to make PERSIST by hand: `mkfs.ext4 -L PERSIST`, then folders for SSH and home.
+    fn by_hand(&self, folder: &Path) -> Result<Stick> {
+        let stick = self.flash(folder, "stick.img", PERSIST_BYTES)?;
+        let content = folder.join("persist");
+        let key = self.write_ssh(&content)?;
+        // It kept /etc/ssh as a whole.
+        fs::write(content.join("ssh/sshd_config"), "PasswordAuthentication yes\n")?;
+        fs::create_dir_all(content.join("home"))?;
+        fs::write(content.join(MARKER), &key.public)?;
+        table::resize(&stick.path, &self.persist, SMALL_BYTES)?;
+        stick.format(&self.persist, SMALL_BYTES, &content)?;
+        fs::remove_dir_all(&content)?;
+        Ok(stick)
+    }
+
+    fn damaged(&self, folder: &Path, damage: Damage) -> Result<(Stick, Vec<Disk>)> {
+        let mut beside_it = Vec::new();
+        let mut stick = match damage {
+            Damage::Full => {
+                let stick = self.in_use(folder, "stick.img", SMALL_BYTES, "ours")?;
+                stick.fill(&self.persist, folder)?;
+                stick
+            }
+            _ => self.in_use(folder, "stick.img", PERSIST_BYTES, "ours")?,
+        };
+        let key = format!("{}\n", self.owner.public);
+        stick.put("authorized_keys", key.as_bytes())?;
+        match damage {
+            Damage::Garbage => stick.garble(&self.persist, 1 << 20)?,
+            Damage::Truncated => {
+                let start = stick.partition(&self.persist)?.offset;
+                stick.cut_off(start + SMALL_BYTES)?;
+                table::grow(&stick.path, &self.persist)?;
+            }
+            Damage::Full => {}
+            Damage::ReadOnly => stick.read_only = true,
+            Damage::Twin => {
+                let path = folder.join("twin.img");
+                let twin = Stick::flash(&stick.path, &path, fs::metadata(&stick.path)?.len())?;
+                beside_it.push(beside(twin));
+            }
+        }
+        Ok((stick, beside_it))
+    }
+}
+
+fn beside(stick: Stick) -> Disk {
+    Disk {
+        path: stick.path,
+        serial: "other-stick",
+        read_only: false,
+    }
+}
