@@ -8,6 +8,7 @@ mod firewall;
 mod ollama;
 mod persist;
 mod ssh;
+mod stick;
 mod system;
 mod verdict;
 
@@ -57,6 +58,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         docker::MUTANTS,
         ollama::MUTANTS,
         firewall::MUTANTS,
+        stick::MUTANTS,
     ]
     .into_iter()
     .flatten()
