@@ -12,6 +12,7 @@ pub mod machine;
 pub mod mutant;
 pub mod nix;
 pub mod packages;
+pub mod parallel;
 pub mod process;
 pub mod project;
 pub mod report;

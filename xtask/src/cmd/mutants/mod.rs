@@ -1,25 +1,25 @@
 //! `mutants`: break the configuration on purpose, and see whether the promise that names the defect notices.
 
+mod breeder;
+
 use std::fs::{self, OpenOptions};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
 
+use self::breeder::Breeder;
 use super::doctor::write;
 use super::test::Bench;
 use crate::cli::{Mutants, Test};
 use crate::error::{Broken, one_line, usage};
-use crate::guest::{Kind, nixos, standin};
-use crate::mutant::{self, HeldTo, Mutant, Verdict};
-use crate::nix::Nix;
+use crate::guest::Kind;
+use crate::mutant::{self, Mutant, Verdict};
+use crate::parallel::each;
 use crate::report::{self, Fault, KillTable, Outcome, Watcher};
 use crate::scenario::{Lane, PROMISES, Plan, Quiet, SCENARIOS, Scenario, run_lane, scenario};
-use crate::{process, project, snapshot};
+use crate::{process, project};
 
 pub fn run(options: &Mutants) -> Result<()> {
     let mutants = mutant::chosen(&options.ids)?;
@@ -61,7 +61,7 @@ pub fn run(options: &Mutants) -> Result<()> {
     each(&lanes, jobs, |lane| {
         unchanged(lane, &bench, folder.path(), &watcher)
     })?;
-    let breeder = Breeder::new(&bench, &cache, options)?;
+    let breeder = Breeder::new(&bench, &cache, &options.nixpkgs)?;
     let outcomes = each(&mutants, jobs, |mutant| {
         let outcome = try_out(mutant, &breeder, options.quick, folder.path())?;
         watcher.say(&outcome.line());
@@ -149,60 +149,6 @@ fn unchanged(lane: &Lane, bench: &Bench, folder: &Path, watcher: &Watcher) -> Re
     }
 }
 
-/// Makes benches with a defect.
-struct Breeder<'a> {
-    bench: &'a Bench,
-    cache: &'a Path,
-    source: Source,
-}
-
-/// What a defect is put into.
-enum Source {
-    /// The recorded contract, for the stand-in guest.
-    Record(Value),
-    Flake(Nix),
-}
-
-impl<'a> Breeder<'a> {
-    fn new(bench: &'a Bench, cache: &'a Path, options: &Mutants) -> Result<Self> {
-        let root = project::root()?;
-        let source = match bench.guest.kind {
-            Kind::Standin => Source::Record(snapshot::load_json(&snapshot::folder(&root))?),
-            Kind::Nixos => Source::Flake(Nix::find(&root, options.nixpkgs.nixpkgs.clone())?),
-        };
-        Ok(Breeder {
-            bench,
-            cache,
-            source,
-        })
-    }
-
-    /// A bench whose guest has the defect; the files that it takes are put into `folder`.
-    fn bench(&self, mutant: &Mutant, folder: &Path) -> Result<Bench> {
-        let (guest, contract) = match &self.source {
-            Source::Record(record) => {
-                let contract = serde_json::from_value(mutant.apply(record)?)?;
-                let guest = standin::prepare(&contract, self.cache, folder, &mut |_| ())?;
-                (guest, contract)
-            }
-            Source::Flake(nix) => {
-                let module = mutant
-                    .nixos
-                    .context("no option of NixOS leads to this defect")?;
-                let (guest, contract) = nixos::prepare_changed(nix, module)?;
-                let contract = serde_json::from_value(contract)
-                    .context("tests/contract.nix and the harness differ")?;
-                (guest, contract)
-            }
-        };
-        let contract = match mutant.held_to {
-            HeldTo::Itself => contract,
-            HeldTo::Unchanged => self.bench.contract.clone(),
-        };
-        Ok(self.bench.with(guest, contract))
-    }
-}
-
 /// Boots `mutant` and judges it.
 ///
 /// # Errors
@@ -261,39 +207,6 @@ fn checked(
     )
 }
 
-/// `work` on each of `items`, `jobs` at a time; what it made, in the order of `items`.
-///
-/// # Errors
-/// The first that `work` gave; what has not begun by then is left.
-fn each<T: Sync, R: Send>(
-    items: &[T],
-    jobs: usize,
-    work: impl Fn(&T) -> Result<R> + Sync,
-) -> Result<Vec<R>> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::new());
-    let worker = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::SeqCst);
-            let Some(item) = items.get(index) else { break };
-            let result = work(item);
-            if result.is_err() {
-                next.store(items.len(), Ordering::SeqCst);
-            }
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            done.push((index, result));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..jobs.min(items.len()) {
-            scope.spawn(worker);
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,18 +240,5 @@ mod tests {
         );
         let error = fitting(all, Kind::Nixos, true).unwrap_err().to_string();
         assert!(error.contains(without[0].id), "{error}");
-    }
-
-    #[test]
-    fn results_keep_their_order_and_the_first_error_ends_it() {
-        let squares = each(&[1, 2, 3, 4, 5], 3, |n| Ok(n * n)).unwrap();
-        assert_eq!(squares, [1, 4, 9, 16, 25]);
-        let begun = AtomicUsize::new(0);
-        let error = each(&[1, 2, 3], 1, |n| {
-            begun.fetch_add(1, Ordering::SeqCst);
-            if *n == 2 { Err(usage("two")) } else { Ok(()) }
-        });
-        assert_eq!(error.unwrap_err().to_string(), "two");
-        assert_eq!(begun.into_inner(), 2);
     }
 }
