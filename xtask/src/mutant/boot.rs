@@ -19,6 +19,7 @@ const fn mutant(
         edits,
         nixos,
         held_to: Itself,
+        comes_up: true,
     }
 }
 
@@ -79,16 +80,19 @@ pub const MUTANTS: &[Mutant] = &[
             r#"systemd.services.broken-disk = { script = "echo 'EXT4-fs error (device vda3): ext4_lookup:1855: inode #2: comm ls: deleted inode referenced: 12' > /dev/console"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
         ),
     ),
-    mutant(
-        "boot.no-serial-console",
-        "a machine without a screen shows nothing",
-        "boot.reaches-target",
-        &[RemoveItem(
-            "/system/kernelParams",
-            r#""console=ttyS0,115200""#,
-        )],
-        Some(r#"boot.kernelParams = lib.mkForce [ "console=tty0" ];"#),
-    ),
+    Mutant {
+        comes_up: false,
+        ..mutant(
+            "boot.no-serial-console",
+            "a machine without a screen shows nothing",
+            "boot.reaches-target",
+            &[RemoveItem(
+                "/system/kernelParams",
+                r#""console=ttyS0,115200""#,
+            )],
+            Some(r#"boot.kernelParams = lib.mkForce [ "console=tty0" ];"#),
+        )
+    },
     mutant(
         "boot.nothing-in-place-of-persist",
         "without PERSIST there is no memory in its place",
@@ -132,11 +136,14 @@ pub const MUTANTS: &[Mutant] = &[
         &[Set("/system/loginShellInit", "[]")],
         Some(r#"environment.loginShellInit = lib.mkForce "";"#),
     ),
-    mutant(
-        "boot.needs-models-drive",
-        "the machine does not come up without its models drive",
-        "boot.no-drives",
-        &[Set("/filesystems/~1mnt~1models/options", "[]")],
-        Some(r#"fileSystems."/mnt/models".options = lib.mkForce [ "defaults" ];"#),
-    ),
+    Mutant {
+        comes_up: false,
+        ..mutant(
+            "boot.needs-models-drive",
+            "the machine does not come up without its models drive",
+            "boot.no-drives",
+            &[Set("/filesystems/~1mnt~1models/options", "[]")],
+            Some(r#"fileSystems."/mnt/models".options = lib.mkForce [ "defaults" ];"#),
+        )
+    },
 ];

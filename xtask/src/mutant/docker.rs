@@ -13,6 +13,7 @@ pub const MUTANTS: &[Mutant] = &[
         edits: &[Remove("/units/docker.service/unitConfig/RequiresMountsFor")],
         nixos: Some("systemd.services.docker.unitConfig.RequiresMountsFor = lib.mkForce [ ];"),
         held_to: Itself,
+        comes_up: true,
     },
     Mutant {
         id: "docker.data-root-in-memory",
@@ -22,6 +23,7 @@ pub const MUTANTS: &[Mutant] = &[
         edits: &[Set("/docker/dataRoot", r#""/run/docker-data""#)],
         nixos: Some(r#"virtualisation.docker.daemon.settings.data-root = "/run/docker-data";"#),
         held_to: Itself,
+        comes_up: true,
     },
     Mutant {
         id: "docker.mount-in-memory",
@@ -36,5 +38,6 @@ pub const MUTANTS: &[Mutant] = &[
             r#"fileSystems."/var/lib/docker" = lib.mkForce { device = "tmpfs"; fsType = "tmpfs"; options = [ "mode=0710" ]; };"#,
         ),
         held_to: Itself,
+        comes_up: true,
     },
 ];

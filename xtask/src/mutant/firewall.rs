@@ -23,6 +23,7 @@ const fn mutant(
         edits,
         nixos,
         held_to: Itself,
+        comes_up: true,
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Mutant {
     /// no option of NixOS leads to it.
     pub nixos: Option<&'static str>,
     pub held_to: HeldTo,
+    /// The machine gets to its login all the same. Then one that does not (on a busy host it may be late) says nothing
+    /// about the defect.
+    pub comes_up: bool,
 }
 
 /// Which configuration the machine is compared with where a promise speaks of the configuration.

@@ -29,6 +29,7 @@ const fn mutant(
         edits,
         nixos: Some(nixos),
         held_to: Itself,
+        comes_up: true,
     }
 }
 
@@ -121,6 +122,7 @@ pub const MUTANTS: &[Mutant] = &[
         ],
         nixos: None,
         held_to: Itself,
+        comes_up: true,
     },
     Mutant {
         id: "ollama.models-in-wrong-folder",
@@ -133,6 +135,7 @@ pub const MUTANTS: &[Mutant] = &[
         ],
         nixos: None,
         held_to: Itself,
+        comes_up: true,
     },
     mutant(
         "ollama.drive-not-mounted",

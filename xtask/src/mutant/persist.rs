@@ -19,6 +19,7 @@ const fn bind(
         edits,
         nixos: Some(nixos),
         held_to: Itself,
+        comes_up: true,
     }
 }
 
@@ -36,6 +37,7 @@ pub const MUTANTS: &[Mutant] = &[
             r#"systemd.services.docker-ollama.postStart = "${pkgs.util-linux}/bin/mount -o remount,bind,ro /persist";"#,
         ),
         held_to: Itself,
+        comes_up: true,
     },
     Mutant {
         id: "persist.copied-to-memory",
@@ -50,6 +52,7 @@ pub const MUTANTS: &[Mutant] = &[
             r#"boot.initrd.systemd.services.persist.postStart = "cd / && mkdir /run/stick && mount --bind /sysroot/persist /run/stick && umount /sysroot/persist && mount -t tmpfs tmpfs /sysroot/persist && cp -a /run/stick/. /sysroot/persist";"#,
         ),
         held_to: Itself,
+        comes_up: true,
     },
     Mutant {
         id: "persist.never-mounted",
@@ -64,6 +67,7 @@ pub const MUTANTS: &[Mutant] = &[
             r#"boot.initrd.systemd.services.persist.preStart = "mkdir -p /sysroot/persist && mount -t tmpfs tmpfs /sysroot/persist";"#,
         ),
         held_to: Itself,
+        comes_up: true,
     },
     bind(
         "persist.home-missing",

@@ -25,6 +25,7 @@ const fn mutant(
         edits,
         nixos: Some(nixos),
         held_to: Itself,
+        comes_up: true,
     }
 }
 

@@ -22,21 +22,21 @@ const fn mutant(
         edits,
         nixos,
         held_to: Itself,
+        comes_up: true,
     }
 }
 
 pub const MUTANTS: &[Mutant] = &[
     mutant(
         "stick.folder-open-to-all",
-        "everybody may look into Docker's state on PERSIST",
+        "everybody may put something beside the owner's home",
         "persist.created-on-first-boot",
-        &[Replace(
-            PERSIST,
-            "install -d -m 0710 docker",
-            "install -d -m 0755 docker",
+        &[Set(
+            "/units/persist.service/postStart",
+            r#""chmod 0777 /persist/home""#,
         )],
         Some(
-            r#"boot.initrd.systemd.services.persist.postStart = "chmod 0755 /sysroot/persist/docker";"#,
+            r#"boot.initrd.systemd.services.persist.postStart = "chmod 0777 /sysroot/persist/home";"#,
         ),
     ),
     mutant(
@@ -104,10 +104,10 @@ pub const MUTANTS: &[Mutant] = &[
         "persist.survives-power-cut",
         &[Add(
             "/units/home-in-memory.service",
-            r#"{ "script": "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs tmpfs /persist/home && cp -a /run/saved/. /persist/home", "preStop": "cp -a /persist/home/. /run/saved && sync", "wantedBy": ["multi-user.target"], "before": ["sshd.service", "ssh.service"], "serviceConfig": { "Type": "oneshot", "RemainAfterExit": true } }"#,
+            r#"{ "script": "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home", "preStop": "cp -a /persist/home/. /run/saved && sync", "wantedBy": ["multi-user.target"], "before": ["sshd.service", "ssh.service"], "serviceConfig": { "Type": "oneshot", "RemainAfterExit": true } }"#,
         )],
         Some(
-            r#"systemd.services.home-in-memory = { path = [ pkgs.util-linux ]; script = "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs tmpfs /persist/home && cp -a /run/saved/. /persist/home"; preStop = "cp -a /persist/home/. /run/saved && sync"; wantedBy = [ "multi-user.target" ]; before = [ "sshd.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; };"#,
+            r#"systemd.services.home-in-memory = { path = [ pkgs.util-linux ]; script = "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home"; preStop = "cp -a /persist/home/. /run/saved && sync"; wantedBy = [ "multi-user.target" ]; before = [ "sshd.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; };"#,
         ),
     ),
     mutant(

@@ -18,6 +18,7 @@ const fn mutant(
         edits,
         nixos: Some(nixos),
         held_to: Unchanged,
+        comes_up: true,
     }
 }
 

@@ -19,11 +19,17 @@ pub enum Verdict {
     NotRun,
 }
 
-/// Judges `mutant` by the promises that were looked at on its machine. The second part says why it was not killed.
+/// Judges `mutant` by the promises that were looked at on its machine; `came_up` says that the machine got to a login.
+/// The second part says why it was not killed.
 pub fn judge<'a>(
     mutant: &Mutant,
     promises: impl Iterator<Item = &'a PromiseReport>,
+    came_up: bool,
 ) -> (Verdict, Option<String>) {
+    if mutant.comes_up && !came_up {
+        let why = "the machine did not come up in time, which this defect is not the cause of";
+        return (Verdict::NotRun, Some(why.to_string()));
+    }
     let promises: Vec<&PromiseReport> = promises.collect();
     let named = promises
         .iter()
@@ -78,6 +84,7 @@ mod tests {
         edits: &[],
         nixos: None,
         held_to: HeldTo::Itself,
+        comes_up: true,
     };
 
     fn verdict(checked: &[(&str, Checked)]) -> Verdict {
@@ -91,8 +98,11 @@ mod tests {
                 seconds: 0.0,
             })
             .collect();
-        let (verdict, why) = judge(&MUTANT, promises.iter());
+        let (verdict, why) = judge(&MUTANT, promises.iter(), true);
         assert_eq!(why.is_none(), verdict == Verdict::Killed);
+        // A machine that was late has judged nothing.
+        let (late, _) = judge(&MUTANT, promises.iter(), false);
+        assert_eq!(late, Verdict::NotRun);
         verdict
     }
 

@@ -166,9 +166,9 @@ fn try_out(
     // Gone with the run at the latest.
     let _ = fs::remove_dir_all(&folder);
     let (verdict, why, caught_by) = match reports {
-        Ok(reports) => {
+        Ok((reports, came_up)) => {
             let promises = || reports.iter().flat_map(|report| &report.promises);
-            let (verdict, why) = mutant::judge(mutant, promises());
+            let (verdict, why) = mutant::judge(mutant, promises(), came_up);
             let broken = promises().filter(|promise| promise.verdict == report::Verdict::Fail);
             (verdict, why, broken.map(Fault::from).collect())
         }
@@ -185,26 +185,28 @@ fn try_out(
     })
 }
 
+/// What was found on the machine, and whether it got to a login at all.
 fn checked(
     mutant: &'static Mutant,
     breeder: &Breeder,
     quick: bool,
     folder: &Path,
-) -> Result<Vec<report::ScenarioReport>> {
+) -> Result<(Vec<report::ScenarioReport>, bool)> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let bench = breeder.bench(mutant, folder)?;
     let lane = lanes(&[mutant], quick)
         .pop()
         .context("no machine runs the scenario that judges it")?;
     let mut machine = bench.machine(lane.drives, folder.join(lane.name), (0, 0))?;
-    run_lane(
+    let reports = run_lane(
         &lane,
         &mut machine,
         &bench.contract,
         &bench.stranger,
         folder,
         &Quiet,
-    )
+    )?;
+    Ok((reports, !machine.boots.is_empty()))
 }
 
 #[cfg(test)]
