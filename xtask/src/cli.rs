@@ -23,6 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Boot the appliance and check its promises
     Test(Test),
+    /// Break the configuration on purpose and see whether the promises notice
+    Mutants(Mutants),
     /// Evaluate the flake and compare the configuration with its record
     Check(Nixpkgs),
     /// Show how the configuration differs from its record, or record it anew
@@ -94,6 +96,32 @@ pub struct Test {
     /// Leave the machine running when a promise is broken, and print how to reach it
     #[arg(long)]
     pub debug: bool,
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct Mutants {
+    /// Only these mutants (see --list)
+    #[arg(value_name = "MUTANT")]
+    pub ids: Vec<String>,
+    /// What to boot
+    #[arg(long, value_enum, default_value_t = GuestChoice::Standin)]
+    pub guest: GuestChoice,
+    #[command(flatten)]
+    pub nixpkgs: Nixpkgs,
+    /// Print the mutants and do nothing else
+    #[arg(long)]
+    pub list: bool,
+    /// Check only the scenario of the promise that is to catch the mutant, and not all that share its machine
+    #[arg(long)]
+    pub quick: bool,
+    /// How many machines run at the same time; by default one for two cores
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Write the table of kills as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     #[command(flatten)]
     pub consent: Consent,
 }

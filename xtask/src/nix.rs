@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::usage;
@@ -18,6 +19,8 @@ const BUILD: Duration = Duration::from_secs(3600);
 const ASK_CACHE: Duration = Duration::from_secs(20);
 /// The attribute that hands over the whole contract in one evaluation.
 const CONTRACT: &str = "lib.contract";
+/// The evaluated system, which can be extended.
+const APPLIANCE: &str = "nixosConfigurations.OllamaLive";
 /// Where nixpkgs' builds are published.
 const CACHE: &str = "https://cache.nixos.org";
 
@@ -26,6 +29,15 @@ const CACHE: &str = "https://cache.nixos.org";
 pub struct Nix {
     root: PathBuf,
     nixpkgs: Option<String>,
+}
+
+/// A configuration with one change, evaluated.
+#[derive(Debug, Deserialize)]
+pub struct Changed {
+    /// As [`Nix::contract`].
+    pub contract: Value,
+    /// The derivation of its image.
+    pub image: String,
 }
 
 /// Why the image cannot be had here; one line.
@@ -77,6 +89,28 @@ impl Nix {
         eval.arg(format!(".#{CONTRACT}"));
         let text = self.finish(eval, "evaluating the configuration", EVALUATE)?;
         serde_json::from_str(&text).context("the contract is not JSON")
+    }
+
+    /// The configuration with one more module: `module` is what goes between its braces, `{ lib, pkgs, ... }: { … }`.
+    ///
+    /// # Errors
+    /// As [`Nix::contract`].
+    pub fn changed(&self, module: &str) -> Result<Changed> {
+        // The contract's maker is read from the sources, which a pure evaluation would not allow.
+        let mut eval = self.on_flake(&["eval", "--impure", "--json"]);
+        eval.arg(format!(".#{APPLIANCE}"))
+            .args(["--apply", &changing(module, &self.root)]);
+        let text = self.finish(eval, "evaluating the changed configuration", EVALUATE)?;
+        serde_json::from_str(&text).context("the changed contract is not JSON")
+    }
+
+    /// Builds a derivation and returns its output's path.
+    pub fn build_derivation(&self, derivation: &str) -> Result<PathBuf> {
+        let mut build = self.command(&["build", "--no-link", "--print-out-paths"]);
+        build.arg(format!("{derivation}^*"));
+        let text = self.finish(build, &format!("building {derivation}"), BUILD)?;
+        let path = text.lines().last().context("nix build printed no path")?;
+        Ok(PathBuf::from(path.trim()))
     }
 
     /// The derivation of `attribute`, evaluated but not built.
@@ -210,6 +244,19 @@ impl Nix {
     }
 }
 
+/// A function in Nix: the appliance -> contract and image of the appliance with `module` added.
+fn changing(module: &str, root: &Path) -> String {
+    let maker = root.join("tests/contract.nix").display().to_string();
+    let maker = maker
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "\\${");
+    format!(
+        "appliance: let changed = appliance.extendModules {{ modules = [ ({{ lib, pkgs, ... }}: {{ {module} }}) ]; }}; \
+         in {{ contract = import (/. + \"{maker}\") changed; image = changed.config.system.build.images.raw.drvPath; }}"
+    )
+}
+
 /// The derivations that `nix build --dry-run` says it would build.
 fn to_be_built(stderr: &str) -> Vec<String> {
     stderr
@@ -312,6 +359,16 @@ mod tests {
         assert_eq!(
             fixed_outputs(&serde_json::json!({ "derivations": shown })),
             ["linux.tar.xz"]
+        );
+    }
+
+    #[test]
+    fn a_change_is_a_module_and_paths_are_quoted() {
+        let text = changing("a = 1;", Path::new("/my \"${project}\""));
+        assert!(text.contains("({ lib, pkgs, ... }: { a = 1; })"), "{text}");
+        assert!(
+            text.contains(r#"(/. + "/my \"\${project}\"/tests/contract.nix")"#),
+            "{text}"
         );
     }
 

@@ -183,18 +183,26 @@ fn read(path: &Path) -> Result<Value> {
 /// # Errors
 /// A file is missing, is not JSON, or does not have the contract's shape; each is named.
 pub fn load(folder: &Path) -> Result<Contract> {
+    serde_json::from_value(load_json(folder)?).map_err(|error| {
+        usage(format!(
+            "the record in {} is not a configuration ({error}); `{ACCEPT}` records it anew",
+            folder.display()
+        ))
+    })
+}
+
+/// The recorded contract as it is in the files: an object with a field a concern.
+///
+/// # Errors
+/// A file is missing or is not JSON; it is named.
+pub fn load_json(folder: &Path) -> Result<Value> {
     let mut whole = Map::new();
     for name in recorded(folder)? {
         if name != SOURCES {
             whole.insert(name.clone(), read(&folder.join(format!("{name}.snap")))?);
         }
     }
-    serde_json::from_value(Value::Object(whole)).map_err(|error| {
-        usage(format!(
-            "the record in {} is not a configuration ({error}); `{ACCEPT}` records it anew",
-            folder.display()
-        ))
-    })
+    Ok(Value::Object(whole))
 }
 
 /// Makes sure that the record was made from the sources as they are now.

@@ -40,6 +40,7 @@ fn main() {
             &[],
             unknown_scenario,
         ),
+        trial("mutants_are_listed_and_known_by_name", &[], mutants),
         trial("an_unknown_option_is_one_line", &[], unknown_option),
         trial(
             "a_missing_qemu_names_the_command_that_installs_it",
@@ -113,6 +114,28 @@ fn readme() -> Result<(), Failed> {
         return Err("the promises in README.md are not those of the code: UPDATE_README=1 cargo test -p xtask --test cli readme".into());
     }
     Ok(())
+}
+
+/// The list names every mutant beside the promise that is to catch it; a name that no mutant has is refused.
+fn mutants() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let list = xtask(cache.path(), &["mutants", "--list"]).output()?;
+    let text = String::from_utf8(list.stdout)?;
+    assert!(list.status.success());
+    for mutant in xtask::mutant::all() {
+        let mut lines = text.lines();
+        let listed = lines.any(|line| line.contains(mutant.id) && line.contains(mutant.caught_by));
+        assert!(listed, "{} is not listed:\n{text}", mutant.id);
+    }
+    let unknown = xtask(cache.path(), &["mutants", "ssh.pasword-login"]).output()?;
+    refused(
+        &unknown,
+        &[
+            "no mutant \"ssh.pasword-login\"",
+            "did you mean \"ssh.password-login\"",
+            "--list",
+        ],
+    )
 }
 
 fn unknown_scenario() -> Result<(), Failed> {

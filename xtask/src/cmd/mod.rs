@@ -3,6 +3,7 @@
 pub mod check;
 pub mod ci;
 pub mod doctor;
+pub mod mutants;
 pub mod setup;
 pub mod snapshot;
 pub mod test;
@@ -16,6 +17,7 @@ use crate::cli::Command;
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Test(options) => test::run(&options),
+        Command::Mutants(options) => mutants::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Snapshot(options) => snapshot::run(&options),
         Command::Vm(options) => vm::run(&options),

@@ -108,13 +108,14 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
 }
 
 /// Everything that machines are made of, made once.
+#[derive(Clone)]
 pub struct Bench {
     pub guest: Guest,
     pub contract: Contract,
     pub nixpkgs: String,
     pub accelerator: accel::Accelerator,
     pub owner: Key,
-    stranger: Key,
+    pub stranger: Key,
     stub: PathBuf,
 }
 
@@ -166,6 +167,15 @@ impl Bench {
             stranger: Key::generate(folder, "stranger")?,
             stub,
         })
+    }
+
+    /// The same with another guest, and held to another contract.
+    pub fn with(&self, guest: Guest, contract: Contract) -> Self {
+        Bench {
+            guest,
+            contract,
+            ..self.clone()
+        }
     }
 
     /// A machine with its own disks in `folder`, switched off.

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::{Boot, Guest, Kind};
 use crate::error::usage;
-use crate::nix::{self, Nix, Unrealisable};
+use crate::nix::{self, Changed, Nix, Unrealisable};
 
 /// The flake's attribute for the image.
 const IMAGE: &str = "packages.x86_64-linux.raw";
@@ -57,10 +58,24 @@ pub fn realisable(nix: &Nix) -> Result<Option<Unrealisable>> {
 /// # Errors
 /// No firmware, or Nix cannot build it; Nix's own message.
 pub fn prepare(nix: &Nix) -> Result<Guest> {
+    guest(nix, || nix.build(IMAGE))
+}
+
+/// Builds the image with a change in its configuration (see [`Nix::changed`]). Returns it with its contract.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_changed(nix: &Nix, module: &str) -> Result<(Guest, Value)> {
+    let Changed { contract, image } = nix.changed(module)?;
+    let guest = guest(nix, || nix.build_derivation(&image))?;
+    Ok((guest, contract))
+}
+
+fn guest(nix: &Nix, build: impl FnOnce() -> Result<PathBuf>) -> Result<Guest> {
     let (code, vars) = firmware().ok_or_else(|| {
         usage("no UEFI firmware for the machine: `cargo xtask setup --yes` installs OVMF, or name its folder in OLLAMALIVE_OVMF")
     })?;
-    let image = nix::image_in(&nix.build(IMAGE)?)?;
+    let image = nix::image_in(&build()?)?;
     Ok(Guest {
         kind: Kind::Nixos,
         boot: Boot::Uefi { code, vars },

@@ -78,6 +78,8 @@ pub enum Method<'a> {
     PublicKey(&'a Key),
     Password(&'a str),
     KeyboardInteractive(&'a str),
+    /// By whichever way the server takes one.
+    AnyPassword(&'a str),
     /// Ask only what the server offers.
     None,
 }
@@ -153,6 +155,7 @@ impl Server {
             }
             Method::Password(password) => ("password", Some(password)),
             Method::KeyboardInteractive(password) => ("keyboard-interactive", Some(password)),
+            Method::AnyPassword(password) => ("password,keyboard-interactive", Some(password)),
             Method::None => ("none", None),
         };
         ssh.args([

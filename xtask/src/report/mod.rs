@@ -1,9 +1,11 @@
 //! What a run came to, and the forms in which it is told.
 
 mod junit;
+mod kills;
 mod terminal;
 
 pub use junit::junit;
+pub use kills::{Fault, KillTable, Outcome, kills, mutants};
 pub use terminal::{Watcher, list, markdown, summary};
 
 use serde::Serialize;

@@ -65,7 +65,8 @@ impl crate::scenario::Observer for Watcher {
     }
 }
 
-fn table(header: &[&str]) -> Table {
+/// An empty table with this header.
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)

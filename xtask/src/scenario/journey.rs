@@ -69,7 +69,8 @@ fn travel(cx: &mut Context) -> Result<Journey> {
 
     let synced = write_until_power_cut(cx)?;
     let login = cx.machine.boot()?;
-    let found = whole_records(&cx.machine.succeed(&format!("cat {RECORDS}"))?);
+    // A file that is gone has no whole record: that is a finding, and no reason to stop looking.
+    let found = whole_records(&cx.machine.ask(&[&format!("cat {RECORDS}")])?[0].text);
     after.push(look(cx, "a power cut", login)?);
 
     cx.machine.power_cut();

@@ -15,7 +15,7 @@ mod ssh;
 mod system;
 
 pub use promises::{PROMISES, SCENARIOS, scenario};
-pub use run::{Lane, Observer, Plan, run_lane};
+pub use run::{Lane, Observer, Plan, Quiet, run_lane};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,6 +64,11 @@ impl Finding {
             Finding::Broken(broken.join("; "))
         }
     }
+}
+
+/// A command line that shows what `user` is greeted with after logging in.
+fn login_banner(user: &str) -> String {
+    format!("sudo -n -i -u {user} true")
 }
 
 /// What a check works with.

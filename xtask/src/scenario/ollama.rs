@@ -14,6 +14,12 @@ use crate::process::check_interrupt;
 /// Until the container is up, under emulation; a restart has to wait for its pause too.
 const UP: Duration = Duration::from_secs(180);
 const REQUEST: Duration = Duration::from_secs(10);
+/// How often to look whether there is any hope while there is no answer.
+const LOOK: Duration = Duration::from_secs(5);
+/// One restart is the test's own doing.
+const TOO_MANY_RESTARTS: u64 = 3;
+/// A container that has been running for this long without an answer gives none.
+const DEAF: Duration = Duration::from_secs(60);
 
 /// GETs `path` and returns the body.
 fn get(port: u16, path: &str) -> Result<String> {
@@ -34,9 +40,11 @@ fn get(port: u16, path: &str) -> Result<String> {
     }
 }
 
-/// Ollama's version, waiting for it until `deadline`.
-fn version(port: u16, deadline: Duration) -> Result<String> {
+/// Ollama's version, waiting for it until `deadline`, or until it is known not to come.
+fn version(cx: &mut Context, deadline: Duration) -> Result<String> {
+    let port = cx.machine.ollama_port()?;
     let start = Instant::now();
+    let mut looked = start;
     loop {
         check_interrupt()?;
         let asked = get(port, "/api/version").and_then(|body| {
@@ -51,9 +59,40 @@ fn version(port: u16, deadline: Duration) -> Result<String> {
             Err(error) if start.elapsed() > deadline => {
                 bail!("no answer within {} s: {error:#}", deadline.as_secs())
             }
+            Err(error) if looked.elapsed() > LOOK => {
+                looked = Instant::now();
+                // Without a root shell nobody knows, and there is hope.
+                if let Ok(Some(why)) = hopeless(cx) {
+                    bail!("no answer: {error:#}; {why}");
+                }
+            }
             Err(_) => thread::sleep(Duration::from_millis(200)),
         }
     }
+}
+
+/// Why no answer is to be expected any more, if so.
+fn hopeless(cx: &mut Context) -> Result<Option<String>> {
+    let unit = &cx.contract.ollama.unit;
+    let container = &cx.contract.ollama.container;
+    let outputs = cx.machine.ask(&[
+        &format!("systemctl show {unit} -p NRestarts --value"),
+        &format!("systemctl is-failed {unit}"),
+        &format!(
+            "started=$(docker inspect --format '{{{{.State.StartedAt}}}}' {container}) && \
+             echo $(( $(date +%s) - $(date -d \"$started\" +%s) ))"
+        ),
+    ])?;
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let restarts = number(&outputs[0].text).unwrap_or_default();
+    if restarts >= TOO_MANY_RESTARTS {
+        return Ok(Some(format!("{unit} was restarted {restarts} times")));
+    }
+    if outputs[1].text == "failed" {
+        return Ok(Some(format!("{unit} has failed")));
+    }
+    let age = number(&outputs[2].text).filter(|age| outputs[2].ok() && *age > DEAF.as_secs());
+    Ok(age.map(|age| format!("the container has been running for {age} s")))
 }
 
 /// The last words of the unit, for whoever has to find out why.
@@ -70,8 +109,7 @@ fn journal(cx: &mut Context) -> String {
 
 /// Waits for Ollama, for checks that need it up but do not judge it. They find out themselves if it is not.
 pub fn wait_until_up(cx: &mut Context) -> Result<()> {
-    let port = cx.machine.ollama_port()?;
-    if version(port, UP).is_err() {
+    if version(cx, UP).is_err() {
         check_interrupt()?;
     }
     Ok(())
@@ -79,10 +117,9 @@ pub fn wait_until_up(cx: &mut Context) -> Result<()> {
 
 /// `ollama.answers`
 pub fn answers(cx: &mut Context) -> Result<Finding> {
-    let port = cx.machine.ollama_port()?;
     let container = cx.contract.ollama.container.clone();
     let unit = cx.contract.ollama.unit.clone();
-    let first = match version(port, UP) {
+    let first = match version(cx, UP) {
         Ok(version) => version,
         Err(error) => return Ok(Finding::Broken(format!("{error:#}; {}", journal(cx)))),
     };
@@ -103,9 +140,13 @@ pub fn answers(cx: &mut Context) -> Result<Finding> {
         if now.ok() && now.text != before[0].text {
             break;
         }
+        let failed = cx.machine.ask(&[&format!("systemctl is-failed {unit}")])?;
+        if failed[0].ok() {
+            break;
+        }
         thread::sleep(Duration::from_millis(300));
     }
-    Ok(match version(port, UP.saturating_sub(killed.elapsed())) {
+    Ok(match version(cx, UP.saturating_sub(killed.elapsed())) {
         Ok(second) if second == first => Finding::Kept(format!(
             "version {first}; again {:.1} s after docker kill",
             killed.elapsed().as_secs_f64()
@@ -169,11 +210,12 @@ pub fn models_on_drive(cx: &mut Context) -> Result<Finding> {
 pub fn without_gpu(cx: &mut Context) -> Result<Finding> {
     wait_until_up(cx)?;
     let container = &cx.contract.ollama.container;
+    let login = super::login_banner(&cx.machine.parts.user);
     let outputs = cx.machine.ask(&[
         "grep -lx 0x10de /sys/bus/pci/devices/*/vendor",
         &format!("docker inspect --format '{{{{.State.Status}}}}' {container}"),
         &format!("tr '\\0' '\\n' < /proc/$(docker inspect --format '{{{{.State.Pid}}}}' {container})/environ"),
-        "cat /run/ollamalive/notices/gpu",
+        &login,
         "journalctl -b --no-pager -o cat -u gpu-fallback.service",
     ])?;
     if outputs[0].ok() {
@@ -199,6 +241,6 @@ pub fn without_gpu(cx: &mut Context) -> Result<Finding> {
     }
     Ok(Finding::from_faults(
         &faults,
-        format!("running; says: {}", outputs[3].text),
+        format!("running; says: {}", outputs[3].text.replace('\n', " | ")),
     ))
 }

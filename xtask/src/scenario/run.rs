@@ -61,6 +61,15 @@ pub trait Observer: Sync {
     fn judged(&self, report: &PromiseReport);
 }
 
+/// Nobody watches.
+pub struct Quiet;
+
+impl Observer for Quiet {
+    fn booting(&self, _: &str) {}
+    fn booted(&self, _: &str, _: Duration) {}
+    fn judged(&self, _: &PromiseReport) {}
+}
+
 /// Boots `machine` and keeps or breaks every promise of the lane's scenarios.
 ///
 /// # Errors

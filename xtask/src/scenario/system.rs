@@ -1,5 +1,6 @@
 //! The machine is the one that was configured.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -7,6 +8,9 @@ use anyhow::{Context as _, Result};
 use super::{Context, Finding};
 
 const CONSOLE: Duration = Duration::from_secs(60);
+
+/// What whoever sits at the console asks.
+const ON_CONSOLE: &str = "id -un; echo shell=$0; sudo -n true && echo sudo=free";
 
 /// What zsh's global start-up file sets, wherever this zsh looks for it.
 const ZSH_HISTORY: &str = "for rc in /etc/zshrc /etc/zsh/zshrc; do \
@@ -20,6 +24,18 @@ pub fn identity(cx: &mut Context) -> Result<Finding> {
     let user = accounts
         .get(&name)
         .with_context(|| format!("the configuration has no user {name}"))?;
+    // The console first: where sudo asks for a password, nothing else can be asked as root.
+    let autologin = contract.system.autologin.user.clone();
+    let console = match &autologin {
+        Some(_) => cx.machine.console()?.run(ON_CONSOLE, CONSOLE)?,
+        None => String::new(),
+    };
+    let says = |line: &str| console.lines().any(|said| said.trim() == line);
+    if autologin.is_some() && !contract.users.sudo.wheel_needs_password && !says("sudo=free") {
+        return Ok(Finding::Broken(format!(
+            "sudo without a password: {console}"
+        )));
+    }
     let outputs = cx.machine.ask(&[
         "cat /proc/sys/kernel/hostname",
         "readlink /etc/localtime",
@@ -61,14 +77,17 @@ pub fn identity(cx: &mut Context) -> Result<Finding> {
         text(3),
     );
     expect("home", passwd.get(5) == Some(&user.home.as_str()), text(3));
-    let groups: Vec<&str> = text(4).split_whitespace().collect();
-    for group in &user.extra_groups {
-        expect(
-            "group",
-            groups.contains(&group.as_str()),
-            &format!("{group} is not among {}", text(4)),
-        );
-    }
+    // What is on PERSIST belongs to a number, not to a name.
+    let number = user.uid.map(|uid| uid.to_string());
+    expect(
+        "user's number",
+        number.is_none() || passwd.get(2).map(|uid| uid.to_string()) == number,
+        text(3),
+    );
+    let groups: BTreeSet<&str> = text(4).split_whitespace().collect();
+    let extra = user.extra_groups.iter().map(String::as_str);
+    let wanted: BTreeSet<&str> = extra.chain([user.group.as_str()]).collect();
+    expect("groups", groups == wanted, text(4));
     expect("locked passwords of user and root", text(5) == "!", text(5));
     expect(
         "sudo without a password",
@@ -81,17 +100,8 @@ pub fn identity(cx: &mut Context) -> Result<Finding> {
         text(7).lines().any(|line| line.trim() == history),
         text(7),
     );
-    let autologin = contract.system.autologin.user.clone();
-    let console = cx
-        .machine
-        .console()?
-        .run("id -un; echo shell=$0", CONSOLE)?;
     if let Some(owner) = &autologin {
-        expect(
-            "console",
-            console.lines().any(|line| line.trim() == owner),
-            &console,
-        );
+        expect("console", says(owner), &console);
         expect("console's shell", console.contains(&user.shell), &console);
     }
     let kept = format!(

@@ -117,6 +117,7 @@ pub fn docker(archive: &mut Archive, docker: &Docker) {
     let mut daemon = docker.daemon.clone();
     if let Value::Object(settings) = &mut daemon {
         settings.retain(|name, _| !ON_COMMAND_LINE.contains(&name.as_str()));
+        settings.insert("data-root".into(), docker.data_root.clone().into());
     }
     archive.file("/etc/docker/daemon.json", format!("{daemon:#}\n"));
 }
@@ -181,7 +182,7 @@ mod tests {
         docker(&mut archive, &recorded);
         assert_eq!(
             archive.text("/etc/docker/daemon.json"),
-            "{\n  \"storage-driver\": \"overlay2\"\n}\n"
+            "{\n  \"data-root\": \"/var/lib/docker\",\n  \"storage-driver\": \"overlay2\"\n}\n"
         );
     }
 }

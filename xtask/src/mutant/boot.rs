@@ -1,0 +1,149 @@
+//! Machines that do not come up, or not quietly.
+
+use super::Edit::{Add, Append, RemoveItem, Replace, Set};
+use super::HeldTo::Itself;
+use super::{Edit, Mutant};
+
+const fn mutant(
+    id: &'static str,
+    breaks: &'static str,
+    caught_by: &'static str,
+    edits: &'static [Edit],
+    nixos: Option<&'static str>,
+) -> Mutant {
+    Mutant {
+        id,
+        breaks,
+        caught_by,
+        also: &[],
+        edits,
+        nixos,
+        held_to: Itself,
+        comes_up: true,
+    }
+}
+
+pub const MUTANTS: &[Mutant] = &[
+    mutant(
+        "boot.failing-unit",
+        "a unit fails while the machine boots",
+        "boot.reaches-target",
+        &[Add(
+            "/units/broken.service",
+            r#"{ "script": "exit 1", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "oneshot" } }"#,
+        )],
+        Some(
+            r#"systemd.services.broken = { script = "exit 1"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
+        ),
+    ),
+    mutant(
+        "boot.restless-unit",
+        "a unit is restarted for ever, and therefore never counts as failed",
+        "boot.reaches-target",
+        &[Add(
+            "/units/restless.service",
+            r#"{ "script": "exit 1", "wantedBy": ["sysinit.target"], "serviceConfig": { "Restart": "always", "RestartSec": 1 }, "unitConfig": { "StartLimitIntervalSec": 0, "DefaultDependencies": false } }"#,
+        )],
+        Some(
+            r#"systemd.services.restless = { script = "exit 1"; wantedBy = [ "multi-user.target" ]; serviceConfig = { Restart = "always"; RestartSec = 1; }; unitConfig.StartLimitIntervalSec = 0; };"#,
+        ),
+    ),
+    Mutant {
+        // systemd breaks the cycle by leaving one of the two out.
+        also: &[
+            "ollama.answers",
+            "ollama.models-on-drive",
+            "ollama.without-gpu",
+            "firewall.only-open-ports",
+            "firewall.published-ports-contained",
+        ],
+        ..mutant(
+            "boot.ordering-cycle",
+            "two units wait for each other",
+            "boot.reaches-target",
+            &[Append(
+                "/units/gpu-fallback.service/after",
+                r#""docker-ollama.service""#,
+            )],
+            Some(r#"systemd.services.gpu-fallback.after = [ "docker-ollama.service" ];"#),
+        )
+    },
+    mutant(
+        "boot.file-system-error",
+        "the kernel reports an error of a file system on the console",
+        "boot.reaches-target",
+        &[Add(
+            "/units/broken-disk.service",
+            r#"{ "script": "echo 'EXT4-fs error (device vda3): ext4_lookup:1855: inode #2: comm ls: deleted inode referenced: 12' > /dev/console", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "oneshot" } }"#,
+        )],
+        Some(
+            r#"systemd.services.broken-disk = { script = "echo 'EXT4-fs error (device vda3): ext4_lookup:1855: inode #2: comm ls: deleted inode referenced: 12' > /dev/console"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
+        ),
+    ),
+    Mutant {
+        comes_up: false,
+        ..mutant(
+            "boot.no-serial-console",
+            "a machine without a screen shows nothing",
+            "boot.reaches-target",
+            &[RemoveItem(
+                "/system/kernelParams",
+                r#""console=ttyS0,115200""#,
+            )],
+            Some(r#"boot.kernelParams = lib.mkForce [ "console=tty0" ];"#),
+        )
+    },
+    mutant(
+        "boot.nothing-in-place-of-persist",
+        "without PERSIST there is no memory in its place",
+        "boot.no-drives",
+        &[Replace(
+            "/units/persist.service/script",
+            r#"mount -t tmpfs -o size=50%,mode=0755 tmpfs "$root/persist""#,
+            ":",
+        )],
+        None,
+    ),
+    mutant(
+        "boot.silent-without-persist",
+        "nobody is told that PERSIST is missing",
+        "boot.no-drives",
+        &[Set(
+            "/units/persist.service/postStart",
+            r#""rm -f /run/ollamalive/notices/persist""#,
+        )],
+        Some(
+            r#"boot.initrd.systemd.services.persist.postStart = "rm -f /run/ollamalive/notices/persist";"#,
+        ),
+    ),
+    mutant(
+        "boot.silent-without-models",
+        "nobody is told that the models drive is missing",
+        "boot.no-drives",
+        &[Replace(
+            "/units/docker-ollama.service/preStart",
+            r#" | tee "$notice""#,
+            "",
+        )],
+        Some(
+            r#"systemd.services.docker-ollama.preStart = lib.mkBefore "tee() { cat >/dev/null; }";"#,
+        ),
+    ),
+    mutant(
+        "boot.notice-unshown",
+        "it is noted that PERSIST is missing, but not shown to who logs in",
+        "boot.no-drives",
+        &[Set("/system/loginShellInit", "[]")],
+        Some(r#"environment.loginShellInit = lib.mkForce "";"#),
+    ),
+    Mutant {
+        comes_up: false,
+        ..mutant(
+            "boot.needs-models-drive",
+            "the machine does not come up without its models drive",
+            "boot.no-drives",
+            &[Set("/filesystems/~1mnt~1models/options", "[]")],
+            Some(r#"fileSystems."/mnt/models".options = lib.mkForce [ "defaults" ];"#),
+        )
+    },
+];

@@ -1,0 +1,43 @@
+//! Docker's state in the wrong place, or Docker too early.
+
+use super::Edit::{Remove, Set};
+use super::HeldTo::Itself;
+use super::Mutant;
+
+pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        id: "docker.does-not-wait",
+        breaks: "Docker does not wait for the mount of its data root",
+        caught_by: "docker.state-on-persist",
+        also: &[],
+        edits: &[Remove("/units/docker.service/unitConfig/RequiresMountsFor")],
+        nixos: Some("systemd.services.docker.unitConfig.RequiresMountsFor = lib.mkForce [ ];"),
+        held_to: Itself,
+        comes_up: true,
+    },
+    Mutant {
+        id: "docker.data-root-in-memory",
+        breaks: "Docker's data root is not on PERSIST",
+        caught_by: "docker.state-on-persist",
+        also: &[],
+        edits: &[Set("/docker/dataRoot", r#""/run/docker-data""#)],
+        nixos: Some(r#"virtualisation.docker.daemon.settings.data-root = "/run/docker-data";"#),
+        held_to: Itself,
+        comes_up: true,
+    },
+    Mutant {
+        id: "docker.mount-in-memory",
+        breaks: "Docker's data root is mounted, but from memory",
+        caught_by: "docker.state-on-persist",
+        also: &["persist.bind-mounts"],
+        edits: &[Set(
+            "/filesystems/~1var~1lib~1docker",
+            r#"{ "device": "tmpfs", "fsType": "tmpfs", "options": ["mode=0710"] }"#,
+        )],
+        nixos: Some(
+            r#"fileSystems."/var/lib/docker" = lib.mkForce { device = "tmpfs"; fsType = "tmpfs"; options = [ "mode=0710" ]; };"#,
+        ),
+        held_to: Itself,
+        comes_up: true,
+    },
+];

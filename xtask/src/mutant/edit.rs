@@ -1,0 +1,180 @@
+//! One change of the recorded configuration. A change that does not apply is an error, never silently none at all.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Map, Value};
+
+/// What is changed, where (a JSON pointer, RFC 6901), and to what (JSON).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edit {
+    /// Another value in the place of one that is there.
+    Set(&'static str, &'static str),
+    /// A field that is not there yet, in an object that is.
+    Add(&'static str, &'static str),
+    /// The field goes.
+    Remove(&'static str),
+    /// One more item at the end of a list that has none like it.
+    Append(&'static str, &'static str),
+    /// The item goes from the list.
+    RemoveItem(&'static str, &'static str),
+    /// Inside a string, in the one place where the first text is: the second in its place.
+    Replace(&'static str, &'static str, &'static str),
+}
+
+impl Edit {
+    /// Changes `record`.
+    ///
+    /// # Errors
+    /// The place is not there, is of another kind, or is already as it is to become.
+    pub fn apply(&self, record: &mut Value) -> Result<()> {
+        match *self {
+            Edit::Set(pointer, json) => {
+                let (place, new) = (at(record, pointer)?, parse(json)?);
+                ensure!(*place != new, "{pointer} is {json} already");
+                *place = new;
+            }
+            Edit::Add(pointer, json) => {
+                let new = parse(json)?;
+                let (fields, name) = field(record, pointer)?;
+                ensure!(!fields.contains_key(&name), "{pointer} is there already");
+                fields.insert(name, new);
+            }
+            Edit::Remove(pointer) => {
+                let (fields, name) = field(record, pointer)?;
+                let removed = fields.remove(&name);
+                ensure!(removed.is_some(), "{pointer} is not in the record");
+            }
+            Edit::Append(pointer, json) => {
+                let (items, new) = (list(record, pointer)?, parse(json)?);
+                ensure!(!items.contains(&new), "{pointer} has {json} already");
+                items.push(new);
+            }
+            Edit::RemoveItem(pointer, json) => {
+                let (items, old) = (list(record, pointer)?, parse(json)?);
+                let found = items.iter().position(|item| *item == old);
+                items.remove(found.with_context(|| format!("{pointer} has no {json}"))?);
+            }
+            Edit::Replace(pointer, from, to) => {
+                let Value::String(text) = at(record, pointer)? else {
+                    bail!("{pointer} is not a string");
+                };
+                let found = text.matches(from).count();
+                ensure!(
+                    found == 1,
+                    "{pointer} has {from:?} in {found} places, not in one"
+                );
+                ensure!(from != to, "{from:?} would stay as it is");
+                *text = text.replace(from, to);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse(json: &str) -> Result<Value> {
+    serde_json::from_str(json).with_context(|| format!("not JSON: {json}"))
+}
+
+fn at<'a>(record: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
+    record
+        .pointer_mut(pointer)
+        .with_context(|| format!("{pointer} is not in the record"))
+}
+
+fn list<'a>(record: &'a mut Value, pointer: &str) -> Result<&'a mut Vec<Value>> {
+    at(record, pointer)?
+        .as_array_mut()
+        .with_context(|| format!("{pointer} is not a list"))
+}
+
+/// The object around the field at `pointer`, and the field's name.
+fn field<'a>(record: &'a mut Value, pointer: &str) -> Result<(&'a mut Map<String, Value>, String)> {
+    let (around, name) = pointer
+        .rsplit_once('/')
+        .with_context(|| format!("{pointer:?} points to no field"))?;
+    let fields = at(record, around)?
+        .as_object_mut()
+        .with_context(|| format!("{around} is not an object"))?;
+    Ok((fields, name.replace("~1", "/").replace("~0", "~")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Edit::{Add, Append, Remove, RemoveItem, Replace, Set};
+    use super::*;
+
+    fn after(edit: Edit) -> Result<Value, String> {
+        let mut record =
+            serde_json::json!({ "a": { "x/y": 1, "text": "one two two" }, "list": ["p", "q"] });
+        edit.apply(&mut record)
+            .map(|()| record)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_edit_changes_its_place_and_no_other() {
+        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        for (edit, expected) in [
+            (
+                Set("/a/x~1y", "2"),
+                r#"{"a":{"x/y":2,"text":"one two two"},"list":["p","q"]}"#,
+            ),
+            (
+                Set("/list/0", "null"),
+                r#"{"a":{"x/y":1,"text":"one two two"},"list":[null,"q"]}"#,
+            ),
+            (
+                Add("/a/~0n~1w", "[]"),
+                r#"{"a":{"x/y":1,"text":"one two two","~n/w":[]},"list":["p","q"]}"#,
+            ),
+            (
+                Remove("/a/x~1y"),
+                r#"{"a":{"text":"one two two"},"list":["p","q"]}"#,
+            ),
+            (
+                Append("/list", "\"r\""),
+                r#"{"a":{"x/y":1,"text":"one two two"},"list":["p","q","r"]}"#,
+            ),
+            (
+                RemoveItem("/list", "\"p\""),
+                r#"{"a":{"x/y":1,"text":"one two two"},"list":["q"]}"#,
+            ),
+            (
+                Replace("/a/text", "one", "1"),
+                r#"{"a":{"x/y":1,"text":"1 two two"},"list":["p","q"]}"#,
+            ),
+        ] {
+            assert_eq!(after(edit).unwrap(), json(expected), "{edit:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_apply_is_said() {
+        for (edit, message) in [
+            (Set("/a/z", "2"), "/a/z is not in the record"),
+            (Set("/a/x~1y", "1"), "/a/x~1y is 1 already"),
+            (Set("/a/x~1y", "{"), "not JSON: {"),
+            (Add("/a/text", "1"), "/a/text is there already"),
+            (Add("/b/text", "1"), "/b is not in the record"),
+            (Add("/list/0", "1"), "/list is not an object"),
+            (Remove("/a/z"), "/a/z is not in the record"),
+            (Append("/a", "1"), "/a is not a list"),
+            (Append("/list", "\"p\""), "/list has \"p\" already"),
+            (RemoveItem("/list", "\"z\""), "/list has no \"z\""),
+            (
+                Replace("/a/text", "three", ""),
+                "/a/text has \"three\" in 0 places, not in one",
+            ),
+            (
+                Replace("/a/text", "two", ""),
+                "/a/text has \"two\" in 2 places, not in one",
+            ),
+            (Replace("/list", "p", ""), "/list is not a string"),
+            (
+                Replace("/a/text", "one", "one"),
+                "\"one\" would stay as it is",
+            ),
+        ] {
+            assert_eq!(after(edit).unwrap_err(), message);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Configurations that are broken on purpose: each breaks one promise, and has to be caught by it. A check that no
+//! mutant can break is no check.
+
+mod boot;
+mod docker;
+mod edit;
+mod firewall;
+mod ollama;
+mod persist;
+mod ssh;
+mod stick;
+mod system;
+mod verdict;
+
+pub use edit::Edit;
+pub use verdict::{Verdict, judge};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::error::usage;
+
+/// A configuration with one thing wrong.
+#[derive(Debug)]
+pub struct Mutant {
+    /// `concern.defect-in-brief`
+    pub id: &'static str,
+    /// One sentence: what is wrong.
+    pub breaks: &'static str,
+    /// The promise that names it.
+    pub caught_by: &'static str,
+    /// Promises that the same defect may break as well.
+    pub also: &'static [&'static str],
+    /// The defect in the record that the stand-in guest is made from.
+    pub edits: &'static [Edit],
+    /// The defect in the NixOS configuration: what goes between the braces of `{ lib, pkgs, ... }: { … }`. `None` where
+    /// no option of NixOS leads to it.
+    pub nixos: Option<&'static str>,
+    pub held_to: HeldTo,
+    /// The machine gets to its login all the same. Then one that does not (on a busy host it may be late) says nothing
+    /// about the defect.
+    pub comes_up: bool,
+}
+
+/// Which configuration the machine is compared with where a promise speaks of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldTo {
+    /// Its own, defect included: the promise has to know by itself what is right.
+    Itself,
+    /// The unchanged one. For the owner's choices (names, groups, time zone), of which each is as good as another.
+    Unchanged,
+}
+
+/// Every mutant, by concern.
+pub fn all() -> impl Iterator<Item = &'static Mutant> {
+    [
+        boot::MUTANTS,
+        system::MUTANTS,
+        ssh::MUTANTS,
+        persist::MUTANTS,
+        docker::MUTANTS,
+        ollama::MUTANTS,
+        firewall::MUTANTS,
+        stick::MUTANTS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The mutants of these names, or all, in the order of [`all`].
+///
+/// # Errors
+/// A name that no mutant has; the nearest is named.
+pub fn chosen(ids: &[String]) -> Result<Vec<&'static Mutant>> {
+    for id in ids {
+        if !all().any(|mutant| mutant.id == id) {
+            let near = |mutant: &&Mutant| strsim::jaro_winkler(mutant.id, id);
+            let nearest = all().max_by(|a, b| near(a).total_cmp(&near(b)));
+            return Err(usage(format!(
+                "there is no mutant {id:?}; did you mean {:?}? (--list shows all)",
+                nearest.map_or("", |mutant| mutant.id)
+            )));
+        }
+    }
+    Ok(all()
+        .filter(|mutant| ids.is_empty() || ids.iter().any(|id| id == mutant.id))
+        .collect())
+}
+
+impl Mutant {
+    /// `record` (the whole contract) with the defect in it.
+    ///
+    /// # Errors
+    /// An edit does not apply to this record; mutant and edit are named.
+    pub fn apply(&self, record: &Value) -> Result<Value> {
+        let mut changed = record.clone();
+        for edit in self.edits {
+            edit.apply(&mut changed)
+                .with_context(|| format!("mutant {} does not fit the record", self.id))?;
+        }
+        Ok(changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Contract;
+    use crate::scenario::PROMISES;
+    use crate::{project, snapshot};
+
+    fn is_promise(id: &str) -> bool {
+        PROMISES.iter().any(|promise| promise.id == id)
+    }
+
+    #[test]
+    fn ids_are_unique_and_begin_with_a_concern() {
+        let ids: Vec<&str> = all().map(|mutant| mutant.id).collect();
+        for (index, id) in ids.iter().enumerate() {
+            assert!(!ids[..index].contains(id), "{id} twice");
+            assert!(id.split_once('.').is_some_and(|(_, name)| !name.is_empty()));
+        }
+    }
+
+    #[test]
+    fn the_promises_exist_and_the_expected_one_is_not_among_the_others() {
+        for mutant in all() {
+            assert!(is_promise(mutant.caught_by), "{}", mutant.id);
+            for other in mutant.also {
+                assert!(is_promise(other), "{}: {other}", mutant.id);
+                assert_ne!(*other, mutant.caught_by, "{}", mutant.id);
+            }
+        }
+    }
+
+    #[test]
+    fn every_promise_has_a_mutant_that_it_must_catch() {
+        for promise in PROMISES {
+            let caught = all().any(|mutant| mutant.caught_by == promise.id);
+            assert!(caught, "no mutant is to be caught by {}", promise.id);
+        }
+    }
+
+    #[test]
+    fn every_mutant_changes_the_record_into_another_contract() {
+        let record = snapshot::load_json(&snapshot::folder(&project::root().unwrap())).unwrap();
+        for mutant in all() {
+            let changed = mutant
+                .apply(&record)
+                .unwrap_or_else(|error| panic!("{error:#}"));
+            assert_ne!(changed, record, "{} changes nothing", mutant.id);
+            if let Err(error) = serde_json::from_value::<Contract>(changed) {
+                panic!("{}: {error}", mutant.id);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_mutant_names_the_nearest() {
+        let error = chosen(&["firewall.of".to_string()])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(r#"no mutant "firewall.of"; did you mean "firewall.off"?"#),
+            "{error}"
+        );
+        assert_eq!(chosen(&["firewall.off".to_string()]).unwrap().len(), 1);
+        assert_eq!(chosen(&[]).unwrap().len(), all().count());
+    }
+}

@@ -1,0 +1,200 @@
+//! A server that is not there, does not come back, forgets its models, or is silent about its GPU.
+
+use super::Edit::{Add, Remove, Replace, Set};
+use super::HeldTo::Itself;
+use super::{Edit, Mutant};
+
+const SCRIPT: &str = "/units/docker-ollama.service/script";
+const BIND: &str = "  -v /mnt/models/ollama:/root/.ollama \\\n";
+/// What breaks along with an Ollama that does not run.
+const NOT_RUNNING: &[&str] = &[
+    "boot.reaches-target",
+    "ollama.models-on-drive",
+    "ollama.without-gpu",
+    "firewall.only-open-ports",
+];
+
+const fn mutant(
+    id: &'static str,
+    breaks: &'static str,
+    caught_by: &'static str,
+    edits: &'static [Edit],
+    nixos: &'static str,
+) -> Mutant {
+    Mutant {
+        id,
+        breaks,
+        caught_by,
+        also: &[],
+        edits,
+        nixos: Some(nixos),
+        held_to: Itself,
+        comes_up: true,
+    }
+}
+
+pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        also: &["firewall.only-open-ports"],
+        ..mutant(
+            "ollama.wrong-port",
+            "Ollama listens on another port",
+            "ollama.answers",
+            &[Replace(
+                SCRIPT,
+                "OLLAMA_HOST=0.0.0.0:11434",
+                "OLLAMA_HOST=0.0.0.0:11435",
+            )],
+            r#"virtualisation.oci-containers.containers.ollama.environment.OLLAMA_HOST = lib.mkForce "0.0.0.0:11435";"#,
+        )
+    },
+    Mutant {
+        also: &["firewall.only-open-ports"],
+        ..mutant(
+            "ollama.on-loopback-only",
+            "Ollama listens for the machine itself only",
+            "ollama.answers",
+            &[Replace(
+                SCRIPT,
+                "OLLAMA_HOST=0.0.0.0:11434",
+                "OLLAMA_HOST=127.0.0.1:11434",
+            )],
+            r#"virtualisation.oci-containers.containers.ollama.environment.OLLAMA_HOST = lib.mkForce "127.0.0.1:11434";"#,
+        )
+    },
+    Mutant {
+        also: NOT_RUNNING,
+        ..mutant(
+            "ollama.not-restarted",
+            "the container is not started again after it was killed",
+            "ollama.answers",
+            &[Set(
+                "/units/docker-ollama.service/serviceConfig/Restart",
+                r#""no""#,
+            )],
+            r#"systemd.services.docker-ollama.serviceConfig.Restart = lib.mkOverride 10 "no";"#,
+        )
+    },
+    Mutant {
+        also: NOT_RUNNING,
+        ..mutant(
+            "ollama.restart-beside-rm",
+            "docker run has both --rm and --restart, which it refuses",
+            "ollama.answers",
+            &[Replace(
+                SCRIPT,
+                "  --rm \\\n",
+                "  --rm \\\n  --restart=unless-stopped \\\n",
+            )],
+            r#"virtualisation.oci-containers.containers.ollama.extraOptions = [ "--restart=unless-stopped" ];"#,
+        )
+    },
+    mutant(
+        "ollama.models-in-container",
+        "the container has no folder for its models",
+        "ollama.models-on-drive",
+        &[Replace(SCRIPT, BIND, "")],
+        "virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ ];",
+    ),
+    mutant(
+        "ollama.models-elsewhere",
+        "the container's models are in a folder of PERSIST",
+        "ollama.models-on-drive",
+        &[Replace(
+            SCRIPT,
+            "-v /mnt/models/ollama:",
+            "-v /persist/models:",
+        )],
+        r#"virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ "/persist/models:/root/.ollama" ];"#,
+    ),
+    Mutant {
+        id: "ollama.models-dir-off-drive",
+        breaks: "the models' folder itself is on PERSIST",
+        caught_by: "ollama.models-on-drive",
+        also: &[],
+        edits: &[
+            Set("/ollama/modelsDir", r#""/persist/models/ollama""#),
+            Replace(
+                SCRIPT,
+                "-v /mnt/models/ollama:",
+                "-v /persist/models/ollama:",
+            ),
+        ],
+        nixos: None,
+        held_to: Itself,
+        comes_up: true,
+    },
+    Mutant {
+        id: "ollama.models-in-wrong-folder",
+        breaks: "the models are on the drive, but not under ollama/",
+        caught_by: "ollama.models-on-drive",
+        also: &[],
+        edits: &[
+            Set("/ollama/modelsDir", r#""/mnt/models/other""#),
+            Replace(SCRIPT, "-v /mnt/models/ollama:", "-v /mnt/models/other:"),
+        ],
+        nixos: None,
+        held_to: Itself,
+        comes_up: true,
+    },
+    mutant(
+        "ollama.drive-not-mounted",
+        "the models drive is not mounted: its folder is memory",
+        "ollama.models-on-drive",
+        &[Remove("/filesystems/~1mnt~1models")],
+        r#"fileSystems."/mnt/models".enable = lib.mkForce false;"#,
+    ),
+    Mutant {
+        also: &[
+            "boot.reaches-target",
+            "ollama.answers",
+            "ollama.models-on-drive",
+            "firewall.only-open-ports",
+        ],
+        ..mutant(
+            "ollama.no-gpu-fallback",
+            "without a GPU there is nothing that stands in for it",
+            "ollama.without-gpu",
+            &[Remove("/units/gpu-fallback.service")],
+            "systemd.services.gpu-fallback.enable = lib.mkForce false;",
+        )
+    },
+    mutant(
+        "ollama.gpu-not-told",
+        "the container is not told that there is no GPU",
+        "ollama.without-gpu",
+        &[Replace(
+            "/units/gpu-fallback.service/script",
+            r#""OLLAMALIVE_GPU=none""#,
+            "",
+        )],
+        r#"systemd.services.gpu-fallback.postStart = "${pkgs.gnused}/bin/sed -i s/OLLAMALIVE_GPU=none/OLLAMALIVE_GPU=any/ /run/cdi/no-gpu.json";"#,
+    ),
+    mutant(
+        "ollama.gpu-notice-missing",
+        "nothing tells who logs in that there is no GPU",
+        "ollama.without-gpu",
+        &[Set(
+            "/units/gpu-fallback.service/postStart",
+            r#""rm -f /run/ollamalive/notices/gpu""#,
+        )],
+        r#"systemd.services.gpu-fallback.postStart = "${pkgs.coreutils}/bin/rm -f /run/ollamalive/notices/gpu";"#,
+    ),
+    mutant(
+        "ollama.gpu-notice-unshown",
+        "notices are written, but not shown to who logs in",
+        "ollama.without-gpu",
+        &[Set("/system/loginShellInit", "[]")],
+        r#"environment.loginShellInit = lib.mkForce "";"#,
+    ),
+    mutant(
+        "ollama.gpu-journal-silent",
+        "the journal does not say that there is no GPU",
+        "ollama.without-gpu",
+        &[Add(
+            "/units/gpu-fallback.service/serviceConfig/StandardOutput",
+            r#""null""#,
+        )],
+        r#"systemd.services.gpu-fallback.serviceConfig.StandardOutput = "null";"#,
+    ),
+];

@@ -1,0 +1,131 @@
+//! What is not kept, or kept in the wrong place.
+
+use super::Edit::{Append, Remove, Set};
+use super::HeldTo::Itself;
+use super::{Edit, Mutant};
+
+/// A folder that is kept, and is not.
+const fn bind(
+    id: &'static str,
+    breaks: &'static str,
+    edits: &'static [Edit],
+    nixos: &'static str,
+) -> Mutant {
+    Mutant {
+        id,
+        breaks,
+        caught_by: "persist.bind-mounts",
+        also: &[],
+        edits,
+        nixos: Some(nixos),
+        held_to: Itself,
+        comes_up: true,
+    }
+}
+
+pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        id: "persist.read-only",
+        breaks: "PERSIST is read-only from the moment that Ollama starts",
+        caught_by: "persist.mounted",
+        also: &[],
+        edits: &[Set(
+            "/units/docker-ollama.service/postStart",
+            r#""mount -o remount,bind,ro /persist""#,
+        )],
+        nixos: Some(
+            r#"systemd.services.docker-ollama.postStart = "${pkgs.util-linux}/bin/mount -o remount,bind,ro /persist";"#,
+        ),
+        held_to: Itself,
+        comes_up: true,
+    },
+    Mutant {
+        id: "persist.copied-to-memory",
+        breaks: "what is on PERSIST is copied to memory, and changes are made to the copy",
+        caught_by: "persist.mounted",
+        also: &["docker.state-on-persist"],
+        edits: &[Set(
+            "/units/persist.service/postStart",
+            r#""mkdir /run/stick && mount --bind /persist /run/stick && umount /persist && mount -t tmpfs tmpfs /persist && cp -a /run/stick/. /persist""#,
+        )],
+        nixos: Some(
+            r#"boot.initrd.systemd.services.persist.postStart = "cd / && mkdir /run/stick && mount --bind /sysroot/persist /run/stick && umount /sysroot/persist && mount -t tmpfs tmpfs /sysroot/persist && cp -a /run/stick/. /sysroot/persist";"#,
+        ),
+        held_to: Itself,
+        comes_up: true,
+    },
+    Mutant {
+        id: "persist.never-mounted",
+        breaks: "there is memory at /persist before PERSIST is looked for, so the owner's key is not found",
+        caught_by: "ssh.key-accepted",
+        also: &[],
+        edits: &[Set(
+            "/units/persist.service/preStart",
+            r#""mkdir -p /persist && mount -t tmpfs tmpfs /persist""#,
+        )],
+        nixos: Some(
+            r#"boot.initrd.systemd.services.persist.preStart = "mkdir -p /sysroot/persist && mount -t tmpfs tmpfs /sysroot/persist";"#,
+        ),
+        held_to: Itself,
+        comes_up: true,
+    },
+    bind(
+        "persist.home-missing",
+        "/home is not kept",
+        &[Remove("/filesystems/~1home")],
+        r#"fileSystems."/home".enable = lib.mkForce false;"#,
+    ),
+    bind(
+        "persist.home-from-elsewhere",
+        "/home is another folder's content",
+        &[Set("/filesystems/~1home/device", r#""/persist/nixos""#)],
+        r#"fileSystems."/home".device = lib.mkForce "/persist/nixos";"#,
+    ),
+    bind(
+        "persist.home-in-memory",
+        "/home is mounted, but from memory",
+        &[Set(
+            "/filesystems/~1home",
+            r#"{ "device": "tmpfs", "fsType": "tmpfs", "options": ["mode=0755"] }"#,
+        )],
+        r#"fileSystems."/home" = lib.mkForce { device = "tmpfs"; fsType = "tmpfs"; options = [ "mode=0755" ]; };"#,
+    ),
+    bind(
+        "persist.network-missing",
+        "NetworkManager's connections are not kept",
+        &[Remove(
+            "/filesystems/~1etc~1NetworkManager~1system-connections",
+        )],
+        r#"fileSystems."/etc/NetworkManager/system-connections".enable = lib.mkForce false;"#,
+    ),
+    bind(
+        "persist.network-read-only",
+        "NetworkManager's connections cannot be changed",
+        &[Append(
+            "/filesystems/~1etc~1NetworkManager~1system-connections/options",
+            r#""ro""#,
+        )],
+        r#"fileSystems."/etc/NetworkManager/system-connections".options = [ "ro" ];"#,
+    ),
+    bind(
+        "persist.nixos-missing",
+        "/var/lib/nixos, which numbers users and groups, is not kept",
+        &[Remove("/filesystems/~1var~1lib~1nixos")],
+        r#"fileSystems."/var/lib/nixos".enable = lib.mkForce false;"#,
+    ),
+    bind(
+        "persist.journal-missing",
+        "the journal is not kept",
+        &[Remove("/filesystems/~1var~1log~1journal")],
+        r#"fileSystems."/var/log/journal".enable = lib.mkForce false;"#,
+    ),
+    bind(
+        "persist.docker-from-elsewhere",
+        "Docker's state is in another folder of PERSIST",
+        &[Set(
+            "/filesystems/~1var~1lib~1docker/device",
+            r#""/persist/images""#,
+        )],
+        r#"fileSystems."/var/lib/docker".device = lib.mkForce "/persist/images";"#,
+    ),
+];

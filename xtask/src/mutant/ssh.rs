@@ -1,0 +1,207 @@
+//! Ways in that must not be there, and a way in that is missing.
+
+use super::Edit::Replace;
+use super::HeldTo::Itself;
+use super::Mutant;
+
+const CONFIG: &str = "/ssh/config";
+/// The last algorithm of each list: one more goes behind it.
+const LAST_KEX: &str = "curve25519-sha256@libssh.org";
+const LAST_CIPHER: &str = "aes128-gcm@openssh.com";
+const LAST_MAC: &str = "umac-128-etm@openssh.com";
+
+const fn mutant(
+    id: &'static str,
+    breaks: &'static str,
+    caught_by: &'static str,
+    edits: &'static [super::Edit],
+    nixos: &'static str,
+) -> Mutant {
+    Mutant {
+        id,
+        breaks,
+        caught_by,
+        also: &[],
+        edits,
+        nixos: Some(nixos),
+        held_to: Itself,
+        comes_up: true,
+    }
+}
+
+pub const MUTANTS: &[Mutant] = &[
+    mutant(
+        "ssh.password-login",
+        "the server takes passwords",
+        "ssh.password-refused",
+        &[Replace(
+            CONFIG,
+            "\nPasswordAuthentication no",
+            "\nPasswordAuthentication yes",
+        )],
+        "services.openssh.settings.PasswordAuthentication = lib.mkForce true;",
+    ),
+    mutant(
+        "ssh.keyboard-interactive-login",
+        "the server asks for the password by keyboard-interactive (PAM)",
+        "ssh.keyboard-interactive-refused",
+        &[Replace(
+            CONFIG,
+            "KbdInteractiveAuthentication no",
+            "KbdInteractiveAuthentication yes",
+        )],
+        "services.openssh.settings.KbdInteractiveAuthentication = lib.mkForce true;",
+    ),
+    Mutant {
+        also: &["ssh.password-refused"],
+        ..mutant(
+            "ssh.empty-password-login",
+            "an empty password logs in",
+            "ssh.empty-password-refused",
+            &[Replace(
+                CONFIG,
+                "\nPasswordAuthentication no\nPermitEmptyPasswords no",
+                "\nPasswordAuthentication yes\nPermitEmptyPasswords yes",
+            )],
+            "services.openssh.settings = { PasswordAuthentication = lib.mkForce true; PermitEmptyPasswords = lib.mkForce true; }; \
+             security.pam.services.sshd.allowNullPassword = lib.mkForce true;",
+        )
+    },
+    Mutant {
+        also: &["ssh.keyboard-interactive-refused"],
+        ..mutant(
+            "ssh.empty-password-interactive",
+            "an empty password logs in by keyboard-interactive (PAM)",
+            "ssh.empty-password-refused",
+            &[
+                Replace(
+                    CONFIG,
+                    "KbdInteractiveAuthentication no",
+                    "KbdInteractiveAuthentication yes",
+                ),
+                Replace(
+                    CONFIG,
+                    "PermitEmptyPasswords no",
+                    "PermitEmptyPasswords yes",
+                ),
+            ],
+            "services.openssh.settings = { KbdInteractiveAuthentication = lib.mkForce true; PermitEmptyPasswords = lib.mkForce true; }; \
+             security.pam.services.sshd.allowNullPassword = lib.mkForce true;",
+        )
+    },
+    mutant(
+        "ssh.root-login",
+        "root may log in",
+        "ssh.root-refused",
+        &[Replace(CONFIG, "PermitRootLogin no", "PermitRootLogin yes")],
+        r#"services.openssh.settings.PermitRootLogin = lib.mkForce "yes";"#,
+    ),
+    mutant(
+        "ssh.root-login-with-key",
+        "root may log in, but with a key only",
+        "ssh.root-refused",
+        &[Replace(
+            CONFIG,
+            "PermitRootLogin no",
+            "PermitRootLogin prohibit-password",
+        )],
+        r#"services.openssh.settings.PermitRootLogin = lib.mkForce "prohibit-password";"#,
+    ),
+    Mutant {
+        also: &["ssh.key-accepted"],
+        ..mutant(
+            "ssh.any-key-accepted",
+            "whatever key is offered is taken for the account's",
+            "ssh.unknown-key-refused",
+            &[Replace(
+                CONFIG,
+                "\nAuthorizedKeysFile ",
+                "\nAuthorizedKeysCommand /usr/bin/echo %t %k\nAuthorizedKeysCommandUser nobody\nAuthorizedKeysFile ",
+            )],
+            r##"environment.etc.any-key = { mode = "0555"; text = "#!/bin/sh\necho $*"; }; services.openssh.authorizedKeysCommand = "/etc/any-key %t %k";"##,
+        )
+    },
+    mutant(
+        "ssh.persist-keys-unread",
+        "the keys on PERSIST are not read",
+        "ssh.key-accepted",
+        &[Replace(
+            CONFIG,
+            "AuthorizedKeysFile /persist/ssh/authorized_keys ",
+            "AuthorizedKeysFile ",
+        )],
+        r#"services.openssh.authorizedKeysFiles = lib.mkForce [ "%h/.ssh/authorized_keys" ];"#,
+    ),
+    mutant(
+        "ssh.keys-file-said-twice",
+        "of two AuthorizedKeysFile lines sshd keeps the first, which leaves PERSIST out",
+        "ssh.key-accepted",
+        &[Replace(
+            CONFIG,
+            "\nAuthorizedKeysFile ",
+            "\nAuthorizedKeysFile %h/.ssh/authorized_keys\nAuthorizedKeysFile ",
+        )],
+        r#"services.openssh.settings.AuthorizedKeysFile = "%h/.ssh/authorized_keys";"#,
+    ),
+    mutant(
+        "ssh.home-keys-unread",
+        "the keys in ~/.ssh are not read",
+        "ssh.key-accepted",
+        &[Replace(CONFIG, " %h/.ssh/authorized_keys", "")],
+        r#"services.openssh.authorizedKeysFiles = lib.mkForce [ "/persist/ssh/authorized_keys" ];"#,
+    ),
+    mutant(
+        "ssh.weak-key-exchange",
+        "a key exchange with SHA-1 is offered",
+        "ssh.modern-crypto",
+        &[Replace(
+            CONFIG,
+            LAST_KEX,
+            "curve25519-sha256@libssh.org,diffie-hellman-group14-sha1",
+        )],
+        r#"services.openssh.settings.KexAlgorithms = [ "diffie-hellman-group14-sha1" ];"#,
+    ),
+    mutant(
+        "ssh.weak-cipher",
+        "a cipher in CBC mode is offered",
+        "ssh.modern-crypto",
+        &[Replace(
+            CONFIG,
+            LAST_CIPHER,
+            "aes128-gcm@openssh.com,aes128-cbc",
+        )],
+        r#"services.openssh.settings.Ciphers = [ "aes128-cbc" ];"#,
+    ),
+    mutant(
+        "ssh.weak-mac",
+        "a MAC with SHA-1 is offered",
+        "ssh.modern-crypto",
+        &[Replace(
+            CONFIG,
+            LAST_MAC,
+            "umac-128-etm@openssh.com,hmac-sha1",
+        )],
+        r#"services.openssh.settings.Macs = [ "hmac-sha1" ];"#,
+    ),
+    mutant(
+        "ssh.default-ciphers",
+        "the ciphers are those that OpenSSH offers by itself",
+        "ssh.modern-crypto",
+        &[Replace(
+            CONFIG,
+            "Ciphers chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com\n",
+            "",
+        )],
+        "services.openssh.settings.Ciphers = lib.mkForce null;",
+    ),
+    mutant(
+        "ssh.host-key-off-persist",
+        "the host key is not on PERSIST but in memory",
+        "ssh.identity-survives",
+        &[
+            Replace(CONFIG, "HostKey /persist/ssh/", "HostKey /etc/ssh/"),
+            Replace("/ssh/hostKeys/0/path", "/persist/ssh/", "/etc/ssh/"),
+        ],
+        r#"services.openssh.hostKeys = lib.mkForce [ { type = "ed25519"; path = "/etc/ssh/ssh_host_ed25519_key"; } ];"#,
+    ),
+];

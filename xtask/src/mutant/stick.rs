@@ -1,0 +1,171 @@
+//! A stick that is made wrongly, taken for another, or does not keep what it promises; and its FAT partition.
+
+use super::Edit::{Add, Remove, Replace, Set};
+use super::HeldTo::Itself;
+use super::{Edit, Mutant};
+
+const PERSIST: &str = "/units/persist.service/script";
+const IMPORT: &str = "/units/esp-import.service/script";
+
+const fn mutant(
+    id: &'static str,
+    breaks: &'static str,
+    caught_by: &'static str,
+    edits: &'static [Edit],
+    nixos: Option<&'static str>,
+) -> Mutant {
+    Mutant {
+        id,
+        breaks,
+        caught_by,
+        also: &[],
+        edits,
+        nixos,
+        held_to: Itself,
+        comes_up: true,
+    }
+}
+
+pub const MUTANTS: &[Mutant] = &[
+    mutant(
+        "stick.folder-open-to-all",
+        "everybody may put something beside the owner's home",
+        "persist.created-on-first-boot",
+        &[Set(
+            "/units/persist.service/postStart",
+            r#""chmod 0777 /persist/home""#,
+        )],
+        Some(
+            r#"boot.initrd.systemd.services.persist.postStart = "chmod 0777 /sysroot/persist/home";"#,
+        ),
+    ),
+    mutant(
+        "stick.does-not-grow",
+        "a PERSIST made for an earlier version stays as small as it was",
+        "update.from-previous",
+        &[Replace(
+            PERSIST,
+            r#"resize2fs "$device" >/dev/null 2>&1 || true"#,
+            ":",
+        )],
+        None,
+    ),
+    mutant(
+        "stick.noise-is-formatted",
+        "a PERSIST that has lost its beginning is formatted",
+        "boot.broken-persist",
+        &[Replace(
+            PERSIST,
+            "if superblock_copy; then",
+            "if false; then",
+        )],
+        None,
+    ),
+    mutant(
+        "stick.write-protection-unseen",
+        "a write-protected stick is taken for any other",
+        "boot.broken-persist",
+        &[Replace(
+            PERSIST,
+            r#"if [ "$(blockdev --getro "$device")" = 1 ]; then"#,
+            "if false; then",
+        )],
+        None,
+    ),
+    mutant(
+        "stick.another-is-taken",
+        "of two sticks the last one is used, whichever the machine was started from",
+        "persist.of-the-booted-stick",
+        &[Replace(
+            PERSIST,
+            "device=/dev/ollamalive/PERSIST",
+            r#"device=$(udevadm settle; lsblk -nrpo NAME,PARTLABEL | grep " PERSIST" | tail -n 1 | cut -d " " -f 1)"#,
+        )],
+        None,
+    ),
+    Mutant {
+        also: &["persist.survives-power-cut"],
+        ..mutant(
+            "stick.home-emptied",
+            "what is in /home is removed whenever the machine is started",
+            "persist.survives-reflash",
+            &[Set(
+                "/units/persist.service/postStart",
+                r#""rm -rf /persist/home/*""#,
+            )],
+            Some(
+                r#"boot.initrd.systemd.services.persist.postStart = "rm -rf /sysroot/persist/home/*";"#,
+            ),
+        )
+    },
+    mutant(
+        "stick.home-saved-at-shutdown",
+        "/home is in memory and saved to PERSIST when the machine is shut down, which a power cut is not",
+        "persist.survives-power-cut",
+        &[Add(
+            "/units/home-in-memory.service",
+            r#"{ "script": "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home", "preStop": "cp -a /persist/home/. /run/saved && sync", "wantedBy": ["multi-user.target"], "before": ["sshd.service", "ssh.service"], "serviceConfig": { "Type": "oneshot", "RemainAfterExit": true } }"#,
+        )],
+        Some(
+            r#"systemd.services.home-in-memory = { path = [ pkgs.util-linux ]; script = "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home"; preStop = "cp -a /persist/home/. /run/saved && sync"; wantedBy = [ "multi-user.target" ]; before = [ "sshd.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; };"#,
+        ),
+    ),
+    mutant(
+        "stick.root-kept",
+        "/root is kept, which nothing should be that is not on the list",
+        "persist.forgets-the-rest",
+        &[
+            Set(
+                "/units/persist.service/postStart",
+                r#""install -d -m 0700 /persist/root""#,
+            ),
+            Add(
+                "/filesystems/~1root",
+                r#"{ "device": "/persist/root", "fsType": "none", "options": ["bind", "nofail", "x-systemd.after=persist.service", "x-systemd.before=local-fs.target"] }"#,
+            ),
+        ],
+        Some(
+            r#"boot.initrd.systemd.services.persist.postStart = "install -d -m 0700 /sysroot/persist/root"; fileSystems."/root" = { device = "/persist/root"; fsType = "none"; neededForBoot = true; options = [ "bind" "nofail" "x-systemd.after=persist.service" ]; };"#,
+        ),
+    ),
+    mutant(
+        "esp.keys-unread",
+        "keys on the stick's FAT partition are not taken over",
+        "ssh.key-from-esp",
+        &[Remove("/units/esp-import.service")],
+        Some("systemd.services.esp-import.enable = lib.mkForce false;"),
+    ),
+    mutant(
+        "esp.weak-key-taken",
+        "an RSA key of 1024 bits is taken over",
+        "ssh.key-from-esp",
+        &[Replace(
+            IMPORT,
+            r#"[ "$bits" -lt 2048 ]"#,
+            r#"[ "$bits" -lt 1024 ]"#,
+        )],
+        None,
+    ),
+    mutant(
+        "esp.withdrawn-key-comes-back",
+        "a key is taken over anew with every start, though it was withdrawn",
+        "ssh.key-from-esp",
+        &[Replace(
+            IMPORT,
+            r#"echo "$digest ${1#"$esp"/}" >> "$taken""#,
+            ":",
+        )],
+        Some(r#"systemd.services.esp-import.postStart = "rm -f /persist/ssh/taken-from-esp";"#),
+    ),
+    mutant(
+        "esp.connection-readable",
+        "everybody may read the password of the Wi-Fi",
+        "network.from-esp",
+        &[Replace(
+            IMPORT,
+            "(umask 077 && plain_text",
+            "(umask 022 && plain_text",
+        )],
+        Some(r#"systemd.services.esp-import.postStart = "chmod 0644 /persist/network/*";"#),
+    ),
+];

@@ -1,0 +1,86 @@
+//! A machine that is not the one that was configured.
+
+use super::Edit::{Append, RemoveItem, Set};
+use super::HeldTo::Unchanged;
+use super::{Edit, Mutant};
+
+const fn mutant(
+    id: &'static str,
+    breaks: &'static str,
+    edits: &'static [Edit],
+    nixos: &'static str,
+) -> Mutant {
+    Mutant {
+        id,
+        breaks,
+        caught_by: "system.identity",
+        also: &[],
+        edits,
+        nixos: Some(nixos),
+        held_to: Unchanged,
+        comes_up: true,
+    }
+}
+
+pub const MUTANTS: &[Mutant] = &[
+    mutant(
+        "system.host-name",
+        "the machine has another name",
+        &[Set("/system/hostName", r#""Other""#)],
+        r#"networking.hostName = lib.mkForce "Other";"#,
+    ),
+    mutant(
+        "system.time-zone",
+        "the clock shows another zone's time",
+        &[Set("/system/timeZone", r#""UTC""#)],
+        r#"time.timeZone = lib.mkForce "UTC";"#,
+    ),
+    mutant(
+        "system.keyboard",
+        "the keyboard has another layout",
+        &[Set("/system/keyMap", r#""us""#)],
+        r#"console.keyMap = lib.mkForce "us";"#,
+    ),
+    mutant(
+        "system.shell",
+        "the owner's shell is another",
+        &[Set("/users/ollamalive/shell", r#""bash""#)],
+        "users.users.ollamalive.shell = pkgs.bashInteractive;",
+    ),
+    mutant(
+        "system.group-missing",
+        "the owner is not in a group",
+        &[RemoveItem("/users/ollamalive/extraGroups", r#""video""#)],
+        r#"users.users.ollamalive.extraGroups = lib.mkForce [ "docker" "networkmanager" "render" "wheel" ];"#,
+    ),
+    mutant(
+        "system.group-added",
+        "the owner is in one more group, which may read every disk",
+        &[Append("/users/ollamalive/extraGroups", r#""disk""#)],
+        r#"users.users.ollamalive.extraGroups = [ "disk" ];"#,
+    ),
+    mutant(
+        "system.user-number",
+        "the owner has another number, and is not the owner of what is on PERSIST",
+        &[Set("/users/ollamalive/uid", "1001")],
+        "users.users.ollamalive.uid = lib.mkForce 1001;",
+    ),
+    mutant(
+        "system.empty-password",
+        "the owner's password is empty",
+        &[Set("/users/ollamalive/hashedPassword", r#""""#)],
+        r#"users.users.ollamalive.hashedPassword = lib.mkForce "";"#,
+    ),
+    mutant(
+        "system.no-autologin",
+        "the console asks for a password, which nobody has",
+        &[Set("/system/autologin/user", "null")],
+        "services.getty.autologinUser = lib.mkForce null;",
+    ),
+    mutant(
+        "system.sudo-asks",
+        "sudo asks for a password, which nobody has",
+        &[Set("/users/sudo/wheelNeedsPassword", "true")],
+        "security.sudo.wheelNeedsPassword = lib.mkForce true;",
+    ),
+];

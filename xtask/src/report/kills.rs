@@ -1,0 +1,203 @@
+//! The kill table: which mutant was caught, and by which promise.
+
+use comfy_table::{Cell, Color};
+use serde::Serialize;
+use std::io::{IsTerminal, stdout};
+
+use super::PromiseReport;
+use super::terminal::table;
+use crate::mutant::{Mutant, Verdict};
+
+/// A whole run; its JSON is the `--json` file.
+#[derive(Debug, Clone, Serialize)]
+pub struct KillTable {
+    /// `nixos` or `standin`
+    pub guest: String,
+    /// `kvm` or `tcg`
+    pub accelerator: String,
+    /// The flake reference of nixpkgs, or where the record is.
+    pub nixpkgs: String,
+    /// Only the scenario that judges a mutant was run, so that nothing is known about unrelated promises.
+    pub quick: bool,
+    pub seconds: f64,
+    pub mutants: Vec<Outcome>,
+}
+
+/// One mutant's line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    pub id: &'static str,
+    pub breaks: &'static str,
+    /// The promise that is to catch it.
+    pub expected: &'static str,
+    pub verdict: Verdict,
+    /// Why it was not killed.
+    pub why: Option<String>,
+    /// Every promise that it broke.
+    pub caught_by: Vec<Fault>,
+    pub seconds: f64,
+}
+
+/// A broken promise, and what was seen.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fault {
+    pub id: String,
+    pub evidence: String,
+}
+
+impl From<&PromiseReport> for Fault {
+    fn from(promise: &PromiseReport) -> Self {
+        Fault {
+            id: promise.id.clone(),
+            evidence: promise.evidence.clone(),
+        }
+    }
+}
+
+impl KillTable {
+    /// How many mutants came to `verdict`.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        let verdicts = self.mutants.iter().map(|outcome| outcome.verdict);
+        verdicts.filter(|other| *other == verdict).count()
+    }
+}
+
+/// How a verdict is written: what needs somebody's attention, in capitals.
+fn word(verdict: Verdict) -> (&'static str, Color) {
+    match verdict {
+        Verdict::Killed => ("killed", Color::Green),
+        Verdict::Survived => ("SURVIVED", Color::Red),
+        Verdict::WrongPromise => ("KILLED BY THE WRONG PROMISE", Color::Red),
+        Verdict::NotRun => ("not run", Color::Yellow),
+    }
+}
+
+impl Outcome {
+    fn killers(&self) -> String {
+        let ids: Vec<&str> = self
+            .caught_by
+            .iter()
+            .map(|fault| fault.id.as_str())
+            .collect();
+        ids.join(", ")
+    }
+
+    /// One line for whoever watches.
+    pub fn line(&self) -> String {
+        let mut line = format!(
+            "{} {} ({:.1} s)",
+            word(self.verdict).0,
+            self.id,
+            self.seconds
+        );
+        for fault in &self.caught_by {
+            let seen = fault.evidence.lines().next().unwrap_or_default();
+            line += &format!("; {}: {seen}", fault.id);
+        }
+        if let Some(why) = &self.why {
+            line += &format!("; {}", why.lines().next().unwrap_or_default());
+        }
+        line
+    }
+}
+
+/// The table that a run ends with.
+pub fn kills(run: &KillTable) -> String {
+    let colour = stdout().is_terminal();
+    let mut table = table(&["mutant", "expected", "caught by", "verdict"]);
+    for outcome in &run.mutants {
+        let (word, tint) = word(outcome.verdict);
+        let text = match &outcome.why {
+            Some(why) => format!("{word}: {}", why.lines().next().unwrap_or_default()),
+            None => word.to_string(),
+        };
+        let verdict = Cell::new(text);
+        table.add_row([
+            Cell::new(outcome.id),
+            Cell::new(outcome.expected),
+            Cell::new(outcome.killers()),
+            if colour { verdict.fg(tint) } else { verdict },
+        ]);
+    }
+    let scope = if run.quick {
+        "; quick: unrelated promises were not looked at"
+    } else {
+        ""
+    };
+    format!(
+        "{table}\n{} mutants: {} killed, {} survived, {} killed by the wrong promise, {} not run in {:.1} s; guest {}, {}{scope}",
+        run.mutants.len(),
+        run.count(Verdict::Killed),
+        run.count(Verdict::Survived),
+        run.count(Verdict::WrongPromise),
+        run.count(Verdict::NotRun),
+        run.seconds,
+        run.guest,
+        run.accelerator,
+    )
+}
+
+/// What `mutants --list` prints.
+pub fn mutants(mutants: &[&Mutant]) -> String {
+    let mut table = table(&["mutant", "what is wrong", "caught by", "nixos"]);
+    for mutant in mutants {
+        let nixos = if mutant.nixos.is_some() { "yes" } else { "" };
+        table.add_row([mutant.id, mutant.breaks, mutant.caught_by, nixos]);
+    }
+    format!("{table}\n{} mutants", mutants.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(verdict: Verdict, why: Option<&str>) -> Outcome {
+        Outcome {
+            id: "ssh.password-login",
+            breaks: "the server takes passwords",
+            expected: "ssh.password-refused",
+            verdict,
+            why: why.map(str::to_string),
+            caught_by: vec![Fault {
+                id: "ssh.password-refused".into(),
+                evidence: "logged in by password\nand more".into(),
+            }],
+            seconds: 41.23,
+        }
+    }
+
+    #[test]
+    fn a_kill_and_a_survivor_are_told_apart() {
+        let run = KillTable {
+            guest: "standin".into(),
+            accelerator: "tcg".into(),
+            nixpkgs: "flake.lock".into(),
+            quick: true,
+            seconds: 80.0,
+            mutants: vec![
+                outcome(Verdict::Killed, None),
+                outcome(Verdict::Survived, Some("kept: refused")),
+            ],
+        };
+        let text = kills(&run);
+        assert!(
+            text.contains("SURVIVED: kept: refused")
+                && text.contains("2 mutants: 1 killed, 1 survived"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("unrelated promises were not looked at"),
+            "{text}"
+        );
+        assert_eq!(
+            run.mutants[0].line(),
+            "killed ssh.password-login (41.2 s); ssh.password-refused: logged in by password"
+        );
+        let json = serde_json::to_value(&run).unwrap();
+        assert_eq!(json["mutants"][1]["verdict"], "survived");
+        assert_eq!(
+            json["mutants"][0]["caught_by"][0]["id"],
+            "ssh.password-refused"
+        );
+    }
+}
