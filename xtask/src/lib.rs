@@ -2,6 +2,9 @@
 //!
 //! Data flows one way: modules -> (Nix) -> [`contract`] -> [`guest`] -> [`machine`] -> [`scenario`] -> [`report`].
 
+#[macro_use]
+mod tell;
+
 pub mod cli;
 pub mod cmd;
 pub mod contract;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use xtask::cli::Cli;
-use xtask::{cmd, error, process};
+use xtask::{cmd, error, process, tell_aside};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
                     ExitCode::from(2)
                 };
             }
-            eprintln!("{}", one_line(&refused.to_string()));
+            tell_aside!("{}", one_line(&refused.to_string()));
             return ExitCode::from(2);
         }
     };
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // What broke a promise is in the report already.
             if !error.is::<error::Broken>() {
-                eprintln!("error: {}", error::one_line(&error));
+                tell_aside!("error: {}", error::one_line(&error));
             }
             ExitCode::from(error::exit_code(&error))
         }

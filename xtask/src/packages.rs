@@ -137,7 +137,7 @@ pub fn ensure(yes: bool, guest: Option<Kind>) -> Result<()> {
             )));
         }
     }
-    eprintln!("installing {}: {command}", packages.join(", "));
+    tell_aside!("installing {}: {command}", packages.join(", "));
     install(&packages)?;
     let left = missing(guest);
     if left.is_empty() {

@@ -34,6 +34,7 @@ const STANDIN_TEST: [&str; 5] = [
 fn main() {
     let trials = vec![
         trial("every_promise_is_listed", &[], list),
+        trial("nobody_has_to_listen_to_the_end", &[], closed_pipe),
         trial("the_readme_shows_the_promises_as_they_are", &[], readme),
         trial(
             "an_unknown_scenario_names_the_nearest",
@@ -313,6 +314,19 @@ fn interrupt() -> Result<(), Failed> {
         .args(["-f", "^sleep 613.25"])
         .output()?;
     assert!(left.stdout.is_empty(), "a child is left running");
+    Ok(())
+}
+
+fn closed_pipe() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let mut child = xtask(cache.path(), &["mutants", "--list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(child.stdout.take());
+    let output = child.wait_with_output()?;
+    assert!(output.status.success(), "{}", output.status);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     Ok(())
 }
 

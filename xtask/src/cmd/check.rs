@@ -22,16 +22,16 @@ pub fn run(options: &Nixpkgs) -> Result<()> {
         nixpkgs: options.clone(),
     })?;
     for output in OUTPUTS {
-        println!("{output}: {}", nix.instantiate(output)?);
+        tell!("{output}: {}", nix.instantiate(output)?);
     }
     match nix.realisable("checks.x86_64-linux.toplevel")? {
         None => {
             nix.flake_check(true)?;
-            println!("nix flake check: evaluated and built");
+            tell!("nix flake check: evaluated and built");
         }
         Some(reason) => {
             nix.flake_check(false)?;
-            println!(
+            tell!(
                 "nix flake check: evaluated; skipped: building the checks ({})",
                 reason.0
             );

@@ -28,7 +28,7 @@ pub fn run(options: &Ci) -> Result<()> {
     let mut steps: Vec<(&str, Outcome, f64)> = Vec::new();
     let mut step =
         |name: &'static str, run: &mut dyn FnMut() -> Result<Option<String>>| -> Result<()> {
-            eprintln!("\n== {name}");
+            tell_aside!("\n== {name}");
             let start = Instant::now();
             let outcome = match run() {
                 Ok(None) => Outcome::Passed,
@@ -108,7 +108,7 @@ fn promises(options: &Ci, guest: GuestChoice) -> Result<Option<String>> {
 }
 
 fn conclude(steps: &[(&str, Outcome, f64)]) -> Result<()> {
-    println!("\n== summary");
+    tell!("\n== summary");
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, outcome, seconds) in steps {
         let told = match outcome {
@@ -125,9 +125,9 @@ fn conclude(steps: &[(&str, Outcome, f64)]) -> Result<()> {
                 format!("skipped: {reason}")
             }
         };
-        println!("{name:<32} {seconds:7.1} s  {told}");
+        tell!("{name:<32} {seconds:7.1} s  {told}");
     }
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    tell!("{passed} passed, {failed} failed, {skipped} skipped");
     if failed == 0 {
         Ok(())
     } else {

@@ -39,28 +39,28 @@ pub fn run(options: &Doctor) -> Result<()> {
         "missing": missing,
         "cache": { "path": cache, "bytes": used },
     });
-    println!("machine      {cores} cores, {} MiB of memory", memory_mib());
-    println!(
+    tell!("machine      {cores} cores, {} MiB of memory", memory_mib());
+    tell!(
         "QEMU         {}",
         qemu.as_deref().unwrap_or("not installed")
     );
-    println!("accelerator  {accelerator}");
-    println!(
+    tell!("accelerator  {accelerator}");
+    tell!(
         "UEFI         {}",
         firmware
             .as_deref()
             .unwrap_or("not installed: needed for the nixos guest")
     );
-    println!("Nix          {nix}");
-    println!(
+    tell!("Nix          {nix}");
+    tell!(
         "cache        {} ({} MiB); to clear it: rm -r {}",
         cache.display(),
         used >> 20,
         cache.display()
     );
     match missing[..] {
-        [] => println!("packages     all there"),
-        _ => println!(
+        [] => tell!("packages     all there"),
+        _ => tell!(
             "packages     missing: {}; `cargo xtask setup --yes` runs: {}",
             missing.join(", "),
             packages::command(&missing)

@@ -7,6 +7,6 @@ use crate::packages;
 
 pub fn run(options: &Consent) -> Result<()> {
     packages::ensure(options.yes, None)?;
-    println!("everything that the tests need is installed");
+    tell!("everything that the tests need is installed");
     Ok(())
 }

@@ -23,7 +23,7 @@ pub fn run(options: &Snapshot) -> Result<()> {
     if options.accept {
         std::fs::create_dir_all(&folder)?;
         snapshot::compare(&folder, &snapshots, Mode::Accept)?;
-        println!(
+        tell!(
             "recorded {} concerns in {}",
             snapshots.len() - 1,
             folder.display()
@@ -32,14 +32,14 @@ pub fn run(options: &Snapshot) -> Result<()> {
     }
     let different = snapshot::compare(&folder, &snapshots, Mode::Compare)?;
     if different.is_empty() {
-        println!(
+        tell!(
             "the record holds: {} concerns on {}",
             snapshots.len() - 1,
             nix.nixpkgs()
         );
         return Ok(());
     }
-    println!(
+    tell!(
         "different from the record: {}; if that is meant, `{ACCEPT}` records it",
         different.join(", ")
     );

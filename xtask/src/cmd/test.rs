@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -18,6 +17,7 @@ use crate::machine::ssh::Key;
 use crate::machine::workshop::{Drives, Workshop};
 use crate::machine::{Machine, Parts, accel, boot_deadline, ollama_stub};
 use crate::nix::Nix;
+use crate::parallel::each;
 use crate::report::{self, Report, ScenarioReport, Verdict, Watcher};
 use crate::scenario::{Lane, Plan, SCENARIOS, Scenario, run_lane, scenario};
 use crate::{packages, process, project, snapshot};
@@ -27,7 +27,7 @@ const USER: &str = "ollamalive";
 
 pub fn run(options: &Test) -> Result<()> {
     if options.list {
-        println!("{}", report::list());
+        tell!("{}", report::list());
         return Ok(());
     }
     let scenarios = chosen(&options.scenarios)?;
@@ -36,7 +36,7 @@ pub fn run(options: &Test) -> Result<()> {
     let cache = project::cache()?;
     let folder = project::run_folder(&cache)?;
     let bench = Bench::prepare(options, &cache, folder.path(), &watcher)?;
-    println!(
+    tell!(
         "guest {}; accelerator {}",
         bench.guest.description,
         bench.accelerator.explain()
@@ -47,7 +47,7 @@ pub fn run(options: &Test) -> Result<()> {
         .map_or_else(|| bench.accelerator.machines_at_once(), usize::from);
     let outcome = run_lanes(&plan, &bench, folder.path(), &watcher, jobs, options.debug);
     if options.keep {
-        println!("kept: {}", folder.keep().display());
+        tell!("kept: {}", folder.keep().display());
     }
     let (mut scenarios, boots) = outcome?;
     scenarios.sort_by_key(|report| {
@@ -65,7 +65,7 @@ pub fn run(options: &Test) -> Result<()> {
         boot_seconds: boots.iter().map(Duration::as_secs_f64).sum(),
         scenarios,
     };
-    println!("{}", report::summary(&report));
+    tell!("{}", report::summary(&report));
     if let Some(file) = &options.json {
         write(file, &serde_json::to_string_pretty(&report)?)?;
     }
@@ -258,40 +258,11 @@ fn run_lanes(
     jobs: usize,
     debug: bool,
 ) -> Result<Outcome> {
-    let waiting = Mutex::new(plan.lanes.iter());
-    let next = || {
-        let mut lanes = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.next()
-    };
-    let work = || {
-        let mut done = Vec::new();
-        while let Some(lane) = next() {
-            let outcome = run_one(lane, bench, &folder.join(lane.name), watcher, debug);
-            let failed = outcome.is_err();
-            done.push(outcome);
-            if failed {
-                // The run cannot go on: no other machine is worth starting.
-                while next().is_some() {}
-            }
-        }
-        done
-    };
-    let lanes: Vec<Result<Outcome>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.min(plan.lanes.len()))
-            .map(|_| scope.spawn(work))
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    });
+    let lanes = each(&plan.lanes, jobs, |lane| {
+        run_one(lane, bench, &folder.join(lane.name), watcher, debug)
+    })?;
     let mut all = Outcome::default();
-    for lane in lanes {
-        let (reports, boots) = lane?;
+    for (reports, boots) in lanes {
         all.0.extend(reports);
         all.1.extend(boots);
     }

@@ -22,14 +22,14 @@ pub fn run(options: &Vm) -> Result<()> {
     };
     let bench = Bench::prepare(&test, &cache, folder.path(), &watcher)?;
     let mut machine = bench.machine(Drives::Complete, folder.path().join("vm"), PORTS)?;
-    println!(
+    tell!(
         "guest {}; accelerator {}",
         bench.guest.description,
         bench.accelerator.explain()
     );
     watcher.say("booting");
     machine.boot()?;
-    println!(
+    tell!(
         "{}\nCtrl-C ends it; nothing is kept.",
         machine.how_to_reach()?
     );

@@ -31,7 +31,7 @@ impl Default for Watcher {
 impl Watcher {
     /// One line with the time since the start.
     pub fn say(&self, text: &str) {
-        eprintln!("[{:6.1} s] {text}", self.start.elapsed().as_secs_f64());
+        tell_aside!("[{:6.1} s] {text}", self.start.elapsed().as_secs_f64());
     }
 }
 

@@ -42,8 +42,8 @@ pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,
     pub drives: Drives,
-    /// It switches its machine off and on, so it has one of its own.
-    pub alone: bool,
+    /// How often its machine is switched on. One that is switched off and on again is not shared.
+    pub boots: usize,
 }
 
 /// What a check found.

@@ -24,32 +24,42 @@ pub struct Lane {
     alone: bool,
 }
 
+impl Lane {
+    /// How long it takes, in rough units: boots, and scenarios on a machine that is up.
+    fn length(&self) -> usize {
+        let boots = self.scenarios.iter().map(|scenario| scenario.boots);
+        boots.sum::<usize>().max(self.scenarios.len())
+    }
+}
+
 /// Which scenarios run, by machine.
 pub struct Plan {
     pub lanes: Vec<Lane>,
 }
 
 impl Plan {
-    /// One lane for each machine, in the order of the scenarios.
+    /// One lane for each machine.
     pub fn new(scenarios: &[&'static Scenario]) -> Self {
         let mut lanes: Vec<Lane> = Vec::new();
         for &scenario in scenarios {
             let shared = lanes
                 .iter_mut()
-                .find(|lane| lane.drives == scenario.drives && !lane.alone && !scenario.alone);
+                .find(|lane| lane.drives == scenario.drives && !lane.alone && scenario.boots == 1);
             match shared {
                 Some(lane) => lane.scenarios.push(scenario),
                 None => lanes.push(Lane {
                     name: match scenario.drives {
-                        Drives::Complete if !scenario.alone => "main",
+                        Drives::Complete if scenario.boots == 1 => "main",
                         _ => scenario.name,
                     },
                     drives: scenario.drives,
                     scenarios: vec![scenario],
-                    alone: scenario.alone,
+                    alone: scenario.boots > 1,
                 }),
             }
         }
+        // The longest first, so that no core is left with one of them at the end.
+        lanes.sort_by_key(|lane| std::cmp::Reverse(lane.length()));
         Plan { lanes }
     }
 }

@@ -24,7 +24,7 @@ use crate::{process, project};
 pub fn run(options: &Mutants) -> Result<()> {
     let mutants = mutant::chosen(&options.ids)?;
     if options.list {
-        println!("{}", report::mutants(&mutants));
+        tell!("{}", report::mutants(&mutants));
         return Ok(());
     }
     if let Some(file) = &options.json {
@@ -47,7 +47,7 @@ pub fn run(options: &Mutants) -> Result<()> {
     };
     let bench = Bench::prepare(&test, &cache, folder.path(), &watcher)?;
     let mutants = fitting(mutants, bench.guest.kind, !options.ids.is_empty())?;
-    println!(
+    tell!(
         "guest {}; accelerator {}",
         bench.guest.description,
         bench.accelerator.explain()
@@ -75,7 +75,7 @@ pub fn run(options: &Mutants) -> Result<()> {
         seconds: start.elapsed().as_secs_f64(),
         mutants: outcomes,
     };
-    println!("{}", report::kills(&table));
+    tell!("{}", report::kills(&table));
     if let Some(file) = &options.json {
         write(file, &serde_json::to_string_pretty(&table)?)?;
     }
