@@ -46,6 +46,17 @@ superblock_copy() {
   return 1
 }
 
+file_system_bytes() {
+  local name value count=0 size=0
+  while IFS=: read -r name value; do
+    case $name in
+      "Block count") count=$((value)) ;;
+      "Block size") size=$((value)) ;;
+    esac
+  done < <(dumpe2fs -h "$device" 2>/dev/null)
+  echo $((count * size))
+}
+
 mount_persist() {
   find_persist || return 1
 
@@ -88,6 +99,10 @@ mount_persist() {
       ;;
   esac
 
+  if [ "$(file_system_bytes)" -gt "$(blockdev --getsize64 "$device")" ]; then
+    reason="its file system is longer than the stick (was it copied from a larger one?), and is left alone"
+    return 1
+  fi
   # Repairs what a power cut left behind. From 4 on it found more than it may mend by itself.
   damage=0
   fsck.ext4 -p "$device" || damage=$?

@@ -11,7 +11,7 @@ use crate::machine::workshop::{Damage, Drives, MARKER};
 fn told(damage: Damage) -> &'static str {
     match damage {
         Damage::Garbage => "has lost its beginning",
-        Damage::Truncated => "is damaged",
+        Damage::Truncated => "longer than the stick",
         Damage::Full => "PERSIST is full",
         Damage::ReadOnly => "write-protected",
         Damage::Twin => "two sticks with the same image",
