@@ -123,6 +123,11 @@ if ! mountpoint -q "$root/persist"; then
   if mount_persist; then
     if [ "$(df --output=avail "$root/persist" | tail -n 1)" -lt 1024 ]; then
       echo "PERSIST is full: what is written now may be lost. Delete something under /persist." | tee "$notice"
+      # NixOS writes here before it makes the users, at every start: on a full disk nobody could log in.
+      if [ -d "$root/persist/nixos" ]; then
+        cp -a "$root/persist/nixos" /run/ollamalive/nixos
+        mount --bind /run/ollamalive/nixos "$root/persist/nixos"
+      fi
     fi
   else
     echo "PERSIST cannot be used: $reason. Everything works, but NOTHING IS KEPT after a reboot." | tee "$notice"

@@ -78,6 +78,7 @@ fn empty_machine(
             persist: "PERSIST".into(),
             models: None,
             owner: owner.clone(),
+            user: "nobody".into(),
             ollama: folder.join("none"),
         },
         accelerator: Accelerator::Tcg {

@@ -190,6 +190,7 @@ impl Bench {
             persist: self.contract.persist.label.clone(),
             models: self.contract.models.drive.clone(),
             owner: self.owner.clone(),
+            user: USER.to_string(),
             ollama: self.stub.clone(),
         };
         let (stick, disks) = workshop.equip(drives, &folder)?;

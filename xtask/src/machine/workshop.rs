@@ -76,6 +76,8 @@ pub struct Workshop {
     /// The models drive: `LABEL=…` or `UUID=…`.
     pub models: Option<String>,
     pub owner: Key,
+    /// The owner's account.
+    pub user: String,
     /// The archive of Ollama's container image.
     pub ollama: PathBuf,
 }
@@ -86,15 +88,15 @@ impl Workshop {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         match drives {
             Drives::Complete => {
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours")?;
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &[])?;
                 Ok((stick, self.models_drive(folder)?))
             }
             Drives::None => Ok((self.flash(folder, "stick.img", ALIGNMENT)?, Vec::new())),
             Drives::Fresh => Ok((self.fresh(folder)?, self.models_drive(folder)?)),
             Drives::FirstVersion => Ok((self.by_hand(folder)?, Vec::new())),
             Drives::TwoSticks => {
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours")?;
-                let other = self.in_use(folder, "other.img", PERSIST_BYTES, "another's")?;
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &[])?;
+                let other = self.in_use(folder, "other.img", PERSIST_BYTES, "another's", &[])?;
                 // Every image has an ESP with an id of its own; here both sticks come from the same one.
                 table::set_partition_id(&other.path, "ESP", Uuid::from_u128(0x4f4c))?;
                 Ok((stick, vec![beside(other)]))
@@ -111,13 +113,24 @@ impl Workshop {
         Stick::flash(&self.image, &folder.join(name), length + room)
     }
 
-    /// A stick whose PERSIST fills it and is in use; `whose` is what its marker says.
-    fn in_use(&self, folder: &Path, name: &str, room: u64, whose: &str) -> Result<Stick> {
+    /// A stick whose PERSIST fills it and is in use; `whose` is what its marker says. The machine makes all folders but
+    /// `folders` by itself.
+    fn in_use(
+        &self,
+        folder: &Path,
+        name: &str,
+        room: u64,
+        whose: &str,
+        folders: &[&str],
+    ) -> Result<Stick> {
         let stick = self.flash(folder, name, room)?;
         let content = folder.join(format!("{name}.persist"));
         self.write_ssh(&content)?;
         fs::create_dir_all(content.join("images"))?;
         fs::create_dir_all(content.join("home"))?;
+        for folder in folders {
+            fs::create_dir_all(content.join(folder))?;
+        }
         fs::write(content.join(MARKER), whose)?;
         fs::copy(&self.ollama, content.join("images/ollama.tar"))?;
         let length = table::grow(&stick.path, &self.persist)?.length;
@@ -187,11 +200,14 @@ impl Workshop {
         let mut beside_it = Vec::new();
         let mut stick = match damage {
             Damage::Full => {
-                let stick = self.in_use(folder, "stick.img", SMALL_BYTES, "ours")?;
+                // What an earlier start has made, a full disk has no room for.
+                let home = format!("home/{}", self.user);
+                let made = ["docker", "journal", "network", "nixos", &home];
+                let stick = self.in_use(folder, "stick.img", SMALL_BYTES, "ours", &made)?;
                 stick.fill(&self.persist, folder)?;
                 stick
             }
-            _ => self.in_use(folder, "stick.img", PERSIST_BYTES, "ours")?,
+            _ => self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &[])?,
         };
         let key = format!("{}\n", self.owner.public);
         stick.put("authorized_keys", key.as_bytes())?;
