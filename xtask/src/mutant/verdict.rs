@@ -30,13 +30,15 @@ pub fn judge<'a>(
         let why = "the machine did not come up in time, which this defect is not the cause of";
         return (Verdict::NotRun, Some(why.to_string()));
     }
+    // A check that was not carried out has caught nothing, though it found nothing kept either.
     let promises: Vec<&PromiseReport> = promises.collect();
+    let broken = |promise: &PromiseReport| promise.verdict == Checked::Fail && promise.found;
     let named = promises
         .iter()
         .find(|promise| promise.id == mutant.caught_by);
     let others: Vec<&str> = promises
         .iter()
-        .filter(|promise| promise.verdict == Checked::Fail && promise.id != mutant.caught_by)
+        .filter(|promise| broken(promise) && promise.id != mutant.caught_by)
         .map(|promise| promise.id.as_str())
         .collect();
     let unrelated: Vec<&str> = others
@@ -45,6 +47,11 @@ pub fn judge<'a>(
         .filter(|id| !mutant.also.contains(id))
         .collect();
     match named.map(|promise| promise.verdict) {
+        Some(Checked::Fail) if named.is_some_and(|named| !named.found) => {
+            let why = named.map_or("", |named| &named.evidence);
+            let why = format!("the check could not be carried out: {why}");
+            (Verdict::NotRun, Some(why))
+        }
         Some(Checked::Fail) if unrelated.is_empty() => (Verdict::Killed, None),
         Some(Checked::Fail) => (
             Verdict::WrongPromise,
@@ -88,18 +95,24 @@ mod tests {
     };
 
     fn verdict(checked: &[(&str, Checked)]) -> Verdict {
-        let promises: Vec<PromiseReport> = checked
+        let mut promises: Vec<PromiseReport> = checked
             .iter()
             .map(|(id, verdict)| PromiseReport {
                 id: id.to_string(),
                 promise: String::new(),
                 verdict: *verdict,
                 evidence: String::new(),
+                found: true,
                 seconds: 0.0,
             })
             .collect();
         let (verdict, why) = judge(&MUTANT, promises.iter(), true);
         assert_eq!(why.is_none(), verdict == Verdict::Killed);
+        if verdict == Verdict::Killed {
+            promises[0].found = false;
+            let (uncertain, _) = judge(&MUTANT, promises.iter(), true);
+            assert_eq!(uncertain, Verdict::NotRun, "nothing was found");
+        }
         // A machine that was late has judged nothing.
         let (late, _) = judge(&MUTANT, promises.iter(), false);
         assert_eq!(late, Verdict::NotRun);

@@ -54,6 +54,10 @@ pub struct PromiseReport {
     pub verdict: Verdict,
     /// What was seen.
     pub evidence: String,
+    /// The check was carried out, and the verdict is what it found. Not so where it could not be: then the promise is
+    /// not found to be kept, and more is not known.
+    #[serde(skip)]
+    pub found: bool,
     pub seconds: f64,
 }
 
@@ -103,6 +107,7 @@ pub(crate) mod tests {
                 promise: "it holds".into(),
                 verdict,
                 evidence: "what was <seen>".into(),
+                found: verdict != Verdict::Skip,
                 seconds: 0.25,
             })
             .collect();

@@ -148,9 +148,9 @@ pub fn run_lane(
 
 fn judge(promise: &Promise, cx: &mut Context) -> Result<PromiseReport> {
     let start = Instant::now();
-    let (verdict, evidence) = match (promise.check)(cx) {
-        Ok(Finding::Kept(evidence)) => (Verdict::Pass, evidence),
-        Ok(Finding::Broken(evidence)) => (Verdict::Fail, evidence),
+    let (verdict, evidence, found) = match (promise.check)(cx) {
+        Ok(Finding::Kept(evidence)) => (Verdict::Pass, evidence, true),
+        Ok(Finding::Broken(evidence)) => (Verdict::Fail, evidence, true),
         Err(error) => {
             check_interrupt()?;
             let error = cx.machine.blame(error);
@@ -164,10 +164,13 @@ fn judge(promise: &Promise, cx: &mut Context) -> Result<PromiseReport> {
             } else {
                 Verdict::Fail
             };
-            (verdict, format!("{error:#}"))
+            (verdict, format!("{error:#}"), false)
         }
     };
-    Ok(report(promise, verdict, evidence, start))
+    Ok(PromiseReport {
+        found,
+        ..report(promise, verdict, evidence, start)
+    })
 }
 
 fn report(promise: &Promise, verdict: Verdict, evidence: String, start: Instant) -> PromiseReport {
@@ -176,6 +179,7 @@ fn report(promise: &Promise, verdict: Verdict, evidence: String, start: Instant)
         promise: promise.sentence.into(),
         verdict,
         evidence,
+        found: verdict != Verdict::Skip,
         seconds: start.elapsed().as_secs_f64(),
     }
 }

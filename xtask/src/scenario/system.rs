@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::{Context, Finding};
+use crate::machine::Ended;
+use crate::process::check_interrupt;
 
 const CONSOLE: Duration = Duration::from_secs(60);
 
@@ -27,7 +29,19 @@ pub fn identity(cx: &mut Context) -> Result<Finding> {
     // The console first: where sudo asks for a password, nothing else can be asked as root.
     let autologin = contract.system.autologin.user.clone();
     let console = match &autologin {
-        Some(_) => cx.machine.console()?.run(ON_CONSOLE, CONSOLE)?,
+        Some(owner) => match cx.machine.console()?.run(ON_CONSOLE, CONSOLE) {
+            Ok(said) => said,
+            Err(error) => {
+                check_interrupt()?;
+                let error = cx.machine.blame(error);
+                if error.is::<Ended>() {
+                    return Err(error);
+                }
+                return Ok(Finding::Broken(format!(
+                    "{owner} has no shell on the console: {error:#}"
+                )));
+            }
+        },
         None => String::new(),
     };
     let says = |line: &str| console.lines().any(|said| said.trim() == line);

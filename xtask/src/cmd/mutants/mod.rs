@@ -169,7 +169,8 @@ fn try_out(
         Ok((reports, came_up)) => {
             let promises = || reports.iter().flat_map(|report| &report.promises);
             let (verdict, why) = mutant::judge(mutant, promises(), came_up);
-            let broken = promises().filter(|promise| promise.verdict == report::Verdict::Fail);
+            let broken = promises()
+                .filter(|promise| promise.verdict == report::Verdict::Fail && promise.found);
             (verdict, why, broken.map(Fault::from).collect())
         }
         Err(error) => (Verdict::NotRun, Some(one_line(&error)), Vec::new()),
