@@ -237,7 +237,12 @@ fn choose(options: &Test, root: &Path, watcher: &Watcher) -> Result<Option<Nix>>
                 watcher.say("guest standin: Nix is not installed");
                 return Ok(None);
             };
-            match nixos::realisable(&nix)? {
+            // Without nixpkgs nothing can even be evaluated.
+            let hindrance = match nix.nixpkgs_unreachable()? {
+                None => nixos::realisable(&nix)?,
+                unreachable => unreachable,
+            };
+            match hindrance {
                 None => Ok(Some(nix)),
                 Some(reason) => {
                     watcher.say(&format!("guest standin: {}", reason.0));
