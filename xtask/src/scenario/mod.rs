@@ -66,9 +66,15 @@ impl Finding {
     }
 }
 
-/// A command line that shows what `user` is greeted with after logging in.
+/// A command line that shows what `user` is greeted with after logging in: the user's own shell, as a login shell. (sudo
+/// would ask whether root's account is valid, and NixOS locks that.)
 fn login_banner(user: &str) -> String {
-    format!("sudo -n -i -u {user} true")
+    format!(
+        "entry=$(getent passwd {user}); \
+         setpriv --reuid={user} --regid=$(id -g {user}) --init-groups \
+         env -i USER={user} PATH=\"$PATH\" HOME=\"$(echo \"$entry\" | cut -d: -f6)\" \
+         \"$(echo \"$entry\" | cut -d: -f7)\" -l -c true"
+    )
 }
 
 /// What a check works with.
