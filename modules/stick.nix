@@ -40,6 +40,27 @@ in {
         partx = "${pkgs.util-linux}/bin/partx";
       };
     };
+    # Without them stick.sh would take the first stick that turns up. udev cannot mount them itself.
+    boot.initrd.systemd.services.efivars = {
+      description = "The firmware's variables";
+      wantedBy = ["sysinit.target"];
+      before = [
+        "systemd-udevd.service"
+        "systemd-udev-trigger.service"
+      ];
+      unitConfig = {
+        DefaultDependencies = false;
+        ConditionPathIsDirectory = "/sys/firmware/efi/efivars";
+      };
+      serviceConfig = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+      };
+      script = ''
+        modprobe -q efivarfs || true
+        mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+      '';
+    };
     services.udev.extraRules = cfg.rules (pkgs.writeShellScript "started-from" ''
       PATH=${lib.makeBinPath [pkgs.coreutils pkgs.gnugrep pkgs.util-linux]}
       ${builtins.readFile ./stick.sh}

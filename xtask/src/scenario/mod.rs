@@ -66,14 +66,14 @@ impl Finding {
     }
 }
 
-/// A command line that shows what `user` is greeted with after logging in: the user's own shell, as a login shell. (sudo
-/// would ask whether root's account is valid, and NixOS locks that.)
+/// A command line that shows what `user` is greeted with after logging in: what the login shell's global start-up file
+/// says, wherever this zsh looks for it. (A login by sudo would ask whether root's account is valid, and NixOS locks that.)
 fn login_banner(user: &str) -> String {
+    let start_up =
+        "for rc in /etc/zprofile /etc/zsh/zprofile; do if [ -e $rc ]; then . $rc; break; fi; done";
     format!(
-        "entry=$(getent passwd {user}); \
-         setpriv --reuid={user} --regid=$(id -g {user}) --init-groups \
-         env -i USER={user} PATH=\"$PATH\" HOME=\"$(echo \"$entry\" | cut -d: -f6)\" \
-         \"$(echo \"$entry\" | cut -d: -f7)\" -l -c true"
+        "setpriv --reuid={user} --regid=$(id -g {user}) --init-groups env -i USER={user} PATH=\"$PATH\" \
+         \"$(getent passwd {user} | cut -d: -f7)\" -fc '{start_up}'"
     )
 }
 
