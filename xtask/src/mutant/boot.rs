@@ -1,27 +1,7 @@
 //! Machines that do not come up, or not quietly.
 
 use super::Edit::{Add, Append, RemoveItem, Replace, Set};
-use super::HeldTo::Itself;
-use super::{Edit, Mutant};
-
-const fn mutant(
-    id: &'static str,
-    breaks: &'static str,
-    caught_by: &'static str,
-    edits: &'static [Edit],
-    nixos: Option<&'static str>,
-) -> Mutant {
-    Mutant {
-        id,
-        breaks,
-        caught_by,
-        also: &[],
-        edits,
-        nixos,
-        held_to: Itself,
-        comes_up: true,
-    }
-}
+use super::{Mutant, mutant};
 
 pub const MUTANTS: &[Mutant] = &[
     mutant(

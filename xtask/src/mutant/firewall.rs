@@ -1,31 +1,11 @@
 //! Holes in the firewall, and doors that are shut.
 
 use super::Edit::{Remove, Replace, Set};
-use super::HeldTo::Itself;
-use super::{Edit, Mutant};
+use super::{Mutant, mutant};
 
 const INPUT: &str = "/firewall/tables/nixos-fw/content";
 /// The last rule of the input chain: one more goes behind it.
 const LAST_RULE: &str = "ip6 daddr fe80::/64 udp dport 546 accept\n";
-
-const fn mutant(
-    id: &'static str,
-    breaks: &'static str,
-    caught_by: &'static str,
-    edits: &'static [Edit],
-    nixos: Option<&'static str>,
-) -> Mutant {
-    Mutant {
-        id,
-        breaks,
-        caught_by,
-        also: &[],
-        edits,
-        nixos,
-        held_to: Itself,
-        comes_up: true,
-    }
-}
 
 pub const MUTANTS: &[Mutant] = &[
     mutant(

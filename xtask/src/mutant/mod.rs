@@ -51,6 +51,37 @@ pub enum HeldTo {
     Unchanged,
 }
 
+/// A mutant as most are: nothing else breaks, it is held to itself, and the machine comes up.
+const fn mutant(
+    id: &'static str,
+    breaks: &'static str,
+    caught_by: &'static str,
+    edits: &'static [Edit],
+    nixos: Option<&'static str>,
+) -> Mutant {
+    Mutant {
+        id,
+        breaks,
+        caught_by,
+        also: &[],
+        edits,
+        nixos,
+        held_to: HeldTo::Itself,
+        comes_up: true,
+    }
+}
+
+/// A [`mutant`] that both guests can be given.
+const fn in_both(
+    id: &'static str,
+    breaks: &'static str,
+    caught_by: &'static str,
+    edits: &'static [Edit],
+    nixos: &'static str,
+) -> Mutant {
+    mutant(id, breaks, caught_by, edits, Some(nixos))
+}
+
 /// Every mutant, by concern.
 pub fn all() -> impl Iterator<Item = &'static Mutant> {
     [

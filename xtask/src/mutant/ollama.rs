@@ -2,7 +2,7 @@
 
 use super::Edit::{Add, Remove, Replace, Set};
 use super::HeldTo::Itself;
-use super::{Edit, Mutant};
+use super::{Mutant, in_both};
 
 const SCRIPT: &str = "/units/docker-ollama.service/script";
 const BIND: &str = "  -v /mnt/models/ollama:/root/.ollama \\\n";
@@ -14,29 +14,10 @@ const NOT_RUNNING: &[&str] = &[
     "firewall.only-open-ports",
 ];
 
-const fn mutant(
-    id: &'static str,
-    breaks: &'static str,
-    caught_by: &'static str,
-    edits: &'static [Edit],
-    nixos: &'static str,
-) -> Mutant {
-    Mutant {
-        id,
-        breaks,
-        caught_by,
-        also: &[],
-        edits,
-        nixos: Some(nixos),
-        held_to: Itself,
-        comes_up: true,
-    }
-}
-
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
         also: &["firewall.only-open-ports"],
-        ..mutant(
+        ..in_both(
             "ollama.wrong-port",
             "Ollama listens on another port",
             "ollama.answers",
@@ -50,7 +31,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         also: &["firewall.only-open-ports"],
-        ..mutant(
+        ..in_both(
             "ollama.on-loopback-only",
             "Ollama listens for the machine itself only",
             "ollama.answers",
@@ -64,7 +45,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         also: NOT_RUNNING,
-        ..mutant(
+        ..in_both(
             "ollama.not-restarted",
             "the container is not started again after it was killed",
             "ollama.answers",
@@ -77,7 +58,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         also: NOT_RUNNING,
-        ..mutant(
+        ..in_both(
             "ollama.restart-beside-rm",
             "docker run has both --rm and --restart, which it refuses",
             "ollama.answers",
@@ -89,14 +70,14 @@ pub const MUTANTS: &[Mutant] = &[
             r#"virtualisation.oci-containers.containers.ollama.extraOptions = [ "--restart=unless-stopped" ];"#,
         )
     },
-    mutant(
+    in_both(
         "ollama.models-in-container",
         "the container has no folder for its models",
         "ollama.models-on-drive",
         &[Replace(SCRIPT, BIND, "")],
         "virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ ];",
     ),
-    mutant(
+    in_both(
         "ollama.models-elsewhere",
         "the container's models are in a folder of PERSIST",
         "ollama.models-on-drive",
@@ -137,7 +118,7 @@ pub const MUTANTS: &[Mutant] = &[
         held_to: Itself,
         comes_up: true,
     },
-    mutant(
+    in_both(
         "ollama.drive-not-mounted",
         "the models drive is not mounted: its folder is memory",
         "ollama.models-on-drive",
@@ -151,7 +132,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ollama.models-on-drive",
             "firewall.only-open-ports",
         ],
-        ..mutant(
+        ..in_both(
             "ollama.no-gpu-fallback",
             "without a GPU there is nothing that stands in for it",
             "ollama.without-gpu",
@@ -159,7 +140,7 @@ pub const MUTANTS: &[Mutant] = &[
             "systemd.services.gpu-fallback.enable = lib.mkForce false;",
         )
     },
-    mutant(
+    in_both(
         "ollama.gpu-not-told",
         "the container is not told that there is no GPU",
         "ollama.without-gpu",
@@ -170,7 +151,7 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         r#"systemd.services.gpu-fallback.postStart = "${pkgs.gnused}/bin/sed -i s/OLLAMALIVE_GPU=none/OLLAMALIVE_GPU=any/ /run/cdi/no-gpu.json";"#,
     ),
-    mutant(
+    in_both(
         "ollama.gpu-notice-missing",
         "nothing tells who logs in that there is no GPU",
         "ollama.without-gpu",
@@ -180,14 +161,14 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         r#"systemd.services.gpu-fallback.postStart = "${pkgs.coreutils}/bin/rm -f /run/ollamalive/notices/gpu";"#,
     ),
-    mutant(
+    in_both(
         "ollama.gpu-notice-unshown",
         "notices are written, but not shown to who logs in",
         "ollama.without-gpu",
         &[Set("/system/loginShellInit", "[]")],
         r#"environment.loginShellInit = lib.mkForce "";"#,
     ),
-    mutant(
+    in_both(
         "ollama.gpu-journal-silent",
         "the journal does not say that there is no GPU",
         "ollama.without-gpu",

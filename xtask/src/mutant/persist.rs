@@ -2,7 +2,7 @@
 
 use super::Edit::{Append, Remove, Set};
 use super::HeldTo::Itself;
-use super::{Edit, Mutant};
+use super::{Edit, Mutant, in_both};
 
 /// A folder that is kept, and is not.
 const fn bind(
@@ -11,16 +11,7 @@ const fn bind(
     edits: &'static [Edit],
     nixos: &'static str,
 ) -> Mutant {
-    Mutant {
-        id,
-        breaks,
-        caught_by: "persist.bind-mounts",
-        also: &[],
-        edits,
-        nixos: Some(nixos),
-        held_to: Itself,
-        comes_up: true,
-    }
+    in_both(id, breaks, "persist.bind-mounts", edits, nixos)
 }
 
 pub const MUTANTS: &[Mutant] = &[

@@ -1,8 +1,7 @@
 //! Ways in that must not be there, and a way in that is missing.
 
 use super::Edit::Replace;
-use super::HeldTo::Itself;
-use super::Mutant;
+use super::{Mutant, in_both};
 
 const CONFIG: &str = "/ssh/config";
 /// The last algorithm of each list: one more goes behind it.
@@ -10,27 +9,8 @@ const LAST_KEX: &str = "curve25519-sha256@libssh.org";
 const LAST_CIPHER: &str = "aes128-gcm@openssh.com";
 const LAST_MAC: &str = "umac-128-etm@openssh.com";
 
-const fn mutant(
-    id: &'static str,
-    breaks: &'static str,
-    caught_by: &'static str,
-    edits: &'static [super::Edit],
-    nixos: &'static str,
-) -> Mutant {
-    Mutant {
-        id,
-        breaks,
-        caught_by,
-        also: &[],
-        edits,
-        nixos: Some(nixos),
-        held_to: Itself,
-        comes_up: true,
-    }
-}
-
 pub const MUTANTS: &[Mutant] = &[
-    mutant(
+    in_both(
         "ssh.password-login",
         "the server takes passwords",
         "ssh.password-refused",
@@ -41,7 +21,7 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         "services.openssh.settings.PasswordAuthentication = lib.mkForce true;",
     ),
-    mutant(
+    in_both(
         "ssh.keyboard-interactive-login",
         "the server asks for the password by keyboard-interactive (PAM)",
         "ssh.keyboard-interactive-refused",
@@ -54,7 +34,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant {
         also: &["ssh.password-refused"],
-        ..mutant(
+        ..in_both(
             "ssh.empty-password-login",
             "an empty password logs in",
             "ssh.empty-password-refused",
@@ -69,7 +49,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         also: &["ssh.keyboard-interactive-refused"],
-        ..mutant(
+        ..in_both(
             "ssh.empty-password-interactive",
             "an empty password logs in by keyboard-interactive (PAM)",
             "ssh.empty-password-refused",
@@ -89,14 +69,14 @@ pub const MUTANTS: &[Mutant] = &[
              security.pam.services.sshd.allowNullPassword = lib.mkForce true;",
         )
     },
-    mutant(
+    in_both(
         "ssh.root-login",
         "root may log in",
         "ssh.root-refused",
         &[Replace(CONFIG, "PermitRootLogin no", "PermitRootLogin yes")],
         r#"services.openssh.settings.PermitRootLogin = lib.mkForce "yes";"#,
     ),
-    mutant(
+    in_both(
         "ssh.root-login-with-key",
         "root may log in, but with a key only",
         "ssh.root-refused",
@@ -109,7 +89,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant {
         also: &["ssh.key-accepted"],
-        ..mutant(
+        ..in_both(
             "ssh.any-key-accepted",
             "whatever key is offered is taken for the account's",
             "ssh.unknown-key-refused",
@@ -121,7 +101,7 @@ pub const MUTANTS: &[Mutant] = &[
             r##"environment.etc.any-key = { mode = "0555"; text = "#!/bin/sh\necho $*"; }; services.openssh.authorizedKeysCommand = "/etc/any-key %t %k";"##,
         )
     },
-    mutant(
+    in_both(
         "ssh.persist-keys-unread",
         "the keys on PERSIST are not read",
         "ssh.key-accepted",
@@ -132,7 +112,7 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         r#"services.openssh.authorizedKeysFiles = lib.mkForce [ "%h/.ssh/authorized_keys" ];"#,
     ),
-    mutant(
+    in_both(
         "ssh.keys-file-said-twice",
         "of two AuthorizedKeysFile lines sshd keeps the first, which leaves PERSIST out",
         "ssh.key-accepted",
@@ -143,14 +123,14 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         r#"services.openssh.settings.AuthorizedKeysFile = "%h/.ssh/authorized_keys";"#,
     ),
-    mutant(
+    in_both(
         "ssh.home-keys-unread",
         "the keys in ~/.ssh are not read",
         "ssh.key-accepted",
         &[Replace(CONFIG, " %h/.ssh/authorized_keys", "")],
         r#"services.openssh.authorizedKeysFiles = lib.mkForce [ "/persist/ssh/authorized_keys" ];"#,
     ),
-    mutant(
+    in_both(
         "ssh.weak-key-exchange",
         "a key exchange with SHA-1 is offered",
         "ssh.modern-crypto",
@@ -161,7 +141,7 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         r#"services.openssh.settings.KexAlgorithms = [ "diffie-hellman-group14-sha1" ];"#,
     ),
-    mutant(
+    in_both(
         "ssh.weak-cipher",
         "a cipher in CBC mode is offered",
         "ssh.modern-crypto",
@@ -172,7 +152,7 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         r#"services.openssh.settings.Ciphers = [ "aes128-cbc" ];"#,
     ),
-    mutant(
+    in_both(
         "ssh.weak-mac",
         "a MAC with SHA-1 is offered",
         "ssh.modern-crypto",
@@ -183,7 +163,7 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         r#"services.openssh.settings.Macs = [ "hmac-sha1" ];"#,
     ),
-    mutant(
+    in_both(
         "ssh.default-ciphers",
         "the ciphers are those that OpenSSH offers by itself",
         "ssh.modern-crypto",
@@ -194,7 +174,7 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         "services.openssh.settings.Ciphers = lib.mkForce null;",
     ),
-    mutant(
+    in_both(
         "ssh.host-key-off-persist",
         "the host key is not on PERSIST but in memory",
         "ssh.identity-survives",

@@ -1,30 +1,10 @@
 //! A stick that is made wrongly, taken for another, or does not keep what it promises; and its FAT partition.
 
 use super::Edit::{Add, Remove, Replace, Set};
-use super::HeldTo::Itself;
-use super::{Edit, Mutant};
+use super::{Mutant, mutant};
 
 const PERSIST: &str = "/units/persist.service/script";
 const IMPORT: &str = "/units/esp-import.service/script";
-
-const fn mutant(
-    id: &'static str,
-    breaks: &'static str,
-    caught_by: &'static str,
-    edits: &'static [Edit],
-    nixos: Option<&'static str>,
-) -> Mutant {
-    Mutant {
-        id,
-        breaks,
-        caught_by,
-        also: &[],
-        edits,
-        nixos,
-        held_to: Itself,
-        comes_up: true,
-    }
-}
 
 pub const MUTANTS: &[Mutant] = &[
     mutant(

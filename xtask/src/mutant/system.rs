@@ -2,7 +2,7 @@
 
 use super::Edit::{Append, RemoveItem, Set};
 use super::HeldTo::Unchanged;
-use super::{Edit, Mutant};
+use super::{Edit, Mutant, in_both};
 
 const fn mutant(
     id: &'static str,
@@ -11,14 +11,8 @@ const fn mutant(
     nixos: &'static str,
 ) -> Mutant {
     Mutant {
-        id,
-        breaks,
-        caught_by: "system.identity",
-        also: &[],
-        edits,
-        nixos: Some(nixos),
         held_to: Unchanged,
-        comes_up: true,
+        ..in_both(id, breaks, "system.identity", edits, nixos)
     }
 }
 
