@@ -36,11 +36,7 @@ pub fn run(options: &Test) -> Result<()> {
     let cache = project::cache()?;
     let folder = project::run_folder(&cache)?;
     let bench = Bench::prepare(options, &cache, folder.path(), &watcher)?;
-    tell!(
-        "guest {}; accelerator {}",
-        bench.guest.description,
-        bench.accelerator.explain()
-    );
+    bench.introduce();
     let plan = Plan::new(&scenarios);
     let jobs = options
         .jobs
@@ -167,6 +163,15 @@ impl Bench {
             stranger: Key::generate(folder, "stranger")?,
             stub,
         })
+    }
+
+    /// Tells which guest it is, and how its processor is made.
+    pub fn introduce(&self) {
+        tell!(
+            "guest {}; accelerator {}",
+            self.guest.description,
+            self.accelerator.explain()
+        );
     }
 
     /// The same with another guest, and held to another contract.

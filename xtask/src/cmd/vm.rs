@@ -22,11 +22,7 @@ pub fn run(options: &Vm) -> Result<()> {
     };
     let bench = Bench::prepare(&test, &cache, folder.path(), &watcher)?;
     let mut machine = bench.machine(Drives::Complete, folder.path().join("vm"), PORTS)?;
-    tell!(
-        "guest {}; accelerator {}",
-        bench.guest.description,
-        bench.accelerator.explain()
-    );
+    bench.introduce();
     watcher.say("booting");
     machine.boot()?;
     tell!(

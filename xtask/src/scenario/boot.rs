@@ -7,7 +7,6 @@ use anyhow::{Result, bail};
 
 use super::{Context, Finding, badness::bad_lines, login_banner};
 use crate::machine::console::clean;
-use crate::machine::ssh::Method;
 use crate::process::check_interrupt;
 
 /// Until the last job of the boot is done, under emulation.
@@ -98,13 +97,8 @@ pub fn no_drives(cx: &mut Context) -> Result<Finding> {
         bail!("no shell on the console, it said: {said}");
     }
     let server = cx.machine.server()?;
-    let login = server.attempt(
-        &server.user,
-        &Method::PublicKey(&cx.machine.parts.owner),
-        &cx.folder,
-    )?;
     let mut faults = Vec::new();
-    if !login.accepted {
+    if !cx.owner_gets_in(&server)? {
         faults.push("the key in ~/.ssh/authorized_keys was refused".to_string());
         return Ok(Finding::from_faults(&faults, ""));
     }

@@ -4,7 +4,6 @@ use anyhow::{Context as _, Result};
 
 use super::{Context, Finding};
 use crate::machine::NoLogin;
-use crate::machine::ssh::Method;
 use crate::machine::workshop::{Damage, Drives, MARKER};
 
 /// What the owner is told, in a few words of it.
@@ -54,12 +53,7 @@ fn look(cx: &mut Context, damage: Damage) -> Result<Vec<String>> {
     let name = cx.machine.parts.workshop.persist.clone();
     let mut faults = Vec::new();
     let server = cx.machine.server()?;
-    let login = server.attempt(
-        &server.user,
-        &Method::PublicKey(&cx.machine.parts.owner),
-        &cx.folder,
-    )?;
-    if !login.accepted {
+    if !cx.owner_gets_in(&server)? {
         return Ok(vec!["the owner's key is refused".to_string()]);
     }
     let outputs = cx.machine.ask(&[
@@ -97,17 +91,13 @@ fn look(cx: &mut Context, damage: Damage) -> Result<Vec<String>> {
 
 /// `persist.of-the-booted-stick`
 pub fn of_the_booted_stick(cx: &mut Context) -> Result<Finding> {
-    whose(cx, "ours")
-}
-
-fn whose(cx: &mut Context, promised: &str) -> Result<Finding> {
     let outputs = cx.machine.ask(&[
         &format!("cat /persist/{MARKER}"),
         "findmnt -no SOURCE --mountpoint /persist",
         "lsblk -nro NAME,PARTLABEL | grep -c PERSIST",
     ])?;
     let mut faults = Vec::new();
-    if outputs[0].text.trim() != promised {
+    if outputs[0].text.trim() != "ours" {
         faults.push(format!(
             "/persist is {}, whose marker says {:?}",
             outputs[1].text, outputs[0].text

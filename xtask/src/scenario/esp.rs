@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use super::{Context, Finding};
-use crate::machine::ssh::Method;
 use crate::machine::table::ALIGNMENT;
 use crate::machine::workshop::{CONNECTION, WEAK_KEY};
 
@@ -68,12 +67,7 @@ pub fn created_on_first_boot(cx: &mut Context) -> Result<Finding> {
 /// `ssh.key-from-esp`
 pub fn key_from_esp(cx: &mut Context) -> Result<Finding> {
     let server = cx.machine.server()?;
-    let login = server.attempt(
-        &server.user,
-        &Method::PublicKey(&cx.machine.parts.owner),
-        &cx.folder,
-    )?;
-    if !login.accepted {
+    if !cx.owner_gets_in(&server)? {
         return Ok(Finding::Broken(
             "the key in ollamalive/authorized_keys on the ESP was refused".to_string(),
         ));

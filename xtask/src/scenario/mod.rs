@@ -25,7 +25,7 @@ use anyhow::Result;
 use self::journey::Journey;
 use crate::contract::Contract;
 use crate::machine::Machine;
-use crate::machine::ssh::Key;
+use crate::machine::ssh::{Key, Method, Server};
 use crate::machine::workshop::Drives;
 
 /// One sentence that an owner would care about, and the check that tries to break it.
@@ -89,4 +89,12 @@ pub struct Context<'a> {
     pub boot: Option<Duration>,
     /// What became of the machine's state, once somebody has asked for it.
     pub journey: &'a mut Option<Journey>,
+}
+
+impl Context<'_> {
+    /// Whether the owner's key logs in.
+    fn owner_gets_in(&self, server: &Server) -> Result<bool> {
+        let owner = Method::PublicKey(&self.machine.parts.owner);
+        Ok(server.attempt(&server.user, &owner, &self.folder)?.accepted)
+    }
 }

@@ -35,12 +35,7 @@ pub fn key_accepted(cx: &mut Context) -> Result<Finding> {
     let server = cx.machine.server()?;
     let user = server.user.clone();
     let mut faults = Vec::new();
-    let on_persist = server.attempt(
-        &user,
-        &Method::PublicKey(&cx.machine.parts.owner),
-        &cx.folder,
-    )?;
-    if !on_persist.accepted {
+    if !cx.owner_gets_in(&server)? {
         // Without it there is no root shell to go on with.
         return Ok(Finding::Broken(
             "the key in /persist/ssh/authorized_keys was refused".into(),

@@ -47,11 +47,7 @@ pub fn run(options: &Mutants) -> Result<()> {
     };
     let bench = Bench::prepare(&test, &cache, folder.path(), &watcher)?;
     let mutants = fitting(mutants, bench.guest.kind, !options.ids.is_empty())?;
-    tell!(
-        "guest {}; accelerator {}",
-        bench.guest.description,
-        bench.accelerator.explain()
-    );
+    bench.introduce();
     let jobs = options.jobs.map_or_else(
         || thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
         usize::from,
