@@ -54,14 +54,35 @@
         cargoLock.lockFile = ./Cargo.lock;
         # Its own tests boot machines and run nix, neither of which a build can do.
         doCheck = false;
+        nativeBuildInputs = [pkgs.makeWrapper];
+        # What it makes machines with.
+        postInstall = ''
+          wrapProgram $out/bin/xtask \
+            --prefix PATH : ${lib.makeBinPath [
+            pkgs.coreutils
+            pkgs.e2fsprogs
+            pkgs.ntfs3g
+            pkgs.openssh
+            pkgs.qemu
+          ]} \
+            --set-default OLLAMALIVE_OVMF ${pkgs.OVMF.fd}/FV
+        '';
       };
     };
 
-    checks.${system} = {
-      inherit toplevel;
-      # Evaluates every option that the tests look at.
-      contract = pkgs.writeText "contract.json" (builtins.toJSON self.lib.contract);
-    };
+    checks.${system} =
+      {
+        inherit toplevel;
+        # Evaluates every option that the tests look at.
+        contract = pkgs.writeText "contract.json" (builtins.toJSON self.lib.contract);
+      }
+      # One a scenario: the promises, on machines in Nix's sandbox.
+      // import ./tests/scenarios.nix (import ./tests/check.nix {
+        inherit pkgs;
+        inherit (self.packages.${system}) xtask;
+        inherit (self.checks.${system}) contract;
+        image = images.raw;
+      });
 
     formatter = forDevelopers (pkgs:
       # Without arguments: everything.

@@ -35,12 +35,13 @@ in {
       readOnly = true;
       # One MiB before the ESP, and one after STORE for the image's own backup table.
       default = (1 + cfg.espSize + cfg.storeSize + 1) * 1024 * 1024;
-      defaultText = "behind ESP and STORE";
+      defaultText = lib.literalMD "behind ESP and STORE";
       description = "Where PERSIST begins, in bytes: also the size of the image file.";
     };
     partitions = lib.mkOption {
       type = lib.types.attrsOf (lib.types.attrsOf lib.types.str);
       readOnly = true;
+      internal = true;
       default = {
         "10-esp" =
           fixed cfg.espSize

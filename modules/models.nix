@@ -29,7 +29,7 @@ in {
         if cfg.drive == null
         then "/persist/models"
         else "/mnt/models/ollama";
-      defaultText = "/mnt/models/ollama, or /persist/models without a drive";
+      defaultText = lib.literalMD "`/mnt/models/ollama`, or `/persist/models` without a drive";
       description = "The folder that Ollama sees as /root/.ollama.";
     };
   };

@@ -13,20 +13,26 @@ in {
       type = lib.types.strMatching ".+:.+";
       default = "ollama/ollama:0.12.6";
       example = "ollama/ollama:0.12.6";
-      description = "The container image, with a tag: what runs must not change by itself.";
+      description = ''
+        The container image, with a tag: what runs must not change by itself. It is downloaded once and kept on
+        PERSIST; a machine without internet takes it from an archive in `/persist/images`.
+      '';
     };
 
     port = lib.mkOption {
       type = lib.types.port;
       default = 11434;
-      description = "TCP port that Ollama answers on.";
+      description = "TCP port that Ollama answers on, and that the firewall opens for `allowedNetworks`.";
     };
 
     allowedNetworks = lib.mkOption {
       type = lib.types.listOf (lib.types.strMatching "[0-9a-fA-F.:]+(/[0-9]+)?");
       default = [];
       example = ["192.168.1.0/24"];
-      description = "Networks that may reach Ollama, which has no passwords. Empty means everyone.";
+      description = ''
+        Networks that may reach Ollama, IPv4 or IPv6, as address or address/prefix. Ollama has no passwords:
+        empty means everyone who reaches the port.
+      '';
     };
   };
 

@@ -20,6 +20,7 @@ in {
     rules = lib.mkOption {
       type = lib.types.functionTo lib.types.lines;
       readOnly = true;
+      internal = true;
       description = "Rules of udev that name the stick, from the path of stick.sh.";
       default = program: ''
         SUBSYSTEM!="block", GOTO="ollamalive_end"

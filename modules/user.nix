@@ -11,7 +11,10 @@ in {
     type = lib.types.strMatching "[a-z_][a-z0-9_-]*";
     default = "ollamalive";
     example = "alice";
-    description = "Name of the account that logs in on the consoles and over SSH.";
+    description = ''
+      Name of the account that logs in on the consoles and over SSH. It has no password, and may use `sudo` without
+      one. Its home is kept on PERSIST under this name.
+    '';
   };
 
   config = {

@@ -2,6 +2,7 @@
 # Only what this project decides is in it, so that it is the same on every release of NixOS.
 {
   config,
+  options,
   pkgs,
   ...
 }: let
@@ -293,6 +294,19 @@ in
       unit = "persist.service";
       inInitrd = config.boot.initrd.systemd.services ? persist;
     };
+
+    # What an owner can set, for docs/options.md.
+    options = map (option: {
+      inherit (option) name type;
+      readOnly = option.readOnly or false;
+      description = option.description.text or option.description;
+      # As it is written in Nix, or in words.
+      default = option.default or null;
+      example = option.example.text or null;
+      declaredIn = map (file: "modules/${lib.last (lib.splitString "/modules/" (toString file))}") option.declarations;
+    }) (
+      lib.filter (option: option.visible && !option.internal) (lib.optionAttrSetToDocList options.ollamalive)
+    );
 
     units = services ourUnits unit // services foreignUnits foreignUnit;
 

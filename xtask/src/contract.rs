@@ -4,10 +4,15 @@
 //! (`snapshot::load`). Only what the harness acts on is typed; the rest stays JSON for the snapshots.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
+use anyhow::Result;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::error::usage;
 
 /// The whole contract, one field per concern.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,6 +32,23 @@ pub struct Contract {
     pub image: Image,
     /// By unit name with its suffix, for example `docker-ollama.service`.
     pub units: BTreeMap<String, Unit>,
+}
+
+impl Contract {
+    /// Reads the contract from a file of JSON, as the flake's check `contract` builds it.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not a contract.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| usage(format!("cannot read {}: {error}", path.display())))?;
+        serde_json::from_str(&text).map_err(|error| {
+            usage(format!(
+                "{} is not a configuration ({error}): give what `nix build .#checks.x86_64-linux.contract` makes",
+                path.display()
+            ))
+        })
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -1,5 +1,6 @@
 //! The only place that runs Nix.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -113,6 +114,28 @@ impl Nix {
         Ok(PathBuf::from(path.trim()))
     }
 
+    /// The value of `attribute`, which is a string.
+    pub fn text(&self, attribute: &str) -> Result<String> {
+        let mut eval = self.on_flake(&["eval", "--raw"]);
+        eval.arg(format!(".#{attribute}"));
+        self.finish(eval, &format!("evaluating {attribute}"), EVALUATE)
+    }
+
+    /// Everything in the store that `path` needs, itself included: path -> bytes.
+    pub fn closure(&self, path: &Path) -> Result<BTreeMap<String, u64>> {
+        // Not as JSON: that has another form in every other version.
+        let mut info = self.command(&["path-info", "--recursive", "--size"]);
+        info.arg(path);
+        let text = self.finish(info, "nix path-info", EVALUATE)?;
+        let line = |line: &str| {
+            let (path, bytes) = line.split_once(char::is_whitespace)?;
+            Some((path.to_string(), bytes.trim().parse().ok()?))
+        };
+        text.lines()
+            .map(|text| line(text).with_context(|| format!("nix path-info says {text:?}")))
+            .collect()
+    }
+
     /// The derivation of `attribute`, evaluated but not built.
     pub fn instantiate(&self, attribute: &str) -> Result<String> {
         let mut eval = self.on_flake(&["eval", "--raw"]);
@@ -120,13 +143,27 @@ impl Nix {
         self.finish(eval, &format!("instantiating {attribute}"), EVALUATE)
     }
 
-    /// `nix flake check`; `build` also builds the checks.
-    pub fn flake_check(&self, build: bool) -> Result<()> {
+    /// `nix flake check`, without building the checks.
+    pub fn flake_check(&self) -> Result<()> {
         let mut check = self.on_flake(&["flake", "check"]);
-        if !build {
-            check.arg("--no-build");
+        check.arg("--no-build");
+        self.finish(check, "nix flake check", EVALUATE).map(drop)
+    }
+
+    /// The kinds of build that Nix takes on here, such as `kvm`.
+    pub fn system_features(&self) -> Result<Vec<String>> {
+        // The verb was called `show-config` before Nix 2.20.
+        for verb in [&["config", "show"][..], &["show-config"]] {
+            let mut show = self.command(verb);
+            show.arg("--json");
+            let finished = process::finish(show, "asking Nix for its settings", ASK_CACHE)?;
+            if finished.status.success() {
+                return features(&finished.stdout);
+            }
         }
-        self.finish(check, "nix flake check", BUILD).map(drop)
+        Err(usage(
+            "this Nix does not show its settings: 2.4 or newer is needed",
+        ))
     }
 
     /// Builds `attribute` and returns its output's path.
@@ -257,6 +294,13 @@ fn changing(module: &str, root: &Path) -> String {
     )
 }
 
+/// `system-features` in the output of `nix config show --json`.
+fn features(settings: &str) -> Result<Vec<String>> {
+    let settings: Value = serde_json::from_str(settings).context("Nix's settings are not JSON")?;
+    serde_json::from_value(settings["system-features"]["value"].clone())
+        .context("Nix's settings have no system-features")
+}
+
 /// The derivations that `nix build --dry-run` says it would build.
 fn to_be_built(stderr: &str) -> Vec<String> {
     stderr
@@ -347,6 +391,14 @@ mod tests {
             to_be_built(text),
             ["/nix/store/aaa-a.drv", "/nix/store/bbb-b.drv"]
         );
+    }
+
+    #[test]
+    fn features_are_read_from_the_settings() {
+        let text =
+            r#"{ "cores": { "value": 0 }, "system-features": { "value": ["benchmark", "kvm"] } }"#;
+        assert_eq!(features(text).unwrap(), ["benchmark", "kvm"]);
+        assert!(features("{}").is_err());
     }
 
     #[test]

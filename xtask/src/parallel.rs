@@ -1,46 +1,143 @@
 //! Work on many things, a few at a time.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::Result;
 
-/// `work` on each of `items`, `jobs` at a time; what it made, in the order of `items`.
+/// What is still to be done. Work can find more of it.
+pub struct Queue<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    waiting: VecDeque<T>,
+    busy: usize,
+    stopped: bool,
+}
+
+impl<T> Queue<T> {
+    fn new(items: impl IntoIterator<Item = T>) -> Self {
+        let state = State {
+            waiting: items.into_iter().collect(),
+            busy: 0,
+            stopped: false,
+        };
+        Queue {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more thing to do, next in line.
+    pub fn add(&self, item: T) {
+        self.state().waiting.push_front(item);
+        self.changed.notify_all();
+    }
+
+    /// The next thing to do; nothing when all is done and nobody is at work who could find more.
+    fn take(&self) -> Option<T> {
+        let mut state = self.state();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            if let Some(item) = state.waiting.pop_front() {
+                state.busy += 1;
+                return Some(item);
+            }
+            if state.busy == 0 {
+                return None;
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn finish(&self, stop: bool) {
+        let mut state = self.state();
+        state.busy -= 1;
+        state.stopped |= stop;
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+/// Tells the queue that somebody is no longer at work, even if that was by a panic.
+struct AtWork<'a, T> {
+    queue: &'a Queue<T>,
+    failed: bool,
+}
+
+impl<T> Drop for AtWork<'_, T> {
+    fn drop(&mut self) {
+        self.queue.finish(self.failed);
+    }
+}
+
+/// `work` on each of `items` and on what it adds to the queue, `jobs` at a time; what it made, in the order in which it
+/// was done.
 ///
 /// # Errors
 /// The first that `work` gave; what has not begun by then is left.
+pub fn all<T: Send, R: Send>(
+    items: impl IntoIterator<Item = T>,
+    jobs: usize,
+    work: impl Fn(T, &Queue<T>) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let queue = Queue::new(items);
+    let done = Mutex::new(Vec::new());
+    let worker = || {
+        while let Some(item) = queue.take() {
+            let mut at_work = AtWork {
+                queue: &queue,
+                failed: true,
+            };
+            let result = work(item, &queue);
+            at_work.failed = result.is_err();
+            done.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(result);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(worker);
+        }
+    });
+    done.into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .into_iter()
+        .collect()
+}
+
+/// `work` on each of `items`, `jobs` at a time; what it made, in the order of `items`.
+///
+/// # Errors
+/// As [`all`].
 pub fn each<T: Sync, R: Send>(
     items: &[T],
     jobs: usize,
     work: impl Fn(&T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::new());
-    let worker = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::SeqCst);
-            let Some(item) = items.get(index) else { break };
-            let result = work(item);
-            if result.is_err() {
-                next.store(items.len(), Ordering::SeqCst);
-            }
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            done.push((index, result));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..jobs.min(items.len()) {
-            scope.spawn(worker);
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let numbered = items.iter().enumerate();
+    let mut done = all(numbered, jobs, |(index, item), _| Ok((index, work(item)?)))?;
     done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
+    Ok(done.into_iter().map(|(_, made)| made).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::error::usage;
 
@@ -55,5 +152,18 @@ mod tests {
         });
         assert_eq!(error.unwrap_err().to_string(), "two");
         assert_eq!(begun.into_inner(), 2);
+    }
+
+    #[test]
+    fn what_is_found_on_the_way_is_done_too() {
+        let mut done = all([3u32], 2, |n, queue| {
+            for smaller in 0..n {
+                queue.add(smaller);
+            }
+            Ok(n)
+        })
+        .unwrap();
+        done.sort_unstable();
+        assert_eq!(done, [0, 0, 0, 0, 1, 1, 2, 3]);
     }
 }

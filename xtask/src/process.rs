@@ -36,6 +36,16 @@ pub fn check_interrupt() -> Result<()> {
     Ok(())
 }
 
+/// Waits for `time`, or until Ctrl-C.
+pub fn pause(time: Duration) -> Result<()> {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        check_interrupt()?;
+        thread::sleep(POLL.min(end.saturating_duration_since(Instant::now())));
+    }
+    Ok(())
+}
+
 /// The interrupt has done what it was for (ending `--debug`'s wait).
 pub fn forget_interrupt() {
     INTERRUPTED.store(false, Ordering::SeqCst);
@@ -45,6 +55,11 @@ pub fn forget_interrupt() {
 /// die with the harness even when that is killed.
 pub fn tie_to_us(command: &mut Command) -> &mut Command {
     command.process_group(0);
+    die_with_us(command)
+}
+
+/// Lets `command` die with the harness, and share its terminal meanwhile.
+pub fn die_with_us(command: &mut Command) -> &mut Command {
     // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
     unsafe {
         command.pre_exec(|| {

@@ -41,6 +41,13 @@ fn main() {
             &[],
             unknown_scenario,
         ),
+        trial(
+            "nothing_is_run_again_when_nothing_failed",
+            &[],
+            nothing_to_rerun,
+        ),
+        trial("help_shows_examples_of_every_verb", &[], help),
+        trial("bash_completes_the_verbs", &["bash"], completions),
         trial("mutants_are_listed_and_known_by_name", &[], mutants),
         trial("an_unknown_option_is_one_line", &[], unknown_option),
         trial(
@@ -60,6 +67,11 @@ fn main() {
             stale_record,
         ),
         trial("a_record_that_is_not_json_is_named", STANDIN, broken_record),
+        trial(
+            "a_ready_image_is_held_to_its_contract",
+            &["qemu-system-x86_64", "mke2fs", "mkntfs", "ssh"],
+            ready_image,
+        ),
         trial("a_full_disk_leaves_no_half_made_guest", STANDIN, full_disk),
         trial("an_interrupt_leaves_nothing", STANDIN, interrupt),
         trial(
@@ -258,6 +270,21 @@ fn broken_record() -> Result<(), Failed> {
     refused(&output, &["/no/such/folder"])
 }
 
+/// An image without its contract, and a contract that is none.
+fn ready_image() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let contract = folder.path().join("contract.json");
+    fs::write(&contract, "{}")?;
+    let contract = contract.display().to_string();
+    let run = |arguments: &[&str]| xtask(&folder.path().join("cache"), arguments).output();
+    refused(&run(&["test", "--image", "x.raw"])?, &["--contract"])?;
+    let output = run(&["test", "--image", "x.raw", "--contract", &contract])?;
+    refused(
+        &output,
+        &["contract.json is not a configuration", "missing field"],
+    )
+}
+
 /// Nothing but the accelerator's memory and the lock may be in the cache.
 fn nothing_half_made(cache: &std::path::Path) {
     for entry in fs::read_dir(cache).unwrap().flatten() {
@@ -337,7 +364,64 @@ fn unwritable_report() -> Result<(), Failed> {
         &["doctor", "--json", "/no/such/folder/x.json"],
     )
     .output()?;
-    refused(&output, &["cannot write /no/such/folder/x.json"])
+    refused(&output, &["cannot write /no/such/folder/x.json"])?;
+    // Before anything is booted or made.
+    for option in ["--html", "--junit", "--json"] {
+        let folder = tempfile::tempdir()?;
+        let cache = folder.path().join("cache");
+        let output = xtask(&cache, &["test", option, "/no/such/folder/x"]).output()?;
+        refused(&output, &["cannot write /no/such/folder/x"])?;
+        assert!(!cache.exists());
+    }
+    Ok(())
+}
+
+fn nothing_to_rerun() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let output = xtask(cache.path(), &["test", "--rerun"]).output()?;
+    refused(&output, &["no promise failed", "--rerun"])?;
+    let failed = r#"[{"guest":"nixos","scenario":"ssh","promise":"ssh.root-refused"}]"#;
+    fs::write(cache.path().join("last-failed.json"), failed)?;
+    let other = xtask(cache.path(), &["test", "--rerun", "--guest", "standin"]).output()?;
+    refused(&other, &["no promise failed", "--rerun"])?;
+    let both = xtask(cache.path(), &["test", "--rerun", "ssh"]).output()?;
+    refused(&both, &["--rerun", "cannot be used with"])?;
+    let none = xtask(cache.path(), &["test", "--multiply", "0"]).output()?;
+    refused(&none, &["--multiply"])
+}
+
+fn help() -> Result<(), Failed> {
+    use clap::CommandFactory;
+    let cache = tempfile::tempdir()?;
+    for verb in xtask::cli::Cli::command().get_subcommands() {
+        let output = xtask(cache.path(), &[verb.get_name(), "--help"]).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let example = format!("  cargo xtask {}", verb.get_name());
+        assert!(
+            output.status.success() && text.contains("Examples:") && text.contains(&example),
+            "{text}"
+        );
+    }
+    Ok(())
+}
+
+/// What bash offers after `cargo xtask mut` and after `xtask test --mul`.
+fn completions() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let output = xtask(cache.path(), &["completions", "bash"]).output()?;
+    let script = cache.path().join("xtask.bash");
+    fs::write(&script, output.stdout)?;
+    let asked = r#"source "$1"
+        COMP_WORDS=(cargo xtask mut) COMP_CWORD=2; _cargo_or_xtask cargo mut xtask; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(xtask test --mul) COMP_CWORD=2; _xtask xtask --mul test; echo "${COMPREPLY[@]}""#;
+    let offered = Command::new("bash")
+        .args(["-c", asked, "bash"])
+        .arg(&script)
+        .output()?;
+    let text = String::from_utf8(offered.stdout)?;
+    assert_eq!(text, "mutants\n--multiply\n", "{:?}", offered.stderr);
+    let elvish = xtask(cache.path(), &["completions", "elvish"]).output()?;
+    refused(&elvish, &["elvish", "bash, zsh or fish"])
 }
 
 /// With the nixpkgs of $OLLAMALIVE_NIXPKGS: the message is an evaluation away.

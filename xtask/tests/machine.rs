@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use xtask::guest::{Boot, Guest, Kind, nixos};
 use xtask::machine::accel::Accelerator;
+use xtask::machine::hardware::Surroundings;
 use xtask::machine::qemu::Forwards;
 use xtask::machine::ssh::Key;
 use xtask::machine::stick::Stick;
@@ -73,6 +74,7 @@ fn empty_machine(
             read_only: false,
         },
         disks: vec![],
+        surroundings: Surroundings::ORDINARY,
         workshop: Workshop {
             image,
             persist: "PERSIST".into(),
@@ -120,6 +122,24 @@ fn no_login() -> Result<(), Failed> {
         error.tail
     );
     assert!(start.elapsed() < Duration::from_secs(60));
+    evidence(&mut machine, folder.path())
+}
+
+/// What it leaves: its screen, logs, command line and disks; and once it is off, no journal.
+fn evidence(machine: &mut Machine, folder: &Path) -> Result<(), Failed> {
+    let screen = folder.join("screen.png");
+    machine.screenshot(&screen)?;
+    assert!(fs::read(&screen)?.starts_with(b"\x89PNG\r\n"));
+    machine.leave_logs(folder)?;
+    let read = |name: &str| fs::read_to_string(folder.join(name));
+    assert!(read("console.log")?.contains("BdsDxe"));
+    assert!(read("qemu.command")?.contains("qemu-system-x86_64"));
+    let disks: serde_json::Value = serde_json::from_str(&read("disks.json")?)?;
+    assert_eq!(disks[0]["bytes"], 64 << 20);
+    assert!(disks[0]["partitions"].as_str().unwrap().contains("GPT"));
+    machine.power_cut();
+    let error = machine.journal().expect_err("it is off").to_string();
+    assert!(error.contains("switched off"), "{error}");
     Ok(())
 }
 

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::cli::{Ci, GuestChoice, Test};
+use crate::cli::{Check, Ci, GuestChoice, Test};
 use crate::error::{Broken, usage};
 use crate::guest::nixos;
+use crate::machine::accel::{self, Accelerator};
 use crate::nix::Nix;
 use crate::{packages, process, project};
 
@@ -72,7 +73,13 @@ pub fn run(options: &Ci) -> Result<()> {
     let nix = Nix::find(&root, options.nixpkgs.nixpkgs.clone());
     step("nix flake check", &mut || match &nix {
         Ok(nix) => reachable(nix)?.map_or_else(
-            || super::check::run(&options.nixpkgs).map(|()| None),
+            || {
+                let check = Check {
+                    nixpkgs: options.nixpkgs.clone(),
+                    no_build: false,
+                };
+                super::check::run(&check).map(|()| None)
+            },
             |reason| Ok(Some(reason)),
         ),
         Err(error) => Ok(Some(error.to_string())),
@@ -99,8 +106,11 @@ fn reachable(nix: &Nix) -> Result<Option<String>> {
 }
 
 fn promises(options: &Ci, guest: GuestChoice) -> Result<Option<String>> {
+    // Faults too, where that does not take the better part of an hour.
+    let quick = accel::probe(&project::cache()?)? == Accelerator::Kvm;
     super::test::run(&Test {
         guest,
+        fault: quick || guest == GuestChoice::Standin,
         nixpkgs: options.nixpkgs.clone(),
         ..Test::default()
     })

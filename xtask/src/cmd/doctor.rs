@@ -72,6 +72,21 @@ pub fn run(options: &Doctor) -> Result<()> {
     Ok(())
 }
 
+/// Finds out whether [`write`] will be able to, before the work is done whose report it is to write.
+pub fn require_writable(file: &Path) -> Result<()> {
+    let new = !file.exists();
+    let open = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file);
+    open.map_err(|error| crate::error::usage(format!("cannot write {}: {error}", file.display())))?;
+    if new {
+        // Nothing was reported yet.
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(())
+}
+
 /// Writes a report that was asked for.
 pub fn write(file: &Path, text: &str) -> Result<()> {
     std::fs::write(file, format!("{text}\n"))

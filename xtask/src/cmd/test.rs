@@ -1,13 +1,15 @@
 //! `test`: boot the appliance and check its promises.
 
-use std::fs;
+mod lanes;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use chrono::Local;
 
-use super::doctor::write;
+use self::lanes::Lanes;
+use super::doctor::{require_writable, write};
 use crate::cli::{GuestChoice, Test};
 use crate::contract::Contract;
 use crate::error::{Broken, usage};
@@ -17,10 +19,10 @@ use crate::machine::ssh::Key;
 use crate::machine::workshop::{Drives, Workshop};
 use crate::machine::{Machine, Parts, accel, boot_deadline, ollama_stub};
 use crate::nix::Nix;
-use crate::parallel::each;
-use crate::report::{self, Report, ScenarioReport, Verdict, Watcher};
-use crate::scenario::{Lane, Plan, SCENARIOS, Scenario, run_lane, scenario};
-use crate::{packages, process, project, snapshot};
+use crate::release::git::Git;
+use crate::report::{self, Report, Verdict, Watcher};
+use crate::scenario::{Plan, SCENARIOS, Scenario, scenario};
+use crate::{packages, project, snapshot};
 
 /// The user who is let in.
 const USER: &str = "ollamalive";
@@ -30,23 +32,43 @@ pub fn run(options: &Test) -> Result<()> {
         tell!("{}", report::list());
         return Ok(());
     }
-    let scenarios = chosen(&options.scenarios)?;
+    let scenarios = if options.rerun {
+        failed_last(options)?
+    } else {
+        chosen(&options.scenarios, options.fault)?
+    };
+    for file in [&options.json, &options.junit, &options.html]
+        .into_iter()
+        .flatten()
+    {
+        require_writable(file)?;
+    }
     let watcher = Watcher::default();
     let (start, started) = (Instant::now(), Local::now());
+    let git = Git::at(&project::root()?);
+    let commit = git.state();
     let cache = project::cache()?;
     let folder = project::run_folder(&cache)?;
     let bench = Bench::prepare(options, &cache, folder.path(), &watcher)?;
     bench.introduce();
-    let plan = Plan::new(&scenarios);
-    let jobs = options
-        .jobs
-        .map_or_else(|| bench.accelerator.machines_at_once(), usize::from);
-    let outcome = run_lanes(&plan, &bench, folder.path(), &watcher, jobs, options.debug);
+    let lanes = Lanes {
+        bench: &bench,
+        folder: folder.path(),
+        watcher: &watcher,
+        kept: cache.join("last-failure"),
+        jobs: options
+            .jobs
+            .map_or_else(|| bench.accelerator.machines_at_once(), usize::from),
+        times: options.multiply.map_or(1, usize::from),
+        debug: options.debug,
+        keep_disks: options.keep,
+    };
+    let outcome = lanes.run(&Plan::new(&scenarios));
     if options.keep {
         tell!("kept: {}", folder.keep().display());
     }
-    let (mut scenarios, boots) = outcome?;
-    scenarios.sort_by_key(|report| {
+    let mut outcome = outcome?;
+    outcome.scenarios.sort_by_key(|report| {
         SCENARIOS
             .iter()
             .position(|scenario| scenario.name == report.name)
@@ -55,12 +77,16 @@ pub fn run(options: &Test) -> Result<()> {
         guest: bench.guest.kind.to_string(),
         accelerator: bench.accelerator.to_string(),
         nixpkgs: bench.nixpkgs.clone(),
-        verdict: report::verdict(&scenarios),
+        commit: git.state_since(commit),
+        verdict: report::verdict(&outcome.scenarios),
         seconds: start.elapsed().as_secs_f64(),
-        boots: boots.len(),
-        boot_seconds: boots.iter().map(Duration::as_secs_f64).sum(),
-        scenarios,
+        boots: outcome.boots.len(),
+        boot_seconds: outcome.boots.iter().sum::<Duration>().as_secs_f64(),
+        scenarios: outcome.scenarios,
+        tallies: outcome.tallies,
+        failures: outcome.failures,
     };
+    report::remember(&cache, &report)?;
     tell!("{}", report::summary(&report));
     if let Some(file) = &options.json {
         write(file, &serde_json::to_string_pretty(&report)?)?;
@@ -68,6 +94,10 @@ pub fn run(options: &Test) -> Result<()> {
     if let Some(file) = &options.junit {
         write(file, &report::junit(&report, started.fixed_offset())?)?;
     }
+    if let Some(file) = &options.html {
+        write(file, &report::html(&report))?;
+    }
+    report::publish(&report, |name| std::env::var(name).ok())?;
     match report.verdict {
         Verdict::Pass => Ok(()),
         Verdict::Fail => Err(Broken.into()),
@@ -78,11 +108,28 @@ pub fn run(options: &Test) -> Result<()> {
     }
 }
 
-/// The scenarios that were asked for, or all.
-fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
-    if names.is_empty() {
-        return Ok(SCENARIOS.iter().collect());
+/// The scenarios of the promises that failed last, on the guest that is asked for or on any.
+fn failed_last(options: &Test) -> Result<Vec<&'static Scenario>> {
+    let guest = match options.guest {
+        GuestChoice::Auto => None,
+        GuestChoice::Standin => Some(Kind::Standin.to_string()),
+        GuestChoice::Nixos => Some(Kind::Nixos.to_string()),
+    };
+    let failed = report::failed_last(&project::cache()?, guest.as_deref());
+    if failed.is_empty() {
+        return Err(usage(
+            "no promise failed when it was last checked: leave --rerun out to check them all",
+        ));
     }
+    let ids: Vec<&str> = failed.iter().map(|(_, id)| *id).collect();
+    tell!("failed last: {}", ids.join(", "));
+    let names: Vec<String> = failed.iter().map(|(name, _)| name.to_string()).collect();
+    chosen(&names, false)
+}
+
+/// The scenarios that were asked for, or all; those that try faults only by name or with `fault`.
+fn chosen(names: &[String], fault: bool) -> Result<Vec<&'static Scenario>> {
+    let by_default = |scenario: &&Scenario| names.is_empty() && !scenario.fault;
     for name in names {
         if scenario(name).is_none() {
             let nearest = SCENARIOS
@@ -99,7 +146,11 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Scenario>> {
     }
     Ok(SCENARIOS
         .iter()
-        .filter(|scenario| names.iter().any(|name| name == scenario.name))
+        .filter(|scenario| {
+            by_default(scenario)
+                || fault && scenario.fault
+                || names.iter().any(|name| name == scenario.name)
+        })
         .collect())
 }
 
@@ -118,6 +169,12 @@ pub struct Bench {
 impl Bench {
     /// Chooses the guest, makes it ready, and makes keys.
     pub fn prepare(options: &Test, cache: &Path, folder: &Path, watcher: &Watcher) -> Result<Self> {
+        if let (Some(image), Some(contract)) = (&options.image, &options.contract) {
+            packages::ensure(options.consent.yes, Some(Kind::Nixos))?;
+            let contract = Contract::read(contract)?;
+            let origin = image.display().to_string();
+            return Self::furnish(nixos::ready(image)?, contract, origin, cache, folder);
+        }
         let root = project::root()?;
         let nix = choose(options, &root, watcher)?;
         let kind = if nix.is_some() {
@@ -126,7 +183,6 @@ impl Bench {
             Kind::Standin
         };
         packages::ensure(options.consent.yes, Some(kind))?;
-        let accelerator = accel::probe(cache)?;
         let (guest, contract, nixpkgs) = match &nix {
             Some(nix) => {
                 watcher.say("evaluating the configuration");
@@ -144,8 +200,11 @@ impl Bench {
                     snapshot::require_fresh(&record, &root)?;
                 }
                 let contract = snapshot::load(&record)?;
-                let guest =
-                    standin::prepare(&contract, cache, folder, &mut |text| watcher.say(text))?;
+                let spinner = watcher.spinner("guest");
+                let guest = standin::prepare(&contract, cache, folder, &mut |text| {
+                    spinner.step(text.to_string());
+                    watcher.say(text);
+                })?;
                 (
                     guest,
                     contract,
@@ -153,6 +212,18 @@ impl Bench {
                 )
             }
         };
+        Self::furnish(guest, contract, nixpkgs, cache, folder)
+    }
+
+    /// Everything else that a machine of `guest` needs.
+    fn furnish(
+        guest: Guest,
+        contract: Contract,
+        nixpkgs: String,
+        cache: &Path,
+        folder: &Path,
+    ) -> Result<Self> {
+        let accelerator = accel::probe(cache)?;
         let stub = ollama_stub::archive(&contract.ollama.image, cache)?;
         Ok(Bench {
             guest,
@@ -204,6 +275,7 @@ impl Bench {
             guest: self.guest.clone(),
             stick,
             disks,
+            surroundings: drives.surroundings(),
             workshop,
             accelerator: self.accelerator.clone(),
             forwards: Forwards {
@@ -258,94 +330,24 @@ fn choose(options: &Test, root: &Path, watcher: &Watcher) -> Result<Option<Nix>>
     }
 }
 
-type Outcome = (Vec<ScenarioReport>, Vec<Duration>);
-
-/// Runs every lane on a machine of its own, `jobs` of them at the same time.
-fn run_lanes(
-    plan: &Plan,
-    bench: &Bench,
-    folder: &Path,
-    watcher: &Watcher,
-    jobs: usize,
-    debug: bool,
-) -> Result<Outcome> {
-    let lanes = each(&plan.lanes, jobs, |lane| {
-        run_one(lane, bench, &folder.join(lane.name), watcher, debug)
-    })?;
-    let mut all = Outcome::default();
-    for (reports, boots) in lanes {
-        all.0.extend(reports);
-        all.1.extend(boots);
-    }
-    Ok(all)
-}
-
-fn run_one(
-    lane: &Lane,
-    bench: &Bench,
-    folder: &Path,
-    watcher: &Watcher,
-    debug: bool,
-) -> Result<Outcome> {
-    let mut machine = bench.machine(lane.drives, folder.to_path_buf(), (0, 0))?;
-    let reports = run_lane(
-        lane,
-        &mut machine,
-        &bench.contract,
-        &bench.stranger,
-        folder,
-        watcher,
-    )?;
-    let any = |verdict| {
-        let mut promises = reports.iter().flat_map(|report| &report.promises);
-        promises.any(|promise| promise.verdict == verdict)
-    };
-    // A promise is skipped where its machine did not boot: whoever wants to know why needs the logs most.
-    if any(Verdict::Fail) || any(Verdict::Skip) {
-        keep_logs(&machine, lane.name, watcher)?;
-    }
-    if any(Verdict::Fail) && debug {
-        watcher.say(&format!(
-            "a promise is broken, machine {} stays up until Ctrl-C:\n{}",
-            lane.name,
-            machine.how_to_reach()?
-        ));
-        // Ctrl-C is how this ends; the report is still owed.
-        let _ = machine.wait_until_off();
-        process::forget_interrupt();
-    }
-    Ok((reports, machine.boots.clone()))
-}
-
-/// Puts the machine's logs where they outlive the run.
-fn keep_logs(machine: &Machine, name: &str, watcher: &Watcher) -> Result<()> {
-    let kept = project::cache()?.join("last-failure").join(name);
-    fs::create_dir_all(&kept)?;
-    for log in ["console.log", "qemu.log", "qemu.command"] {
-        let from = machine.folder.join(log);
-        if from.exists() {
-            fs::copy(&from, kept.join(log))?;
-        }
-    }
-    watcher.say(&format!(
-        "console, QEMU's messages and its command line are in {}",
-        kept.display()
-    ));
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_unknown_scenario_names_the_nearest() {
-        let error = chosen(&["firewal".to_string()]).err().unwrap().to_string();
+        let error = chosen(&["firewal".to_string()], false)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(
             error.contains(r#"no scenario "firewal"; did you mean "firewall"?"#),
             "{error}"
         );
-        assert_eq!(chosen(&["ssh".to_string()]).unwrap().len(), 1);
-        assert_eq!(chosen(&[]).unwrap().len(), SCENARIOS.len());
+        assert_eq!(chosen(&["ssh".to_string()], false).unwrap().len(), 1);
+        assert_eq!(chosen(&["faults".to_string()], false).unwrap().len(), 1);
+        assert_eq!(chosen(&["ssh".to_string()], true).unwrap().len(), 3);
+        assert_eq!(chosen(&[], true).unwrap().len(), SCENARIOS.len());
+        assert_eq!(chosen(&[], false).unwrap().len(), SCENARIOS.len() - 2);
     }
 }

@@ -1,6 +1,6 @@
 //! The real thing: the image that users flash, built by Nix, booted through UEFI.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::Value;
@@ -58,7 +58,15 @@ pub fn realisable(nix: &Nix) -> Result<Option<Unrealisable>> {
 /// # Errors
 /// No firmware, or Nix cannot build it; Nix's own message.
 pub fn prepare(nix: &Nix) -> Result<Guest> {
-    guest(nix, || nix.build(IMAGE))
+    guest(&origin(nix), || nix.build(IMAGE))
+}
+
+/// An image that was built elsewhere: the file, or the folder that holds it.
+///
+/// # Errors
+/// No firmware, or no image there.
+pub fn ready(image: &Path) -> Result<Guest> {
+    guest("built elsewhere", || Ok(image.to_path_buf()))
 }
 
 /// Builds the image with a change in its configuration (see [`Nix::changed`]). Returns it with its contract.
@@ -67,11 +75,15 @@ pub fn prepare(nix: &Nix) -> Result<Guest> {
 /// As [`prepare`].
 pub fn prepare_changed(nix: &Nix, module: &str) -> Result<(Guest, Value)> {
     let Changed { contract, image } = nix.changed(module)?;
-    let guest = guest(nix, || nix.build_derivation(&image))?;
+    let guest = guest(&origin(nix), || nix.build_derivation(&image))?;
     Ok((guest, contract))
 }
 
-fn guest(nix: &Nix, build: impl FnOnce() -> Result<PathBuf>) -> Result<Guest> {
+fn origin(nix: &Nix) -> String {
+    format!("NixOS from {}", nix.nixpkgs())
+}
+
+fn guest(origin: &str, build: impl FnOnce() -> Result<PathBuf>) -> Result<Guest> {
     let (code, vars) = firmware().ok_or_else(|| {
         usage("no UEFI firmware for the machine: `cargo xtask setup --yes` installs OVMF, or name its folder in OLLAMALIVE_OVMF")
     })?;
@@ -82,9 +94,6 @@ fn guest(nix: &Nix, build: impl FnOnce() -> Result<PathBuf>) -> Result<Guest> {
         image,
         configuration: None,
         memory: MEMORY_MIB,
-        description: format!(
-            "nixos: the image that users flash, NixOS from {}",
-            nix.nixpkgs()
-        ),
+        description: format!("nixos: the image that users flash, {origin}"),
     })
 }

@@ -16,6 +16,8 @@ use crate::process::check_interrupt;
 
 /// How long one question to rexpect may take before Ctrl-C and the deadline are looked at.
 const SLICE_MS: u64 = 500;
+/// How long a shell that listens takes to answer, under emulation.
+const ECHO: Duration = Duration::from_secs(10);
 /// How many lines of the console an error shows.
 pub const TAIL: usize = 40;
 
@@ -23,17 +25,24 @@ pub const TAIL: usize = 40;
 pub struct Console {
     session: StreamSession<UnixStream>,
     log: PathBuf,
+    /// How many bytes the log had when the machine was switched on.
+    before: usize,
+    /// The shell has answered before.
+    listening: bool,
 }
 
 impl Console {
     /// `log` is the file in which QEMU keeps everything that the console ever showed.
-    pub fn new(stream: UnixStream, log: &Path) -> Result<Self> {
+    /// `before` is its [`length`] when the machine was switched on.
+    pub fn new(stream: UnixStream, log: &Path, before: usize) -> Result<Self> {
         let options = Options::new()
             .timeout_ms(Some(SLICE_MS))
             .strip_ansi_escape_codes(true);
         let session = StreamSession::new(stream.try_clone()?, stream, options);
         Ok(Console {
             session,
+            before,
+            listening: false,
             log: log.to_path_buf(),
         })
     }
@@ -61,10 +70,27 @@ impl Console {
         }
     }
 
+    /// Waits until the shell that autologin opens listens: what is sent before that may be thrown away.
+    fn wait_for_shell(&mut self, deadline: Duration) -> Result<()> {
+        let end = Instant::now() + deadline;
+        while !self.listening {
+            self.session
+                .send_line("echo OLLAMA\"\"LIVE-LISTENS")
+                .map_err(|error| anyhow!("console: {error}"))?;
+            match self.wait_for("OLLAMALIVE-LISTENS", ECHO.min(deadline)) {
+                Ok(_) => self.listening = true,
+                Err(error) if Instant::now() > end => return Err(error),
+                Err(_) => check_interrupt()?,
+            }
+        }
+        Ok(())
+    }
+
     /// Runs `command` in the shell that the console's autologin left open and returns what it writes.
     ///
     /// The sentinels are split by quotes in what is sent, so that the echo of the line is not taken for its result.
     pub fn run(&mut self, command: &str, deadline: Duration) -> Result<String> {
+        self.wait_for_shell(deadline)?;
         let line = format!("echo OLLAMA\"\"LIVE-BEGIN; {command}; echo OLLAMA\"\"LIVE-END");
         self.session
             .send_line(&line)
@@ -82,12 +108,18 @@ impl Console {
             .to_string())
     }
 
-    /// Everything that the console showed since the machine was first switched on.
+    /// Everything that the console showed since the machine was switched on, without control sequences.
     pub fn history(&self) -> String {
-        fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        clean(&String::from_utf8_lossy(
+            bytes.get(self.before..).unwrap_or_default(),
+        ))
     }
+}
+
+/// How many bytes a console's log has by now.
+pub fn length(log: &Path) -> usize {
+    fs::metadata(log).map_or(0, |metadata| metadata.len() as usize)
 }
 
 /// The last [`TAIL`] lines of a console's log, without control sequences.
@@ -137,14 +169,15 @@ mod tests {
     #[test]
     fn the_echo_of_a_command_is_not_its_result() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut console = Console::new(ours, Path::new("/nonexistent")).unwrap();
+        let mut console = Console::new(ours, Path::new("/nonexistent"), 0).unwrap();
         let shell = std::thread::spawn(move || {
-            let mut line = [0u8; 256];
-            let length = theirs.read(&mut line).unwrap();
-            theirs.write_all(&line[..length]).unwrap();
-            theirs
-                .write_all(b"\r\nOLLAMALIVE-BEGIN\r\n42\r\nOLLAMALIVE-END\r\n")
-                .unwrap();
+            for answer in ["LISTENS", "BEGIN\r\n42\r\nOLLAMALIVE-END"] {
+                let mut line = [0u8; 256];
+                let length = theirs.read(&mut line).unwrap();
+                theirs.write_all(&line[..length]).unwrap();
+                let answer = format!("\r\nOLLAMALIVE-{answer}\r\n");
+                theirs.write_all(answer.as_bytes()).unwrap();
+            }
             theirs
         });
         assert_eq!(

@@ -1,6 +1,7 @@
 //! File systems on the machine's disks, made by the programs that know them.
 
 use std::fs::{self, OpenOptions};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
@@ -40,6 +41,37 @@ pub fn models_drive(path: &Path, id: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Puts a file into the top folder of the NTFS drive in `image`. `folder` takes the file for a moment.
+pub fn put_on_ntfs(image: &Path, name: &str, content: &[u8], folder: &Path) -> Result<()> {
+    let source = folder.join(name);
+    fs::write(&source, content)?;
+    let mut copy = Command::new("ntfscp");
+    copy.args(["--quiet", "--force"])
+        .args([image, source.as_path(), Path::new(name)]);
+    process::run(copy, "writing to the models drive", COPY_DEADLINE)?;
+    Ok(fs::remove_file(&source)?)
+}
+
+/// Puts a file of 64 KiB on the NTFS drive in `image`, and returns a sector (512 bytes) that it lies on.
+pub fn put_unreadable(image: &Path, name: &str, folder: &Path) -> Result<u64> {
+    const BYTES: usize = 64 << 10;
+    // Found again by what is in it.
+    let mut content = vec![0; BYTES];
+    fs::File::open("/dev/urandom")?.read_exact(&mut content)?;
+    put_on_ntfs(image, name, &content, folder)?;
+    let mut drive = fs::File::open(image)?;
+    let mut sector = [0; SECTOR as usize];
+    for number in 0.. {
+        drive
+            .read_exact(&mut sector)
+            .with_context(|| format!("{name} is not found on {}", image.display()))?;
+        if sector == content[..sector.len()] {
+            return Ok(number);
+        }
+    }
+    unreachable!("the drive has an end")
 }
 
 /// Fills the ext4 file system on `device` (a path, with `?offset=` behind it where it is inside a file) to the last

@@ -1,7 +1,7 @@
 //! The stick's FAT partition, written as another computer would write it.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -57,10 +57,25 @@ pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()
     system.unmount().context("cannot finish the ESP")
 }
 
+/// What is under the path `name`, seen from [`FOLDER`], in the ESP of the disk or image at `disk`; None when there is no such file.
+///
+/// # Errors
+/// No FAT file system there, or it cannot be read.
+pub fn get(disk: &Path, extent: Extent, name: &str) -> Result<Option<Vec<u8>>> {
+    let file = File::open(disk).with_context(|| format!("cannot read {}", disk.display()))?;
+    let system = FileSystem::new(slice(file, extent)?, FsOptions::new())
+        .with_context(|| format!("the ESP of {} is no FAT file system", disk.display()))?;
+    let mut content = Vec::new();
+    match system.root_dir().open_file(&format!("{FOLDER}/{name}")) {
+        Ok(mut found) => found.read_to_end(&mut content)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {name} in the ESP")),
+    };
+    Ok(Some(content))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     #[test]
@@ -83,14 +98,10 @@ mod tests {
         put(&disk, extent, "authorized_keys", b"key\r\n").unwrap();
         put(&disk, extent, "network/Home.nmconnection", b"[connection]").unwrap();
 
-        let system = FileSystem::new(slice(file, extent).unwrap(), FsOptions::new()).unwrap();
-        let read = |path: &str| {
-            let mut text = String::new();
-            let mut found = system.root_dir().open_file(path).unwrap();
-            found.read_to_string(&mut text).unwrap();
-            text
-        };
-        assert_eq!(read("ollamalive/authorized_keys"), "key\r\n");
-        assert_eq!(read("ollamalive/network/Home.nmconnection"), "[connection]");
+        drop(file);
+        let read = |name: &str| get(&disk, extent, name).unwrap();
+        assert_eq!(read("authorized_keys").unwrap(), b"key\r\n");
+        assert_eq!(read("network/Home.nmconnection").unwrap(), b"[connection]");
+        assert_eq!(read("network/Other.nmconnection"), None);
     }
 }

@@ -243,6 +243,12 @@ pub fn reset(us: Neighbour, mac: Mac, target: IpAddr, frame: &[u8]) -> Vec<u8> {
     })
 }
 
+/// Whether `frame` is what a DHCP server tells a client (RFC 2131, section 4.1: from port 67 to port 68).
+pub fn is_dhcp_answer(frame: &[u8]) -> bool {
+    let transport = SlicedPacket::from_ethernet(frame).map(|packet| packet.transport);
+    matches!(transport, Ok(Some(TransportSlice::Udp(udp))) if udp.source_port() == 67 && udp.destination_port() == 68)
+}
+
 /// What `frame` says about a port of `target`, if it answers a [`question`].
 pub fn answer(us: Neighbour, target: IpAddr, transport: Transport, frame: &[u8]) -> Option<Answer> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;

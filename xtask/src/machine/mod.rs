@@ -4,10 +4,14 @@ pub mod accel;
 pub mod console;
 pub mod disk;
 pub mod esp;
+mod evidence;
 mod frames;
+pub mod hardware;
 pub mod ollama_stub;
 pub mod qemu;
 pub mod qmp;
+pub mod saved;
+mod session;
 pub mod shell;
 pub mod ssh;
 pub mod stick;
@@ -16,21 +20,23 @@ pub mod wire;
 pub mod workshop;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use self::accel::Accelerator;
 use self::console::Console;
-use self::qemu::{Disk, Forwards, Qemu};
+use self::hardware::{Disk, Surroundings};
+use self::qemu::{Forwards, Qemu};
+pub use self::session::Door;
 use self::shell::{Output, Shell};
 use self::ssh::{Key, Server};
 use self::stick::Stick;
 use self::wire::Wire;
 use self::workshop::{Drives, Workshop};
 use crate::guest::{Guest, Kind};
-use crate::process::{POLL, check_interrupt};
+use crate::process::{POLL, check_interrupt, pause};
 
 /// From power on to a login, with KVM.
 const BOOT_KVM: Duration = Duration::from_secs(120);
@@ -40,6 +46,8 @@ const BOOT_STANDIN: Duration = Duration::from_secs(240);
 const BOOT_NIXOS: Duration = Duration::from_secs(600);
 /// A clean shutdown: containers get time to stop.
 const SHUTDOWN: Duration = Duration::from_secs(180);
+/// A guest answers the request to let go of a disk within seconds.
+const PULL: Duration = Duration::from_secs(60);
 /// Questions to a root shell.
 pub const ASK: Duration = Duration::from_secs(90);
 
@@ -68,6 +76,7 @@ pub struct Parts {
     pub guest: Guest,
     pub stick: Stick,
     pub disks: Vec<Disk>,
+    pub surroundings: Surroundings,
     /// Where other sticks come from.
     pub workshop: Workshop,
     pub accelerator: Accelerator,
@@ -88,6 +97,15 @@ pub fn boot_deadline(kind: Kind, accelerator: &Accelerator) -> Duration {
     }
 }
 
+/// What happened when the network cable was plugged in.
+#[derive(Debug, Clone, Copy)]
+pub struct PluggedIn {
+    /// How many answers the DHCP server did not give.
+    pub withheld: usize,
+    /// From the cable to SSH's answer.
+    pub took: Duration,
+}
+
 struct Running {
     qemu: Qemu,
     console: Console,
@@ -106,6 +124,8 @@ pub struct Machine {
     pub boots: Vec<Duration>,
     /// What was in the place of the UUID of PERSIST's file system when the stick was plugged in, if it has a PERSIST.
     pub mark: Option<[u8; 16]>,
+    /// What happened when the cable was plugged in, if it was not from the beginning.
+    pub plugged_in: Option<Result<PluggedIn, String>>,
     running: Option<Running>,
 }
 
@@ -118,51 +138,33 @@ impl Machine {
             parts,
             folder,
             boots: Vec::new(),
+            plugged_in: None,
             running: None,
         })
     }
 
-    /// Switches the machine on and waits for a login on the console and for SSH to answer.
+    /// Switches the machine on and waits for a login on the console and, where the cable is plugged in, for SSH to
+    /// answer.
     ///
     /// # Errors
     /// [`NoLogin`] at the deadline, [`Ended`] when QEMU is gone, or QEMU's refusal.
     pub fn boot(&mut self) -> Result<Duration> {
         let start = Instant::now();
-        let Parts {
-            guest,
-            stick,
-            disks,
-            accelerator,
-            forwards,
-            user,
-            deadline,
-            ..
-        } = &self.parts;
-        let deadline = *deadline;
+        self.plugged_in = None;
+        let (deadline, surroundings) = (self.parts.deadline, self.parts.surroundings);
         let log = self.folder.join("console.log");
-        let mut qemu = Qemu::start(guest, stick, disks, accelerator, *forwards, &self.folder)?;
-        let console = Console::new(qemu.console.try_clone()?, &log)?;
-        let wire = Wire::connect(qemu.guest_wire.try_clone()?, qemu.uplink.try_clone()?)?;
-        let server = Server {
-            port: qemu.qmp.forwarded(forwards.ssh.1)?,
-            user: user.clone(),
-        };
-        let ollama_port = qemu.qmp.forwarded(forwards.ollama.1)?;
-        let running = self.running.insert(Running {
-            qemu,
-            console,
-            wire,
-            server,
-            ollama_port,
-            shell: None,
-        });
+        let running = self.switch_on(None)?;
         let came_up = running.console.wait_for("login: ", deadline).and_then(|_| {
+            if !surroundings.cable {
+                return Ok(());
+            }
             let left = deadline.saturating_sub(start.elapsed());
             let qemu = &mut running.qemu;
             running.server.wait(left, || match qemu.ended() {
                 Some(how) => Err(anyhow!("QEMU ended: {how}")),
                 None => Ok(()),
-            })
+            })?;
+            Ok(())
         });
         if let Err(error) = came_up {
             check_interrupt()?;
@@ -178,6 +180,101 @@ impl Machine {
         let took = start.elapsed();
         self.boots.push(took);
         Ok(took)
+    }
+
+    /// Switches the machine on, and the power goes `after` that.
+    pub fn boot_interrupted(&mut self, after: Duration) -> Result<()> {
+        self.switch_on(None)?;
+        pause(after)?;
+        self.power_cut();
+        Ok(())
+    }
+
+    /// Starts QEMU, with `saved` from that state, and takes hold of its channels.
+    fn switch_on(&mut self, saved: Option<&Path>) -> Result<&mut Running> {
+        let log = self.folder.join("console.log");
+        // What is in it by now is of earlier boots, unless the machine goes on.
+        let before = match saved {
+            None => console::length(&log),
+            Some(_) => 0,
+        };
+        let mut qemu = Qemu::start(&self.parts, saved, &self.folder)?;
+        let forwards = self.parts.forwards;
+        let console = Console::new(qemu.console.try_clone()?, &log, before)?;
+        let wire = Wire::connect(qemu.guest_wire.try_clone()?, qemu.uplink.try_clone()?)?;
+        let server = Server {
+            port: qemu.qmp.forwarded(forwards.ssh.1)?,
+            user: self.parts.user.clone(),
+        };
+        let ollama_port = qemu.qmp.forwarded(forwards.ollama.1)?;
+        Ok(self.running.insert(Running {
+            qemu,
+            console,
+            wire,
+            server,
+            ollama_port,
+            shell: None,
+        }))
+    }
+
+    /// Plugs the cable in, into a network whose DHCP server comes up `late`, and waits for SSH to answer. Once: after
+    /// that, what happened then is told again.
+    ///
+    /// # Errors
+    /// No answer within `late` and `deadline`, or QEMU is gone.
+    pub fn plug_in(&mut self, late: Duration, deadline: Duration) -> Result<PluggedIn> {
+        if self.plugged_in.is_none() {
+            let plugged_in = self.connect(late, deadline);
+            check_interrupt()?;
+            let plugged_in = plugged_in.map_err(|error| format!("{:#}", self.blame(error)));
+            self.plugged_in = Some(plugged_in);
+        }
+        match self.plugged_in.clone() {
+            Some(Ok(plugged_in)) => Ok(plugged_in),
+            Some(Err(why)) => Err(anyhow!(why)),
+            None => bail!("the cable is not plugged in"),
+        }
+    }
+
+    fn connect(&mut self, late: Duration, deadline: Duration) -> Result<PluggedIn> {
+        let running = self.running()?;
+        running.wire.silence_dhcp(late);
+        running.qemu.qmp.set_link(true)?;
+        let start = Instant::now();
+        let qemu = &mut running.qemu;
+        running
+            .server
+            .wait(late + deadline, || match qemu.ended() {
+                Some(how) => Err(anyhow!("QEMU ended: {how}")),
+                None => Ok(()),
+            })?;
+        Ok(PluggedIn {
+            withheld: running.wire.withheld(),
+            took: start.elapsed(),
+        })
+    }
+
+    /// Pulls the disk called `serial` out of the running machine.
+    ///
+    /// # Errors
+    /// The guest has not let go of it within [`PULL`].
+    pub fn pull(&mut self, serial: &str) -> Result<()> {
+        let qmp = &mut self.running()?.qemu.qmp;
+        let end = Instant::now() + PULL;
+        qmp.pull(serial)?;
+        while qmp.has(serial)? {
+            check_interrupt()?;
+            if Instant::now() > end {
+                bail!("the guest keeps the disk {serial} for {} s", PULL.as_secs());
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Plugs the disk called `serial` in again.
+    pub fn plug(&mut self, serial: &str) -> Result<()> {
+        self.running()?.qemu.qmp.plug(serial)
     }
 
     fn ended(&self, how: String) -> anyhow::Error {
@@ -264,6 +361,7 @@ impl Machine {
         self.mark = stick.mark(&self.parts.workshop.persist).ok();
         self.parts.stick = stick;
         self.parts.disks = disks;
+        self.parts.surroundings = drives.surroundings();
         Ok(())
     }
 

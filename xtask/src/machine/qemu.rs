@@ -11,26 +11,17 @@ use anyhow::{Context, Result};
 use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::Signal;
 
-use super::accel::Accelerator;
+use super::Parts;
+use super::hardware::{drive, pluggable};
 use super::qmp::Qmp;
-use super::stick::Stick;
 use crate::error::usage;
-use crate::guest::{Boot, Guest};
+use crate::guest::Boot;
 use crate::process::{self, Group};
 
 /// The program that is run.
 pub const PROGRAM: &str = "qemu-system-x86_64";
 /// The guest's own address on the user-mode network (QEMU's default).
 pub const GUEST_ADDRESS: [u8; 4] = [10, 0, 2, 15];
-
-/// A disk beside the stick.
-#[derive(Debug, Clone)]
-pub struct Disk {
-    pub path: PathBuf,
-    /// Seen in the guest as `/dev/disk/by-id/virtio-…`.
-    pub serial: &'static str,
-    pub read_only: bool,
-}
 
 /// Which of the host's ports lead into the guest.
 #[derive(Debug, Clone, Copy)]
@@ -54,18 +45,22 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// Starts the machine. `folder` takes the console's log, QEMU's own messages and the command line.
+    /// Starts the machine, or with `saved` goes on with one that was saved: then its disks are only read, and what it
+    /// writes is gone when it ends. `folder` takes the console's log, QEMU's own messages and the command line.
     ///
     /// # Errors
     /// No QEMU, or QEMU refuses (its message is in the error; a taken port is named).
-    pub fn start(
-        guest: &Guest,
-        stick: &Stick,
-        disks: &[Disk],
-        accelerator: &Accelerator,
-        forwards: Forwards,
-        folder: &Path,
-    ) -> Result<Self> {
+    pub fn start(parts: &Parts, saved: Option<&Path>, folder: &Path) -> Result<Self> {
+        let Parts {
+            guest,
+            stick,
+            disks,
+            surroundings,
+            accelerator,
+            forwards,
+            ..
+        } = parts;
+        let keep = saved.is_none();
         let errors = folder.join("qemu.log");
         let mut command = Command::new(PROGRAM);
         command
@@ -82,18 +77,23 @@ impl Qemu {
             ])
             .args(accelerator.arguments())
             .args(["-m", &guest.memory.to_string()])
-            .args(["-rtc", "base=utc", "-device", "virtio-rng-pci"]);
+            .arg("-rtc")
+            .arg(format!("base={}", surroundings.clock))
+            .args(["-device", "virtio-rng-pci"]);
         boot_arguments(&mut command, &guest.boot, folder)?;
-        drive(&mut command, &stick.path, "stick", stick.read_only);
+        drive(&mut command, &stick.path, "stick", stick.read_only, keep);
         if matches!(guest.boot, Boot::Uefi { .. }) {
             // UEFI must not look at any other disk first.
             command.args(["-set", "device.stick-disk.bootindex=0"]);
         }
         if let Some(configuration) = &guest.configuration {
-            drive(&mut command, configuration, "configuration", true);
+            drive(&mut command, configuration, "configuration", true, keep);
         }
-        for disk in disks {
-            drive(&mut command, &disk.path, disk.serial, disk.read_only);
+        for (slot, disk) in disks.iter().enumerate() {
+            pluggable(&mut command, disk, slot + 1, keep);
+        }
+        if saved.is_some() {
+            command.args(["-incoming", "defer"]);
         }
         // Two hubs, and the harness is the cable between them: it relays, listens, and can speak to the guest as a
         // neighbour whom the user-mode network does not hear.
@@ -136,7 +136,7 @@ impl Qemu {
                 "-netdev",
                 "hubport,id=card,hubid=0",
                 "-device",
-                "virtio-net-pci,netdev=card,romfile=",
+                "virtio-net-pci,id=nic,netdev=card,romfile=",
             ]);
         let ends: [(OwnedFd, i32); 4] = [
             (console_end.into(), 10),
@@ -166,10 +166,16 @@ impl Qemu {
         // The command holds the guest's ends of the channels: while they are open here no end of QEMU would be seen.
         drop(command);
         let mut group = Group(child);
-        let qmp = Qmp::new(control).map_err(|error| {
+        let mut qmp = Qmp::new(control).map_err(|error| {
             group.stop();
             refused(&errors, &error)
         })?;
+        if let Some(state) = saved {
+            qmp.go_on_with(state)?;
+        }
+        if !surroundings.cable {
+            qmp.set_link(false)?;
+        }
         Ok(Qemu {
             group,
             qmp,
@@ -216,25 +222,6 @@ fn refused(errors: &Path, cause: &anyhow::Error) -> anyhow::Error {
         ));
     }
     usage(format!("QEMU refused the machine: {line}"))
-}
-
-fn drive(command: &mut Command, path: &Path, serial: &str, read_only: bool) {
-    let access = if read_only {
-        ",readonly=on"
-    } else {
-        ",discard=unmap"
-    };
-    // A comma in a file name would start the next option.
-    let file = path.display().to_string().replace(',', ",,");
-    command
-        .arg("-drive")
-        .arg(format!(
-            "id={serial},file={file},format=raw,if=none,cache=writeback{access}"
-        ))
-        .arg("-device")
-        .arg(format!(
-            "virtio-blk-pci,id={serial}-disk,drive={serial},serial={serial}"
-        ));
 }
 
 fn boot_arguments(command: &mut Command, boot: &Boot, folder: &Path) -> Result<()> {

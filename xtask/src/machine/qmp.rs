@@ -2,13 +2,19 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::process::{POLL, check_interrupt};
+
 /// QEMU answers at once; a machine under load gets a while.
 const ANSWER: Duration = Duration::from_secs(30);
+
+/// Writing a machine's memory to a slow disk, or reading it.
+const MIGRATION: Duration = Duration::from_secs(120);
 
 /// A connection past its greeting.
 pub struct Qmp {
@@ -56,6 +62,79 @@ impl Qmp {
         bail!("QMP {command}: no answer within {} s", ANSWER.as_secs())
     }
 
+    /// Stops the machine and writes its memory and its devices' state to `file`.
+    ///
+    /// # Errors
+    /// QEMU cannot, or not within 120 s.
+    pub fn save(&mut self, file: &Path) -> Result<()> {
+        self.execute("stop", json!({}))?;
+        self.migrate("migrate", format!("exec:cat > {}", quoted(file)))
+    }
+
+    /// A machine that was stopped runs again.
+    pub fn resume(&mut self) -> Result<()> {
+        self.execute("cont", json!({})).map(drop)
+    }
+
+    /// Goes on with a machine that was saved.
+    ///
+    /// # Errors
+    /// As [`Qmp::save`]; and the machine is built otherwise.
+    pub fn go_on_with(&mut self, file: &Path) -> Result<()> {
+        self.migrate("migrate-incoming", format!("exec:cat {}", quoted(file)))?;
+        self.resume()
+    }
+
+    fn migrate(&mut self, command: &str, uri: String) -> Result<()> {
+        // By default QEMU takes its time, for the sake of a network that it does not use here.
+        self.execute(
+            "migrate-set-parameters",
+            json!({ "max-bandwidth": 4u64 << 30 }),
+        )?;
+        self.execute(command, json!({ "uri": uri }))?;
+        let end = Instant::now() + MIGRATION;
+        while Instant::now() < end {
+            check_interrupt()?;
+            let state = self.execute("query-migrate", json!({}))?;
+            match state["status"].as_str() {
+                Some("completed") => return Ok(()),
+                Some("failed" | "cancelled") => bail!("QMP {command}: {state}"),
+                _ => std::thread::sleep(POLL),
+            }
+        }
+        bail!("QMP {command}: not done within {} s", MIGRATION.as_secs())
+    }
+
+    /// Plugs the network cable in, or pulls it out.
+    pub fn set_link(&mut self, up: bool) -> Result<()> {
+        self.execute("set_link", json!({ "name": "nic", "up": up }))
+            .map(drop)
+    }
+
+    /// Asks the guest to let go of the disk that `serial` names. The guest answers in its own time.
+    pub fn pull(&mut self, serial: &str) -> Result<()> {
+        self.execute("device_del", json!({ "id": format!("{serial}-disk") }))
+            .map(drop)
+    }
+
+    /// Whether the disk is plugged in.
+    pub fn has(&mut self, serial: &str) -> Result<bool> {
+        let there = self.execute("qom-list", json!({ "path": "/machine/peripheral" }))?;
+        let name = format!("{serial}-disk");
+        Ok(there
+            .as_array()
+            .is_some_and(|devices| devices.iter().any(|device| device["name"] == name)))
+    }
+
+    /// Plugs a disk in again that was pulled.
+    pub fn plug(&mut self, serial: &str) -> Result<()> {
+        let device = json!({
+            "driver": "virtio-blk-pci", "id": format!("{serial}-disk"), "bus": format!("{serial}-port"),
+            "drive": serial, "serial": serial
+        });
+        self.execute("device_add", device).map(drop)
+    }
+
     /// Runs a command of the human monitor and returns its text.
     pub fn monitor(&mut self, line: &str) -> Result<String> {
         let answer = self.execute("human-monitor-command", json!({ "command-line": line }))?;
@@ -68,6 +147,11 @@ impl Qmp {
         parse_forward(&table, port)
             .with_context(|| format!("QEMU forwards nothing to port {port}:\n{table}"))
     }
+}
+
+/// `file` as a word of a POSIX shell.
+fn quoted(file: &Path) -> String {
+    format!("'{}'", file.display().to_string().replace('\'', r"'\''"))
 }
 
 /// Finds a line such as `TCP[HOST_FORWARD]  12  127.0.0.1 40213  10.0.2.15  22  0  0`.

@@ -119,7 +119,7 @@ impl Server {
     }
 
     /// The client's arguments that every connection shares: nothing from the user's own configuration, no prompt.
-    fn client(&self, user: &str) -> Command {
+    pub(super) fn client(&self, user: &str) -> Command {
         let mut ssh = Command::new("ssh");
         ssh.args(["-F", "none", "-p", &self.port.to_string()])
             .args([

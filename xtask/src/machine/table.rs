@@ -31,15 +31,22 @@ impl From<&Partition> for Extent {
     }
 }
 
-fn entry(path: &Path, name: &str) -> Result<Partition> {
+/// Every partition by its number.
+///
+/// # Errors
+/// No GPT.
+pub fn partitions(path: &Path) -> Result<BTreeMap<u32, Partition>> {
     let disk = gpt::GptConfig::new()
         .logical_block_size(LogicalBlockSize::Lb512)
         .open(path)
         .with_context(|| format!("{} has no partition table (GPT)", path.display()))?;
-    disk.partitions()
-        .values()
+    Ok(disk.partitions().clone())
+}
+
+fn entry(path: &Path, name: &str) -> Result<Partition> {
+    partitions(path)?
+        .into_values()
         .find(|partition| partition.name == name)
-        .cloned()
         .with_context(|| format!("{} has no partition called {name}", path.display()))
 }
 

@@ -67,6 +67,27 @@ const LAST_ANSWER: Duration = Duration::from_millis(700);
 pub struct Wire {
     guest: Arc<Mutex<UnixStream>>,
     frames: Receiver<Vec<u8>>,
+    dhcp: Arc<Mutex<Dhcp>>,
+}
+
+/// A DHCP server that is not up yet.
+#[derive(Default)]
+struct Dhcp {
+    silent_until: Option<Instant>,
+    /// Answers that were not given.
+    withheld: usize,
+}
+
+impl Dhcp {
+    /// Whether `frame` is an answer that the guest is not to get now.
+    fn withholds(&mut self, frame: &[u8]) -> bool {
+        let silent = self
+            .silent_until
+            .is_some_and(|until| Instant::now() < until)
+            && frames::is_dhcp_answer(frame);
+        self.withheld += usize::from(silent);
+        silent
+    }
 }
 
 impl Wire {
@@ -77,8 +98,24 @@ impl Wire {
         let guest = Arc::new(Mutex::new(guest));
         let guest_out = Arc::clone(&guest);
         thread::spawn(move || relay_from_guest(guest_in, uplink_out, &sender));
-        thread::spawn(move || relay_to_guest(uplink, &guest_out));
-        Ok(Wire { guest, frames })
+        let dhcp = Arc::new(Mutex::new(Dhcp::default()));
+        let server = Arc::clone(&dhcp);
+        thread::spawn(move || relay_to_guest(uplink, &guest_out, &server));
+        Ok(Wire {
+            guest,
+            frames,
+            dhcp,
+        })
+    }
+
+    /// From now on the network gives no address for as long as `time`.
+    pub fn silence_dhcp(&mut self, time: Duration) {
+        locked(&self.dhcp).silent_until = Some(Instant::now() + time);
+    }
+
+    /// How many answers of the network's DHCP server the guest did not get.
+    pub fn withheld(&self) -> usize {
+        locked(&self.dhcp).withheld
     }
 
     fn send(&mut self, frame: &[u8]) -> Result<()> {
@@ -298,9 +335,9 @@ fn relay_from_guest(mut guest: UnixStream, mut uplink: UnixStream, neighbour: &S
     }
 }
 
-fn relay_to_guest(mut uplink: UnixStream, guest: &Mutex<UnixStream>) {
+fn relay_to_guest(mut uplink: UnixStream, guest: &Mutex<UnixStream>, dhcp: &Mutex<Dhcp>) {
     while let Ok(frame) = read_frame(&mut uplink) {
-        if write_shared(guest, &frame).is_err() {
+        if !locked(dhcp).withholds(&frame) && write_shared(guest, &frame).is_err() {
             break;
         }
     }
@@ -316,10 +353,14 @@ fn read_frame(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
 
 /// The relay and the neighbour share the guest's stream: a frame goes out whole or not at all.
 fn write_shared(stream: &Mutex<UnixStream>, frame: &[u8]) -> std::io::Result<()> {
-    let mut stream = stream
+    write_frame(&mut locked(stream), frame)
+}
+
+/// What a thread that panicked has left is as good as before.
+fn locked<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared
         .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    write_frame(&mut stream, frame)
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn write_frame(stream: &mut UnixStream, frame: &[u8]) -> std::io::Result<()> {

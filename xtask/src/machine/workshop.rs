@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use uuid::Uuid;
 
-use super::disk::models_drive;
-use super::qemu::Disk;
+use super::disk::{self, models_drive};
+use super::hardware::{Disk, Surroundings};
 use super::ssh::Key;
 use super::stick::Stick;
 use super::table::{self, ALIGNMENT};
@@ -21,6 +21,12 @@ pub const WEAK_KEY: &str = include_str!("../../assets/weak-key.pub");
 /// A connection as NetworkManager keeps it, with the line ends of Windows.
 pub const CONNECTION: &str = "[connection]\r\nid=Home\r\nuuid=7f1c1d5e-6f0c-4b43-9d0e-2f6f6c616d61\r\ntype=wifi\r\n\
                               autoconnect=false\r\n\r\n[wifi]\r\nssid=Home\r\n";
+/// The serial number of the models drive.
+pub const MODELS: &str = "models";
+/// A file on the models drive that lies on the sector that cannot be read.
+pub const UNREADABLE: &str = "unreadable";
+/// An archive that is none, and that comes before the one of Ollama's image.
+pub const BROKEN_ARCHIVE: &str = "a-broken.tar";
 /// The file on a used PERSIST that tells whose it is.
 pub const MARKER: &str = "home/whose";
 
@@ -39,6 +45,24 @@ pub enum Drives {
     TwoSticks,
     /// A stick in use that something has happened to; the owner's key is on its ESP.
     Damaged(Damage),
+    /// As complete, and one sector of the models drive cannot be read.
+    BadSector,
+    /// As complete, but no cable is plugged in, the clock's battery is empty, and beside the archive of Ollama's image
+    /// is one that nobody can read.
+    BadDay,
+}
+
+impl Drives {
+    /// What the machine with these drives finds beside them.
+    pub fn surroundings(self) -> Surroundings {
+        match self {
+            Drives::BadDay => Surroundings {
+                cable: false,
+                clock: "1970-01-01T00:00:00",
+            },
+            _ => Surroundings::ORDINARY,
+        }
+    }
 }
 
 /// What can happen to a stick in use.
@@ -88,20 +112,40 @@ impl Workshop {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         match drives {
             Drives::Complete => {
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &[])?;
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?;
                 Ok((stick, self.models_drive(folder)?))
             }
             Drives::None => Ok((self.flash(folder, "stick.img", ALIGNMENT)?, Vec::new())),
             Drives::Fresh => Ok((self.fresh(folder)?, self.models_drive(folder)?)),
             Drives::FirstVersion => Ok((self.by_hand(folder)?, Vec::new())),
             Drives::TwoSticks => {
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &[])?;
-                let other = self.in_use(folder, "other.img", PERSIST_BYTES, "another's", &[])?;
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?;
+                let other =
+                    self.in_use(folder, "other.img", PERSIST_BYTES, "another's", &nothing)?;
                 // Every image has an ESP with an id of its own; here both sticks come from the same one.
                 table::set_partition_id(&other.path, "ESP", Uuid::from_u128(0x4f4c))?;
                 Ok((stick, vec![beside(other)]))
             }
             Drives::Damaged(damage) => self.damaged(folder, damage),
+            Drives::BadSector => {
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?;
+                let mut disks = self.models_drive(folder)?;
+                for drive in &mut disks {
+                    disk::put_on_ntfs(&drive.path, "good", b"readable", folder)?;
+                    drive.bad_sector = Some(disk::put_unreadable(&drive.path, UNREADABLE, folder)?);
+                }
+                Ok((stick, disks))
+            }
+            Drives::BadDay => {
+                let broken = |content: &Path| {
+                    Ok(fs::write(
+                        content.join("images").join(BROKEN_ARCHIVE),
+                        "not a tar",
+                    )?)
+                };
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &broken)?;
+                Ok((stick, self.models_drive(folder)?))
+            }
         }
     }
 
@@ -113,26 +157,24 @@ impl Workshop {
         Stick::flash(&self.image, &folder.join(name), length + room)
     }
 
-    /// A stick whose PERSIST fills it and is in use; `whose` is what its marker says. The machine makes all folders but
-    /// `folders` by itself.
+    /// A stick whose PERSIST fills it and is in use; `whose` is what its marker says. The machine makes all other
+    /// folders by itself, but for what `more` puts into it.
     fn in_use(
         &self,
         folder: &Path,
         name: &str,
         room: u64,
         whose: &str,
-        folders: &[&str],
+        more: &dyn Fn(&Path) -> Result<()>,
     ) -> Result<Stick> {
         let stick = self.flash(folder, name, room)?;
         let content = folder.join(format!("{name}.persist"));
         self.write_ssh(&content)?;
         fs::create_dir_all(content.join("images"))?;
         fs::create_dir_all(content.join("home"))?;
-        for folder in folders {
-            fs::create_dir_all(content.join(folder))?;
-        }
         fs::write(content.join(MARKER), whose)?;
         fs::copy(&self.ollama, content.join("images/ollama.tar"))?;
+        more(&content)?;
         let length = table::grow(&stick.path, &self.persist)?.length;
         stick.format(&self.persist, length, &content)?;
         fs::remove_dir_all(&content)?;
@@ -156,11 +198,7 @@ impl Workshop {
         };
         let path = folder.join("models.img");
         models_drive(&path, id)?;
-        Ok(vec![Disk {
-            path,
-            serial: "models",
-            read_only: false,
-        }])
+        Ok(vec![Disk::new(path, MODELS)])
     }
 
     /// As from the shop, with the files that an owner has put on the ESP: a list of keys that has seen Notepad and an
@@ -202,12 +240,16 @@ impl Workshop {
             Damage::Full => {
                 // What an earlier start has made, a full disk has no room for.
                 let home = format!("home/{}", self.user);
-                let made = ["docker", "journal", "network", "nixos", &home];
+                let made = |content: &Path| {
+                    ["docker", "journal", "network", "nixos", &home]
+                        .iter()
+                        .try_for_each(|made| Ok(fs::create_dir_all(content.join(made))?))
+                };
                 let stick = self.in_use(folder, "stick.img", SMALL_BYTES, "ours", &made)?;
                 stick.fill(&self.persist, folder)?;
                 stick
             }
-            _ => self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &[])?,
+            _ => self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?,
         };
         let key = format!("{}\n", self.owner.public);
         stick.put("authorized_keys", key.as_bytes())?;
@@ -230,10 +272,11 @@ impl Workshop {
     }
 }
 
+/// No more than every stick in use has.
+fn nothing(_: &Path) -> Result<()> {
+    Ok(())
+}
+
 fn beside(stick: Stick) -> Disk {
-    Disk {
-        path: stick.path,
-        serial: "other-stick",
-        read_only: false,
-    }
+    Disk::new(stick.path, "other-stick")
 }

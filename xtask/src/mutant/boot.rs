@@ -1,7 +1,7 @@
 //! Machines that do not come up, or not quietly.
 
 use super::Edit::{Add, Append, RemoveItem, Replace, Set};
-use super::{Mutant, mutant};
+use super::{Mutant, in_both, mutant};
 
 pub const MUTANTS: &[Mutant] = &[
     mutant(
@@ -27,6 +27,16 @@ pub const MUTANTS: &[Mutant] = &[
         Some(
             r#"systemd.services.restless = { script = "exit 1"; wantedBy = [ "multi-user.target" ]; serviceConfig = { Restart = "always"; RestartSec = 1; }; unitConfig.StartLimitIntervalSec = 0; };"#,
         ),
+    ),
+    in_both(
+        "boot.fails-the-second-time",
+        "a unit fails whenever the machine has been started before",
+        "boot.comes-back-quietly",
+        &[Add(
+            "/units/first-time-only.service",
+            r#"{ "script": "[ ! -e /persist/home/started ]; touch /persist/home/started", "wantedBy": ["multi-user.target"], "after": ["persist.service"], "serviceConfig": { "Type": "oneshot" } }"#,
+        )],
+        r#"systemd.services.first-time-only = { script = "[ ! -e /persist/home/started ]; touch /persist/home/started"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
     ),
     Mutant {
         // systemd breaks the cycle by leaving one of the two out.

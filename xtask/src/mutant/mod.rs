@@ -4,6 +4,7 @@
 mod boot;
 mod docker;
 mod edit;
+mod fault;
 mod firewall;
 mod ollama;
 mod persist;
@@ -93,6 +94,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         ollama::MUTANTS,
         firewall::MUTANTS,
         stick::MUTANTS,
+        fault::MUTANTS,
     ]
     .into_iter()
     .flatten()

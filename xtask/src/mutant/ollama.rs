@@ -146,8 +146,8 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.without-gpu",
         &[Replace(
             "/units/gpu-fallback.service/script",
-            r#""OLLAMALIVE_GPU=none""#,
-            "",
+            "OLLAMALIVE_GPU=none",
+            "OLLAMALIVE_GPU=any",
         )],
         r#"systemd.services.gpu-fallback.postStart = "${pkgs.gnused}/bin/sed -i s/OLLAMALIVE_GPU=none/OLLAMALIVE_GPU=any/ /run/cdi/no-gpu.json";"#,
     ),

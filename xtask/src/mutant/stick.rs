@@ -9,14 +9,15 @@ const IMPORT: &str = "/units/esp-import.service/script";
 pub const MUTANTS: &[Mutant] = &[
     mutant(
         "stick.folder-open-to-all",
-        "everybody may put something beside the owner's home",
+        "everybody may read and change the connections, passwords included",
         "persist.created-on-first-boot",
-        &[Set(
-            "/units/persist.service/postStart",
-            r#""chmod 0777 /persist/home""#,
+        &[Replace(
+            PERSIST,
+            "install -d -m 0700 network",
+            "install -d -m 0777 network",
         )],
         Some(
-            r#"boot.initrd.systemd.services.persist.postStart = "chmod 0777 /sysroot/persist/home";"#,
+            r#"boot.initrd.systemd.services.persist.postStart = "chmod 0777 /sysroot/persist/network";"#,
         ),
     ),
     mutant(
@@ -78,18 +79,21 @@ pub const MUTANTS: &[Mutant] = &[
             ),
         )
     },
-    mutant(
-        "stick.home-saved-at-shutdown",
-        "/home is in memory and saved to PERSIST when the machine is shut down, which a power cut is not",
-        "persist.survives-power-cut",
-        &[Add(
-            "/units/home-in-memory.service",
-            r#"{ "script": "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home", "preStop": "cp -a /persist/home/. /run/saved && sync", "wantedBy": ["multi-user.target"], "before": ["sshd.service", "ssh.service"], "serviceConfig": { "Type": "oneshot", "RemainAfterExit": true } }"#,
-        )],
-        Some(
-            r#"systemd.services.home-in-memory = { path = [ pkgs.util-linux ]; script = "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home"; preStop = "cp -a /persist/home/. /run/saved && sync"; wantedBy = [ "multi-user.target" ]; before = [ "sshd.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; };"#,
-        ),
-    ),
+    Mutant {
+        also: &["boot.comes-back-quietly", "persist.survives-reflash"],
+        ..mutant(
+            "stick.home-saved-at-shutdown",
+            "/home is in memory and saved to PERSIST when the machine is shut down, which a power cut is not",
+            "persist.survives-power-cut",
+            &[Add(
+                "/units/home-in-memory.service",
+                r#"{ "script": "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home", "preStop": "cp -a /persist/home/. /run/saved && sync", "wantedBy": ["multi-user.target"], "before": ["sshd.service", "ssh.service"], "serviceConfig": { "Type": "oneshot", "RemainAfterExit": true } }"#,
+            )],
+            Some(
+                r#"systemd.services.home-in-memory = { path = [ pkgs.util-linux ]; script = "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home"; preStop = "cp -a /persist/home/. /run/saved && sync"; wantedBy = [ "multi-user.target" ]; before = [ "sshd.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; };"#,
+            ),
+        )
+    },
     mutant(
         "stick.root-kept",
         "/root is kept, which nothing should be that is not on the list",

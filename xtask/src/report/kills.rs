@@ -2,9 +2,9 @@
 
 use comfy_table::{Cell, Color};
 use serde::Serialize;
-use std::io::{IsTerminal, stdout};
 
 use super::PromiseReport;
+use super::live::coloured;
 use super::terminal::table;
 use crate::mutant::{Mutant, Verdict};
 
@@ -60,10 +60,30 @@ impl KillTable {
         let verdicts = self.mutants.iter().map(|outcome| outcome.verdict);
         verdicts.filter(|other| *other == verdict).count()
     }
+
+    /// How many mutants came to what, and on what.
+    pub fn tally_line(&self) -> String {
+        let scope = if self.quick {
+            "; quick: unrelated promises were not looked at"
+        } else {
+            ""
+        };
+        format!(
+            "{} mutants: {} killed, {} survived, {} killed by the wrong promise, {} not run in {:.1} s; guest {}, {}{scope}",
+            self.mutants.len(),
+            self.count(Verdict::Killed),
+            self.count(Verdict::Survived),
+            self.count(Verdict::WrongPromise),
+            self.count(Verdict::NotRun),
+            self.seconds,
+            self.guest,
+            self.accelerator,
+        )
+    }
 }
 
 /// How a verdict is written: what needs somebody's attention, in capitals.
-fn word(verdict: Verdict) -> (&'static str, Color) {
+pub(super) fn word(verdict: Verdict) -> (&'static str, Color) {
     match verdict {
         Verdict::Killed => ("killed", Color::Green),
         Verdict::Survived => ("SURVIVED", Color::Red),
@@ -103,7 +123,7 @@ impl Outcome {
 
 /// The table that a run ends with.
 pub fn kills(run: &KillTable) -> String {
-    let colour = stdout().is_terminal();
+    let colour = coloured();
     let mut table = table(&["mutant", "expected", "caught by", "verdict"]);
     for outcome in &run.mutants {
         let (word, tint) = word(outcome.verdict);
@@ -119,22 +139,7 @@ pub fn kills(run: &KillTable) -> String {
             if colour { verdict.fg(tint) } else { verdict },
         ]);
     }
-    let scope = if run.quick {
-        "; quick: unrelated promises were not looked at"
-    } else {
-        ""
-    };
-    format!(
-        "{table}\n{} mutants: {} killed, {} survived, {} killed by the wrong promise, {} not run in {:.1} s; guest {}, {}{scope}",
-        run.mutants.len(),
-        run.count(Verdict::Killed),
-        run.count(Verdict::Survived),
-        run.count(Verdict::WrongPromise),
-        run.count(Verdict::NotRun),
-        run.seconds,
-        run.guest,
-        run.accelerator,
-    )
+    format!("{table}\n{}", run.tally_line())
 }
 
 /// What `mutants --list` prints.
@@ -166,9 +171,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_kill_and_a_survivor_are_told_apart() {
-        let run = KillTable {
+    fn run() -> KillTable {
+        KillTable {
             guest: "standin".into(),
             accelerator: "tcg".into(),
             nixpkgs: "flake.lock".into(),
@@ -178,7 +182,20 @@ mod tests {
                 outcome(Verdict::Killed, None),
                 outcome(Verdict::Survived, Some("kept: refused")),
             ],
-        };
+        }
+    }
+
+    #[test]
+    fn the_page_shows_every_mutant() {
+        let page = super::super::kills_html(&run());
+        assert_eq!(page.matches("<code>ssh.password-login</code>").count(), 2);
+        assert!(page.contains("badge pass\">killed<") && page.contains("badge fail\">SURVIVED<"));
+        assert!(page.contains("2 mutants: 1 killed, 1 survived"), "{page}");
+    }
+
+    #[test]
+    fn a_kill_and_a_survivor_are_told_apart() {
+        let run = run();
         let text = kills(&run);
         assert!(
             text.contains("SURVIVED: kept: refused")

@@ -1,17 +1,33 @@
 //! What a run came to, and the forms in which it is told.
 
+mod failure;
+mod github;
+mod html;
 mod junit;
 mod kills;
+mod live;
+mod memory;
+mod multiply;
+mod spinner;
 mod terminal;
 
+pub use failure::{Dossier, keep};
+pub use github::publish;
+pub use html::{html, kills_html};
 pub use junit::junit;
 pub use kills::{Fault, KillTable, Outcome, kills, mutants};
-pub use terminal::{Watcher, list, markdown, summary};
+pub use live::Watcher;
+pub use memory::{failed_last, remember};
+pub use multiply::{Tally, merge};
+pub use spinner::{LaneView, Spinner};
+pub use terminal::{list, markdown, summary, table};
 
-use serde::Serialize;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 /// What a check came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Pass,
@@ -20,8 +36,19 @@ pub enum Verdict {
     Skip,
 }
 
+impl Verdict {
+    /// How it is written: what needs somebody's attention, in capitals.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "FAIL",
+            Verdict::Skip => "skip",
+        }
+    }
+}
+
 /// A whole run; its JSON is the `--json` file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// `nixos` or `standin`
     pub guest: String,
@@ -29,6 +56,10 @@ pub struct Report {
     pub accelerator: String,
     /// The flake reference of nixpkgs, or `flake.lock`.
     pub nixpkgs: String,
+    /// The git commit of the sources, 40 hexadecimal digits, with `-dirty` behind them when files differ from it; nothing
+    /// outside git.
+    #[serde(default)]
+    pub commit: Option<String>,
     /// Pass when every promise was checked and holds.
     pub verdict: Verdict,
     pub seconds: f64,
@@ -38,16 +69,22 @@ pub struct Report {
     /// several machines overlap.
     pub boot_seconds: f64,
     pub scenarios: Vec<ScenarioReport>,
+    /// How each promise fared, where everything was run several times; verdicts and evidence are then those of all runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tallies: Vec<Tally>,
+    /// One folder for each machine on which something went wrong.
+    #[serde(default)]
+    pub failures: Vec<PathBuf>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ScenarioReport {
     pub name: String,
     pub seconds: f64,
     pub promises: Vec<PromiseReport>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PromiseReport {
     pub id: String,
     pub promise: String,
@@ -74,6 +111,42 @@ impl Report {
         self.promises()
             .filter(|promise| promise.verdict == verdict)
             .count()
+    }
+
+    fn flaky(&self, id: &str) -> bool {
+        let mut tallies = self.tallies.iter();
+        tallies.any(|tally| tally.id == id && tally.flaky())
+    }
+
+    /// How a promise's verdict is written, when it is known whether it is flaky.
+    pub fn word(&self, promise: &PromiseReport) -> &'static str {
+        if self.flaky(&promise.id) {
+            return "FLAKY";
+        }
+        promise.verdict.word()
+    }
+
+    /// `27 passed, 1 failed, 0 skipped`, and where everything was run several times, how often and what is flaky.
+    pub fn tally_line(&self) -> String {
+        let mut line = format!(
+            "{} passed, {} failed, {} skipped",
+            self.count(Verdict::Pass),
+            self.count(Verdict::Fail),
+            self.count(Verdict::Skip),
+        );
+        if let Some(runs) = self.tallies.iter().map(Tally::runs).max() {
+            let flaky = self.tallies.iter().filter(|tally| tally.flaky()).count();
+            line += &format!("; {runs} runs of each, {flaky} flaky");
+        }
+        line
+    }
+}
+
+/// The first `most` characters of `text`.
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
     }
 }
 
@@ -120,11 +193,14 @@ pub(crate) mod tests {
             guest: "standin".into(),
             accelerator: "tcg".into(),
             nixpkgs: "flake.lock".into(),
+            commit: Some("0123456789abcdef0123456789abcdef01234567".into()),
             verdict: verdict(&scenarios),
             seconds: 2.0,
             boots: 1,
             boot_seconds: 1.5,
             scenarios,
+            tallies: Vec::new(),
+            failures: Vec::new(),
         }
     }
 
@@ -144,6 +220,7 @@ pub(crate) mod tests {
             "guest",
             "accelerator",
             "nixpkgs",
+            "commit",
             "verdict",
             "seconds",
             "boots",

@@ -1,11 +1,9 @@
-//! The report for people: a line when something is known, a table at the end.
-
-use std::io::{IsTerminal, stderr, stdout};
-use std::time::{Duration, Instant};
+//! The report for people: a table at the end.
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 
-use super::{PromiseReport, Report, Verdict};
+use super::live::coloured;
+use super::{Report, Verdict, failure, shortened};
 use crate::scenario::{PROMISES, SCENARIOS};
 
 /// A table is easier to read narrow.
@@ -13,60 +11,9 @@ const WIDTH: u16 = 120;
 /// Evidence longer than this is cut in the table; JSON has all of it.
 const EVIDENCE: usize = 400;
 
-/// Prints a line on standard error for everything that happens.
-pub struct Watcher {
-    start: Instant,
-    colour: bool,
-}
-
-impl Default for Watcher {
-    fn default() -> Self {
-        Watcher {
-            start: Instant::now(),
-            colour: stderr().is_terminal(),
-        }
-    }
-}
-
-impl Watcher {
-    /// One line with the time since the start.
-    pub fn say(&self, text: &str) {
-        tell_aside!("[{:6.1} s] {text}", self.start.elapsed().as_secs_f64());
-    }
-}
-
-impl crate::scenario::Observer for Watcher {
-    fn booting(&self, machine: &str) {
-        self.say(&format!("booting machine {machine}"));
-    }
-
-    fn booted(&self, machine: &str, took: Duration) {
-        self.say(&format!(
-            "machine {machine} lets its owner in after {:.1} s",
-            took.as_secs_f64()
-        ));
-    }
-
-    fn judged(&self, report: &PromiseReport) {
-        let (word, code) = match report.verdict {
-            Verdict::Pass => ("pass", 32),
-            Verdict::Fail => ("FAIL", 31),
-            Verdict::Skip => ("skip", 33),
-        };
-        let word = if self.colour {
-            format!("\x1b[{code}m{word}\x1b[0m")
-        } else {
-            word.to_string()
-        };
-        self.say(&format!(
-            "{word} {} ({:.1} s): {}",
-            report.id, report.seconds, report.evidence
-        ));
-    }
-}
-
 /// An empty table with this header.
-pub(super) fn table(header: &[&str]) -> Table {
+/// An empty table as all reports have them.
+pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
@@ -80,41 +27,36 @@ pub(super) fn table(header: &[&str]) -> Table {
 
 /// The promises, their verdicts and what was seen.
 pub fn summary(report: &Report) -> String {
-    let colour = stdout().is_terminal();
+    let colour = coloured();
     let mut table = table(&["promise", "verdict", "seconds", "what was seen"]);
     for promise in report.promises() {
-        let (word, tint) = match promise.verdict {
-            Verdict::Pass => ("pass", Color::Green),
-            Verdict::Fail => ("FAIL", Color::Red),
-            Verdict::Skip => ("skip", Color::Yellow),
+        let tint = match promise.verdict {
+            Verdict::Pass => Color::Green,
+            Verdict::Fail => Color::Red,
+            Verdict::Skip => Color::Yellow,
         };
-        let verdict = if colour {
-            Cell::new(word).fg(tint)
-        } else {
-            Cell::new(word)
-        };
-        let mut evidence: String = promise.evidence.chars().take(EVIDENCE).collect();
-        if evidence.len() < promise.evidence.len() {
-            evidence.push('…');
-        }
+        let verdict = Cell::new(report.word(promise));
         table.add_row([
             Cell::new(&promise.id),
-            verdict,
+            if colour { verdict.fg(tint) } else { verdict },
             Cell::new(format!("{:.1}", promise.seconds)),
-            Cell::new(evidence),
+            Cell::new(shortened(&promise.evidence, EVIDENCE)),
         ]);
     }
-    format!(
-        "{table}\n{} passed, {} failed, {} skipped in {:.1} s; {} boots, {:.1} s of boot; guest {}, {}",
-        report.count(Verdict::Pass),
-        report.count(Verdict::Fail),
-        report.count(Verdict::Skip),
+    let mut text = format!("{table}\n");
+    for folder in &report.failures {
+        text += &format!("{}: {}\n", folder.display(), failure::CONTENT);
+    }
+    text += &format!(
+        "{} in {:.1} s; {} boots, {:.1} s of boot; guest {}, {}",
+        report.tally_line(),
         report.seconds,
         report.boots,
         report.boot_seconds,
         report.guest,
         report.accelerator,
-    )
+    );
+    text
 }
 
 /// What `test --list` prints.

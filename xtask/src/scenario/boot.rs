@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{Context, Finding, badness::bad_lines, login_banner};
-use crate::machine::console::clean;
+use super::{Context, Finding, login_banner};
 use crate::process::check_interrupt;
 
 /// Until the last job of the boot is done, under emulation.
@@ -61,7 +60,7 @@ pub fn reaches_target(cx: &mut Context) -> Result<Finding> {
             outputs[3].text.replace('\n', " | ")
         ));
     }
-    faults.extend(bad_lines(&clean(&cx.machine.console()?.history())));
+    faults.extend(cx.bad_lines()?);
     let took = cx.boot.map_or(0.0, |boot| boot.as_secs_f64());
     Ok(Finding::from_faults(
         &faults,
@@ -122,6 +121,7 @@ pub fn no_drives(cx: &mut Context) -> Result<Finding> {
     if !outputs[2].text.is_empty() {
         faults.push(format!("failed: {}", outputs[2].text.replace('\n', " | ")));
     }
+    faults.extend(cx.bad_lines()?);
     let drive = cx.contract.models.drive.clone().unwrap_or_default();
     let (banner, unsaid) = banner_without(cx, &["NOTHING IS KEPT", &drive])?;
     for words in unsaid {

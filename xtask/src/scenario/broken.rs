@@ -103,6 +103,7 @@ pub fn of_the_booted_stick(cx: &mut Context) -> Result<Finding> {
             outputs[1].text, outputs[0].text
         ));
     }
+    faults.extend(cx.bad_lines()?);
     if outputs[2].text != "2" {
         faults.push(format!("{} partitions are PERSIST, not 2", outputs[2].text));
     }
@@ -135,6 +136,7 @@ pub fn update_from_previous(cx: &mut Context) -> Result<Finding> {
             outputs[0].text
         ));
     }
+    faults.extend(cx.bad_lines()?);
     if outputs[3].ok() {
         faults.push(format!("the login banner warns: {}", outputs[3].text));
     }

@@ -2,17 +2,19 @@
 //! it all, so the machine makes them once and several promises look at what was seen.
 
 use std::collections::BTreeSet;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{Context, Finding};
+use crate::process::pause;
 
 /// Written before, looked for after. `/etc/forgotten` is on no partition that is kept.
-const DATA: &str = "/persist/home/journey";
-const RECORDS: &str = "/persist/home/records";
+pub(super) const DATA: &str = "/persist/home/journey";
+pub(super) const RECORDS: &str = "/persist/home/records";
 const ELSEWHERE: &[&str] = &["/etc/forgotten", "/var/lib/forgotten", "/root/forgotten"];
+/// Until the last job of a boot is done, under emulation.
+const SETTLE: Duration = Duration::from_secs(240);
 /// How long records are written before the power goes.
 const WRITING: Duration = Duration::from_secs(2);
 
@@ -36,6 +38,8 @@ struct After {
     state: State,
     /// Files that should have been forgotten and are there.
     remembered: String,
+    /// Failed units, and known-bad lines on the console.
+    noise: Vec<String>,
 }
 
 /// What was seen on the way.
@@ -67,7 +71,10 @@ fn travel(cx: &mut Context) -> Result<Journey> {
     let login = cx.machine.reboot()?;
     after.push(look(cx, "a reboot", login)?);
 
-    let synced = write_until_power_cut(cx)?;
+    start_writing(cx)?;
+    pause(WRITING)?;
+    let synced = synced(cx)?;
+    cx.machine.power_cut();
     let login = cx.machine.boot()?;
     // A file that is gone has no whole record: that is a finding, and no reason to stop looking.
     let found = whole_records(&cx.machine.ask(&[&format!("cat {RECORDS}")])?[0].text);
@@ -92,6 +99,7 @@ fn look(cx: &mut Context, what: &'static str, login: Duration) -> Result<After> 
     let state = state(cx).with_context(|| format!("after {what}"))?;
     let list = format!("ls -d {} 2>/dev/null; true", ELSEWHERE.join(" "));
     let remembered = cx.machine.succeed(&list)?.replace('\n', " ");
+    let noise = noise(cx)?;
     // For the next interruption.
     cx.machine
         .succeed(&format!("touch {}", ELSEWHERE.join(" ")))?;
@@ -100,7 +108,24 @@ fn look(cx: &mut Context, what: &'static str, login: Duration) -> Result<After> 
         login: login.as_secs_f64(),
         state,
         remembered,
+        noise,
     })
+}
+
+fn noise(cx: &mut Context) -> Result<Vec<String>> {
+    // The boot is over when its last job is.
+    let state = cx
+        .machine
+        .ask_within(&["systemctl is-system-running --wait"], SETTLE)?
+        .remove(0);
+    let mut noise = cx.bad_lines()?;
+    if !state.ok() {
+        let failed = cx
+            .machine
+            .succeed("systemctl list-units --failed --plain --no-legend | cut -d' ' -f1")?;
+        noise.push(format!("{}: {}", state.text, failed.replace('\n', ", ")));
+    }
+    Ok(noise)
 }
 
 fn state(cx: &mut Context) -> Result<State> {
@@ -118,8 +143,8 @@ fn state(cx: &mut Context) -> Result<State> {
     })
 }
 
-/// Writes numbered records, each synced before the next, and cuts the power in the middle. Returns how many were synced.
-fn write_until_power_cut(cx: &mut Context) -> Result<u64> {
+/// Begins to write numbered records, each synced before the next.
+pub(super) fn start_writing(cx: &mut Context) -> Result<()> {
     let write = format!(
         "n=0; while :; do n=$((n+1)); printf 'record %08d of the journey\\n' $n >> {RECORDS}; sync {RECORDS}; echo $n > /run/synced; done"
     );
@@ -127,20 +152,24 @@ fn write_until_power_cut(cx: &mut Context) -> Result<u64> {
         "rm -f {RECORDS} /run/synced; nohup sh -c \"{}\" >/dev/null 2>&1 &",
         write.replace('$', "\\$")
     ))?;
-    thread::sleep(WRITING);
+    Ok(())
+}
+
+/// How many records are synced by now.
+pub(super) fn synced(cx: &mut Context) -> Result<u64> {
     for _ in 0..20 {
         let outputs = cx.machine.ask(&["cat /run/synced"])?;
         // Whoever reads while it is written anew finds nothing.
         if let Ok(synced) = outputs[0].text.trim().parse() {
-            cx.machine.power_cut();
             return Ok(synced);
         }
+        pause(Duration::from_millis(100))?;
     }
-    bail!("nothing was written in {} s", WRITING.as_secs())
+    bail!("nothing was written")
 }
 
 /// How many records there are from the first one on, without a gap or a damage.
-fn whole_records(text: &str) -> u64 {
+pub(super) fn whole_records(text: &str) -> u64 {
     (1..)
         .zip(text.lines())
         .take_while(|(number, line)| *line == format!("record {number:08} of the journey"))
@@ -149,7 +178,7 @@ fn whole_records(text: &str) -> u64 {
 
 /// The server's host keys as a client sees them: one login for each configured key, which then is the only kind that the
 /// client accepts. (ssh-keyscan would do it too, but servers hold connections without a login against the client.)
-fn host_keys(cx: &mut Context) -> Result<BTreeSet<String>> {
+pub(super) fn host_keys(cx: &mut Context) -> Result<BTreeSet<String>> {
     let server = cx.machine.server()?;
     let owner = cx.machine.parts.owner.clone();
     cx.contract
@@ -213,6 +242,21 @@ fn kept(journey: &Journey, what: &str) -> Vec<String> {
         }
     }
     faults
+}
+
+/// `boot.comes-back-quietly`
+pub fn comes_back_quietly(cx: &mut Context) -> Result<Finding> {
+    let after = &journey(cx)?.after;
+    let faults: Vec<String> = after
+        .iter()
+        .filter(|after| !after.noise.is_empty())
+        .map(|after| format!("after {}: {}", after.what, after.noise.join(", ")))
+        .collect();
+    let times: Vec<&str> = after.iter().map(|after| after.what).collect();
+    Ok(Finding::from_faults(
+        &faults,
+        format!("quiet after {}", times.join(", ")),
+    ))
 }
 
 /// `persist.survives-power-cut`

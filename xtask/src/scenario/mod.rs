@@ -4,7 +4,9 @@ mod badness;
 mod boot;
 mod broken;
 mod docker;
+pub mod endurance;
 mod esp;
+mod fault;
 mod firewall;
 mod journey;
 mod ollama;
@@ -15,14 +17,14 @@ mod ssh;
 mod system;
 
 pub use promises::{PROMISES, SCENARIOS, scenario};
-pub use run::{Lane, Observer, Plan, Quiet, run_lane};
+pub use run::{Boot, Lane, Observer, Plan, Quiet, judge_all, run_lane, switch_on};
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use self::journey::Journey;
+pub use self::journey::Journey;
 use crate::contract::Contract;
 use crate::machine::Machine;
 use crate::machine::ssh::{Key, Method, Server};
@@ -44,6 +46,8 @@ pub struct Scenario {
     pub drives: Drives,
     /// How often its machine is switched on. One that is switched off and on again is not shared.
     pub boots: usize,
+    /// It tries what goes wrong around the machine, and runs when it is asked for.
+    pub fault: bool,
 }
 
 /// What a check found.
@@ -92,6 +96,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The known-bad lines on the console since the machine was switched on.
+    fn bad_lines(&mut self) -> Result<Vec<String>> {
+        Ok(badness::bad_lines(&self.machine.console()?.history()))
+    }
+
     /// Whether the owner's key logs in.
     fn owner_gets_in(&self, server: &Server) -> Result<bool> {
         let owner = Method::PublicKey(&self.machine.parts.owner);

@@ -12,7 +12,7 @@ use super::{Context, Finding};
 use crate::process::check_interrupt;
 
 /// Until the container is up, under emulation; a restart has to wait for its pause too.
-const UP: Duration = Duration::from_secs(180);
+pub const UP: Duration = Duration::from_secs(180);
 const REQUEST: Duration = Duration::from_secs(10);
 /// How often to look whether there is any hope while there is no answer.
 const LOOK: Duration = Duration::from_secs(5);
@@ -41,7 +41,12 @@ fn get(port: u16, path: &str) -> Result<String> {
 }
 
 /// Ollama's version, waiting for it until `deadline`, or until it is known not to come.
-fn version(cx: &mut Context, deadline: Duration) -> Result<String> {
+pub fn version(cx: &mut Context, deadline: Duration) -> Result<String> {
+    version_after(cx, deadline, 0)
+}
+
+/// As [`version`], of a unit that has been restarted `restarts` times before.
+fn version_after(cx: &mut Context, deadline: Duration, restarts: u64) -> Result<String> {
     let port = cx.machine.ollama_port()?;
     let start = Instant::now();
     let mut looked = start;
@@ -62,7 +67,7 @@ fn version(cx: &mut Context, deadline: Duration) -> Result<String> {
             Err(error) if looked.elapsed() > LOOK => {
                 looked = Instant::now();
                 // Without a root shell nobody knows, and there is hope.
-                if let Ok(Some(why)) = hopeless(cx) {
+                if let Ok(Some(why)) = hopeless(cx, restarts) {
                     bail!("no answer: {error:#}; {why}");
                 }
             }
@@ -72,7 +77,7 @@ fn version(cx: &mut Context, deadline: Duration) -> Result<String> {
 }
 
 /// Why no answer is to be expected any more, if so.
-fn hopeless(cx: &mut Context) -> Result<Option<String>> {
+fn hopeless(cx: &mut Context, before: u64) -> Result<Option<String>> {
     let unit = &cx.contract.ollama.unit;
     let container = &cx.contract.ollama.container;
     let outputs = cx.machine.ask(&[
@@ -84,7 +89,9 @@ fn hopeless(cx: &mut Context) -> Result<Option<String>> {
         ),
     ])?;
     let number = |text: &str| text.trim().parse::<u64>().ok();
-    let restarts = number(&outputs[0].text).unwrap_or_default();
+    let restarts = number(&outputs[0].text)
+        .unwrap_or_default()
+        .saturating_sub(before);
     if restarts >= TOO_MANY_RESTARTS {
         return Ok(Some(format!("{unit} was restarted {restarts} times")));
     }
@@ -117,43 +124,63 @@ pub fn wait_until_up(cx: &mut Context) -> Result<()> {
 
 /// `ollama.answers`
 pub fn answers(cx: &mut Context) -> Result<Finding> {
-    let container = cx.contract.ollama.container.clone();
     let unit = cx.contract.ollama.unit.clone();
     let first = match version(cx, UP) {
         Ok(version) => version,
         Err(error) => return Ok(Finding::Broken(format!("{error:#}; {}", journal(cx)))),
     };
-    let identify = format!("docker inspect --format '{{{{.Id}}}}' {container}");
-    let restarts = format!("systemctl show {unit} -p NRestarts --value");
-    let before = cx.machine.ask(&[&identify, &restarts])?;
-    if before[1].text != "0" {
+    let restarts = cx
+        .machine
+        .succeed(&format!("systemctl show {unit} -p NRestarts --value"))?;
+    if restarts != "0" {
         return Ok(Finding::Broken(format!(
-            "{unit} was restarted {} times before anything killed it",
-            before[1].text
+            "{unit} was restarted {restarts} times before anything killed it"
         )));
     }
+    Ok(match survives_kill(cx)? {
+        Ok((second, took)) if second == first => Finding::Kept(format!(
+            "version {first}; again {:.1} s after docker kill",
+            took.as_secs_f64()
+        )),
+        Ok((second, _)) => Finding::Broken(format!("version {first} became {second}")),
+        Err(why) => Finding::Broken(format!("after docker kill: {why}; {}", journal(cx))),
+    })
+}
+
+/// Kills the container and waits for the next one's answer: the version, and how long it took; or why there is none.
+pub fn survives_kill(cx: &mut Context) -> Result<std::result::Result<(String, Duration), String>> {
+    let container = cx.contract.ollama.container.clone();
+    let unit = cx.contract.ollama.unit.clone();
+    let identify = format!("docker inspect --format '{{{{.Id}}}}' {container}");
+    let before = cx.machine.succeed(&identify)?;
+    let restarts = cx
+        .machine
+        .succeed(&format!("systemctl show {unit} -p NRestarts --value"))?
+        .parse()?;
     cx.machine.succeed(&format!("docker kill {container}"))?;
     let killed = Instant::now();
     // The old container must be gone before an answer counts.
     while killed.elapsed() < UP {
-        let now = cx.machine.ask(&[&identify])?.remove(0);
-        if now.ok() && now.text != before[0].text {
+        let outputs = cx
+            .machine
+            .ask(&[&identify, &format!("systemctl is-failed {unit}")])?;
+        if outputs[0].ok() && outputs[0].text != before {
             break;
         }
-        let failed = cx.machine.ask(&[&format!("systemctl is-failed {unit}")])?;
-        if failed[0].ok() {
-            break;
+        if outputs[1].ok() {
+            return Ok(Err(format!("{unit} has failed")));
         }
         thread::sleep(Duration::from_millis(300));
     }
-    Ok(match version(cx, UP.saturating_sub(killed.elapsed())) {
-        Ok(second) if second == first => Finding::Kept(format!(
-            "version {first}; again {:.1} s after docker kill",
-            killed.elapsed().as_secs_f64()
-        )),
-        Ok(second) => Finding::Broken(format!("version {first} became {second}")),
-        Err(error) => Finding::Broken(format!("after docker kill: {error:#}; {}", journal(cx))),
-    })
+    Ok(
+        match version_after(cx, UP.saturating_sub(killed.elapsed()), restarts) {
+            Ok(version) => Ok((version, killed.elapsed())),
+            Err(error) => {
+                check_interrupt()?;
+                Err(format!("{error:#}"))
+            }
+        },
+    )
 }
 
 /// `ollama.models-on-drive`

@@ -1,7 +1,8 @@
 //! The list of promises: what `test --list` prints, what the report shows, what the README's table is made of.
 
 use super::{
-    Promise, Scenario, boot, broken, docker, esp, firewall, journey, ollama, persist, ssh, system,
+    Promise, Scenario, boot, broken, docker, esp, fault, firewall, journey, ollama, persist, ssh,
+    system,
 };
 use crate::machine::workshop::{Damage, Drives};
 
@@ -12,72 +13,98 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "from power on to a quiet machine",
         drives: Drives::Complete,
         boots: 1,
+        fault: false,
     },
     Scenario {
         name: "system",
         about: "the machine is the one that was configured",
         drives: Drives::Complete,
         boots: 1,
+        fault: false,
     },
     Scenario {
         name: "ssh",
         about: "who gets in, and how",
         drives: Drives::Complete,
         boots: 1,
+        fault: false,
     },
     Scenario {
         name: "persist",
         about: "what is kept on the stick",
         drives: Drives::Complete,
         boots: 1,
+        fault: false,
     },
     Scenario {
         name: "docker",
         about: "containers and their state",
         drives: Drives::Complete,
         boots: 1,
+        fault: false,
     },
     Scenario {
         name: "ollama",
         about: "the server that all this is for",
         drives: Drives::Complete,
         boots: 1,
+        fault: false,
     },
     Scenario {
         name: "firewall",
         about: "what the network can reach",
         drives: Drives::Complete,
         boots: 1,
+        fault: false,
     },
     Scenario {
         name: "stick",
         about: "the first boot of a fresh stick, then a reboot, a power cut and a reflash",
         drives: Drives::Fresh,
         boots: 4,
+        fault: false,
     },
     Scenario {
         name: "broken-persist",
         about: "sticks that something has happened to",
         drives: Drives::Damaged(Damage::Garbage),
         boots: 5,
+        fault: false,
     },
     Scenario {
         name: "two-sticks",
         about: "a second stick that is plugged in as well",
         drives: Drives::TwoSticks,
         boots: 1,
+        fault: false,
     },
     Scenario {
         name: "update",
         about: "a PERSIST that an earlier version has used",
         drives: Drives::FirstVersion,
         boots: 1,
+        fault: false,
     },
     Scenario {
         name: "no-drives",
         about: "a stick without PERSIST, no models drive",
         drives: Drives::None,
         boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "faults",
+        about: "a container that is killed, drives that fail",
+        drives: Drives::BadSector,
+        boots: 1,
+        fault: true,
+    },
+    Scenario {
+        name: "bad-day",
+        about: "no cable, then an address that comes late; an empty clock battery; a broken archive",
+        drives: Drives::BadDay,
+        boots: 1,
+        fault: true,
     },
 ];
 
@@ -211,6 +238,12 @@ pub const PROMISES: &[Promise] = &[
         check: journey::identity_survives,
     },
     Promise {
+        id: "boot.comes-back-quietly",
+        sentence: "after a reboot, a power cut and a reflash no unit has failed and no known-bad line is on the console",
+        scenario: "stick",
+        check: journey::comes_back_quietly,
+    },
+    Promise {
         id: "persist.survives-power-cut",
         sentence: "what was written and synced before a power cut is there after it, byte for byte",
         scenario: "stick",
@@ -252,6 +285,54 @@ pub const PROMISES: &[Promise] = &[
         sentence: "boots and answers SSH with neither PERSIST nor the models drive present, and says what is missing",
         scenario: "no-drives",
         check: boot::no_drives,
+    },
+    Promise {
+        id: "fault.container-killed",
+        sentence: "Ollama answers again each time when its container is killed five times in a row",
+        scenario: "faults",
+        check: fault::container_killed,
+    },
+    Promise {
+        id: "fault.persist-fills-up",
+        sentence: "with not a byte free on PERSIST the owner gets in and Ollama answers; with room again it writes",
+        scenario: "faults",
+        check: fault::persist_fills_up,
+    },
+    Promise {
+        id: "fault.drive-errors",
+        sentence: "a sector of the models drive that cannot be read costs the file on it and nothing else",
+        scenario: "faults",
+        check: fault::drive_errors,
+    },
+    Promise {
+        id: "fault.drive-pulled",
+        sentence: "when the models drive is pulled out, SSH and Ollama go on; plugged in again, a restart of Ollama brings its models back",
+        scenario: "faults",
+        check: fault::drive_pulled,
+    },
+    Promise {
+        id: "fault.no-network",
+        sentence: "boots without a failed unit when no cable is plugged in, and is reachable when one is",
+        scenario: "bad-day",
+        check: fault::no_network,
+    },
+    Promise {
+        id: "fault.dhcp-late",
+        sentence: "gets its address from a DHCP server that comes up 60 s late",
+        scenario: "bad-day",
+        check: fault::dhcp_late,
+    },
+    Promise {
+        id: "fault.clock-at-1970",
+        sentence: "boots, lets the owner in and runs Ollama when the clock's battery is empty",
+        scenario: "bad-day",
+        check: fault::clock_at_1970,
+    },
+    Promise {
+        id: "fault.archive-corrupt",
+        sentence: "an image archive that cannot be read is named and skipped, and the next one is used",
+        scenario: "bad-day",
+        check: fault::archive_corrupt,
     },
 ];
 

@@ -18,17 +18,30 @@ use crate::report::{PromiseReport, ScenarioReport, Verdict};
 #[derive(Clone)]
 pub struct Lane {
     /// What its machine is called in logs.
-    pub name: &'static str,
+    pub name: String,
     pub drives: Drives,
     pub scenarios: Vec<&'static Scenario>,
     alone: bool,
 }
 
 impl Lane {
-    /// How long it takes, in rough units: boots, and scenarios on a machine that is up.
+    /// One of its scenarios by itself, on a machine called `name`.
+    pub fn only(&self, scenario: &'static Scenario, name: String) -> Lane {
+        Lane {
+            name,
+            scenarios: vec![scenario],
+            ..self.clone()
+        }
+    }
+
+    /// How long it takes, in rough units: a boot is two of them, a promise one.
     fn length(&self) -> usize {
         let boots = self.scenarios.iter().map(|scenario| scenario.boots);
-        boots.sum::<usize>().max(self.scenarios.len())
+        let ours = |promise: &&Promise| {
+            let mut names = self.scenarios.iter().map(|scenario| scenario.name);
+            names.any(|name| name == promise.scenario)
+        };
+        2 * boots.max().unwrap_or_default() + PROMISES.iter().filter(ours).count()
     }
 }
 
@@ -49,8 +62,8 @@ impl Plan {
                 Some(lane) => lane.scenarios.push(scenario),
                 None => lanes.push(Lane {
                     name: match scenario.drives {
-                        Drives::Complete if scenario.boots == 1 => "main",
-                        _ => scenario.name,
+                        Drives::Complete if scenario.boots == 1 => "main".to_string(),
+                        _ => scenario.name.to_string(),
                     },
                     drives: scenario.drives,
                     scenarios: vec![scenario],
@@ -69,6 +82,10 @@ pub trait Observer: Sync {
     fn booting(&self, machine: &str);
     fn booted(&self, machine: &str, took: Duration);
     fn judged(&self, report: &PromiseReport);
+    /// A check begins.
+    fn judging(&self, _: &Promise) {}
+    /// The promise just judged is not known to be kept; the machine is as the check left it.
+    fn not_kept(&self, _: &mut Machine, _: &PromiseReport) {}
 }
 
 /// Nobody watches.
@@ -79,6 +96,9 @@ impl Observer for Quiet {
     fn booted(&self, _: &str, _: Duration) {}
     fn judged(&self, _: &PromiseReport) {}
 }
+
+/// How long a machine took to its login, or why it did not get there.
+pub type Boot = std::result::Result<Duration, NoLogin>;
 
 /// Boots `machine` and keeps or breaks every promise of the lane's scenarios.
 ///
@@ -92,26 +112,57 @@ pub fn run_lane(
     folder: &Path,
     observer: &dyn Observer,
 ) -> Result<Vec<ScenarioReport>> {
-    let name = lane.name;
+    let boot = switch_on(&lane.name, machine, observer)?;
+    judge_all(
+        &lane.scenarios,
+        &boot,
+        machine,
+        contract,
+        stranger,
+        folder,
+        observer,
+    )
+}
+
+/// Switches `machine` on.
+///
+/// # Errors
+/// As [`run_lane`].
+pub fn switch_on(name: &str, machine: &mut Machine, observer: &dyn Observer) -> Result<Boot> {
     observer.booting(name);
-    let boot = match machine.boot() {
+    match machine.boot() {
         Ok(took) => {
             observer.booted(name, took);
-            Ok(took)
+            Ok(Ok(took))
         }
-        Err(error) if error.is::<NoLogin>() => Err(error.to_string()),
-        Err(error) => return Err(error),
-    };
+        Err(error) => Ok(Err(error.downcast::<NoLogin>()?)),
+    }
+}
+
+/// Keeps or breaks every promise of `scenarios` on a machine that was switched on.
+///
+/// # Errors
+/// As [`run_lane`].
+pub fn judge_all(
+    scenarios: &[&'static Scenario],
+    boot: &Boot,
+    machine: &mut Machine,
+    contract: &Contract,
+    stranger: &Key,
+    folder: &Path,
+    observer: &dyn Observer,
+) -> Result<Vec<ScenarioReport>> {
     let mut reports = Vec::new();
     let mut journey = None;
-    for scenario in &lane.scenarios {
+    for scenario in scenarios {
         let start = Instant::now();
         let mut promises = Vec::new();
         for promise in PROMISES
             .iter()
             .filter(|promise| promise.scenario == scenario.name)
         {
-            let report = match &boot {
+            observer.judging(promise);
+            let report = match boot {
                 Ok(took) => {
                     let mut cx = Context {
                         machine,
@@ -125,16 +176,24 @@ pub fn run_lane(
                 }
                 // Whether it boots is a promise of its own; about the others nothing is known.
                 Err(why) if promise.id.starts_with("boot.") => {
-                    report(promise, Verdict::Fail, why.clone(), start)
+                    report(promise, Verdict::Fail, why.to_string(), start)
                 }
-                Err(why) => report(
-                    promise,
-                    Verdict::Skip,
-                    format!("the machine did not boot: {why}"),
-                    start,
-                ),
+                Err(error) => {
+                    // The console is shown once for all of them.
+                    let first = reports.is_empty() && promises.is_empty();
+                    let why = if first {
+                        &error.to_string()
+                    } else {
+                        &error.why
+                    };
+                    let evidence = format!("the machine did not boot: {why}");
+                    report(promise, Verdict::Skip, evidence, start)
+                }
             };
             observer.judged(&report);
+            if report.verdict != Verdict::Pass {
+                observer.not_kept(machine, &report);
+            }
             promises.push(report);
         }
         reports.push(ScenarioReport {
@@ -193,7 +252,7 @@ mod tests {
     fn scenarios_with_the_same_drives_share_a_machine() {
         let all: Vec<_> = SCENARIOS.iter().collect();
         let plan = Plan::new(&all);
-        assert_eq!(plan.lanes.len(), 6);
+        assert_eq!(plan.lanes.len(), 8);
         assert_eq!(plan.lanes[0].scenarios[0].name, "boot");
         assert_eq!(
             plan.lanes

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "every test program uses its own part")]
 
+pub mod commands;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

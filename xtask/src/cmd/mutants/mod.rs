@@ -2,15 +2,14 @@
 
 mod breeder;
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::path::Path;
-use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use self::breeder::Breeder;
-use super::doctor::write;
+use super::doctor::{require_writable, write};
 use super::test::Bench;
 use crate::cli::{Mutants, Test};
 use crate::error::{Broken, one_line, usage};
@@ -27,13 +26,8 @@ pub fn run(options: &Mutants) -> Result<()> {
         tell!("{}", report::mutants(&mutants));
         return Ok(());
     }
-    if let Some(file) = &options.json {
-        // Found out now, and not when all the work is done.
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(file)
-            .map_err(|error| usage(format!("cannot write {}: {error}", file.display())))?;
+    for file in [&options.json, &options.html].into_iter().flatten() {
+        require_writable(file)?;
     }
     let watcher = Watcher::default();
     let start = Instant::now();
@@ -48,10 +42,9 @@ pub fn run(options: &Mutants) -> Result<()> {
     let bench = Bench::prepare(&test, &cache, folder.path(), &watcher)?;
     let mutants = fitting(mutants, bench.guest.kind, !options.ids.is_empty())?;
     bench.introduce();
-    let jobs = options.jobs.map_or_else(
-        || thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
-        usize::from,
-    );
+    let jobs = options
+        .jobs
+        .map_or_else(|| bench.accelerator.machines_at_once(), usize::from);
     let lanes = lanes(&mutants, options.quick);
     watcher.say("the unchanged configuration first: what it breaks, no mutant can be caught by");
     each(&lanes, jobs, |lane| {
@@ -59,7 +52,9 @@ pub fn run(options: &Mutants) -> Result<()> {
     })?;
     let breeder = Breeder::new(&bench, &cache, &options.nixpkgs)?;
     let outcomes = each(&mutants, jobs, |mutant| {
+        let spinner = watcher.spinner(mutant.id);
         let outcome = try_out(mutant, &breeder, options.quick, folder.path())?;
+        drop(spinner);
         watcher.say(&outcome.line());
         Ok(outcome)
     })?;
@@ -74,6 +69,9 @@ pub fn run(options: &Mutants) -> Result<()> {
     tell!("{}", report::kills(&table));
     if let Some(file) = &options.json {
         write(file, &serde_json::to_string_pretty(&table)?)?;
+    }
+    if let Some(file) = &options.html {
+        write(file, &report::kills_html(&table))?;
     }
     if table.count(Verdict::Survived) + table.count(Verdict::WrongPromise) > 0 {
         return Err(Broken.into());
@@ -124,7 +122,7 @@ fn lanes(mutants: &[&'static Mutant], quick: bool) -> Vec<Lane> {
 
 /// Without any defect every promise has to be kept.
 fn unchanged(lane: &Lane, bench: &Bench, folder: &Path, watcher: &Watcher) -> Result<()> {
-    let folder = folder.join("unchanged").join(lane.name);
+    let folder = folder.join("unchanged").join(&lane.name);
     let mut machine = bench.machine(lane.drives, folder.clone(), (0, 0))?;
     let reports = run_lane(
         lane,
@@ -132,7 +130,7 @@ fn unchanged(lane: &Lane, bench: &Bench, folder: &Path, watcher: &Watcher) -> Re
         &bench.contract,
         &bench.stranger,
         &folder,
-        watcher,
+        &watcher.lane(&lane.name),
     )?;
     let mut promises = reports.iter().flat_map(|report| &report.promises);
     match promises.find(|promise| promise.verdict != report::Verdict::Pass) {
@@ -194,7 +192,7 @@ fn checked(
     let lane = lanes(&[mutant], quick)
         .pop()
         .context("no machine runs the scenario that judges it")?;
-    let mut machine = bench.machine(lane.drives, folder.join(lane.name), (0, 0))?;
+    let mut machine = bench.machine(lane.drives, folder.join(&lane.name), (0, 0))?;
     let reports = run_lane(
         &lane,
         &mut machine,

@@ -33,10 +33,8 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=/bin/sh -e /etc/standin/scripts/sshd-keygen
 ";
-/// NixOS's NetworkManager brings up every wired card by DHCP; so does this.
+/// NixOS's NetworkManager brings up every wired card by DHCP, and nothing waits for it; so does this.
 const NETWORK: &str = "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\nLinkLocalAddressing=ipv6\n";
-/// One address is enough to be online.
-const WAIT_ONLINE: &str = "[Service]\nExecStart=\nExecStart=/usr/lib/systemd/systemd-networkd-wait-online --any --ipv4 --timeout=60\n";
 /// QEMU's user-mode network has its name server here.
 const RESOLVER: &str = "nameserver 10.0.2.3\n";
 
@@ -54,16 +52,6 @@ pub fn network(archive: &mut Archive) {
         "sockets.target",
         "wants",
         DEBIAN_UNITS,
-    );
-    archive.enable(
-        "systemd-networkd-wait-online.service",
-        "network-online.target",
-        "wants",
-        DEBIAN_UNITS,
-    );
-    archive.unit(
-        "systemd-networkd-wait-online.service.d/quick.conf",
-        WAIT_ONLINE,
     );
 }
 

@@ -1,0 +1,54 @@
+# Generated from the list of scenarios: UPDATE_TESTS=1 cargo test -p xtask --test checks
+check: {
+  # boot.reaches-target
+  vm-boot = check "boot";
+  # system.identity
+  vm-system = check "system";
+  # ssh.key-accepted
+  # ssh.unknown-key-refused
+  # ssh.password-refused
+  # ssh.keyboard-interactive-refused
+  # ssh.empty-password-refused
+  # ssh.root-refused
+  # ssh.modern-crypto
+  vm-ssh = check "ssh";
+  # persist.mounted
+  # persist.bind-mounts
+  vm-persist = check "persist";
+  # docker.state-on-persist
+  vm-docker = check "docker";
+  # ollama.answers
+  # ollama.models-on-drive
+  # ollama.without-gpu
+  vm-ollama = check "ollama";
+  # firewall.only-open-ports
+  # firewall.published-ports-contained
+  vm-firewall = check "firewall";
+  # persist.created-on-first-boot
+  # ssh.key-from-esp
+  # network.from-esp
+  # ssh.identity-survives
+  # boot.comes-back-quietly
+  # persist.survives-power-cut
+  # persist.survives-reflash
+  # persist.forgets-the-rest
+  vm-stick = check "stick";
+  # boot.broken-persist
+  vm-broken-persist = check "broken-persist";
+  # persist.of-the-booted-stick
+  vm-two-sticks = check "two-sticks";
+  # update.from-previous
+  vm-update = check "update";
+  # boot.no-drives
+  vm-no-drives = check "no-drives";
+  # fault.container-killed
+  # fault.persist-fills-up
+  # fault.drive-errors
+  # fault.drive-pulled
+  vm-faults = check "faults";
+  # fault.no-network
+  # fault.dhcp-late
+  # fault.clock-at-1970
+  # fault.archive-corrupt
+  vm-bad-day = check "bad-day";
+}

@@ -1,0 +1,150 @@
+//! What was measured, as a table and as JSON.
+
+use std::fmt;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use crate::{process, report};
+
+/// One row of the table.
+#[derive(Debug, Serialize)]
+pub struct Figure {
+    pub what: String,
+    /// Seconds, each.
+    pub seconds: Vec<f64>,
+    /// How many of them were as they should be.
+    pub good: usize,
+    /// What was wrong with the others.
+    pub faults: Vec<String>,
+}
+
+/// What was measured, and on what.
+#[derive(Debug, Serialize)]
+pub struct Figures {
+    pub guest: String,
+    pub accelerator: String,
+    pub processor: String,
+    pub cores: usize,
+    pub figures: Vec<Figure>,
+}
+
+/// Does it `runs` times; what it returns is what was wrong.
+pub fn repeat(
+    what: &str,
+    runs: usize,
+    mut work: impl FnMut(usize) -> Result<Option<String>>,
+) -> Result<Figure> {
+    let mut figure = once(what, 0.0);
+    figure.seconds.clear();
+    figure.good = 0;
+    for turn in 0..runs {
+        process::check_interrupt()?;
+        let start = Instant::now();
+        let fault = work(turn)?;
+        figure.seconds.push(start.elapsed().as_secs_f64());
+        match fault {
+            None => figure.good += 1,
+            Some(fault) => figure.faults.push(fault),
+        }
+    }
+    if figure.seconds.is_empty() {
+        bail!("{what}: measured not even once");
+    }
+    Ok(figure)
+}
+
+pub fn once(what: &str, seconds: f64) -> Figure {
+    Figure {
+        what: what.to_string(),
+        seconds: vec![seconds],
+        good: 1,
+        faults: Vec::new(),
+    }
+}
+
+impl Figure {
+    /// Seconds at the given share of all runs, 0 the fastest, 1 the slowest.
+    fn quantile(&self, share: f64) -> f64 {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        let last = sorted.len().saturating_sub(1);
+        sorted
+            .get((last as f64 * share).round() as usize)
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+/// Seconds, or milliseconds where that reads better.
+fn time(seconds: f64) -> String {
+    if seconds < 1.0 {
+        format!("{:.1} ms", seconds * 1e3)
+    } else {
+        format!("{seconds:.1} s")
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = report::table(&["what", "good", "median", "fastest", "slowest"]);
+        for figure in &self.figures {
+            table.add_row([
+                figure.what.clone(),
+                format!("{} of {}", figure.good, figure.seconds.len()),
+                time(figure.quantile(0.5)),
+                time(figure.quantile(0.0)),
+                time(figure.quantile(1.0)),
+            ]);
+        }
+        writeln!(f, "{table}")?;
+        for fault in self.figures.iter().flat_map(|figure| &figure.faults) {
+            writeln!(f, "{fault}")?;
+        }
+        write!(
+            f,
+            "guest {}, {}; {} cores of {}",
+            self.guest, self.accelerator, self.cores, self.processor
+        )
+    }
+}
+
+/// The processor's name, as Linux tells it.
+pub fn processor() -> String {
+    std::fs::read_to_string("/proc/cpuinfo")
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or_else(
+            || "an unknown processor".to_string(),
+            |(_, name)| name.to_string(),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_wrong_is_counted_and_told() {
+        let figure = repeat("x", 3, |turn| Ok((turn == 1).then(|| "bad".to_string()))).unwrap();
+        assert_eq!((figure.good, figure.seconds.len()), (2, 3));
+        assert_eq!(figure.faults, ["bad"]);
+        assert!(repeat("x", 0, |_| Ok(None)).is_err());
+    }
+
+    #[test]
+    fn the_median_is_the_middle() {
+        let figure = Figure {
+            seconds: vec![3.0, 1.0, 2.0],
+            ..once("x", 0.0)
+        };
+        assert_eq!(figure.quantile(0.5), 2.0);
+        assert_eq!((figure.quantile(0.0), figure.quantile(1.0)), (1.0, 3.0));
+        assert_eq!(
+            (time(0.0123), time(12.34)),
+            ("12.3 ms".into(), "12.3 s".into())
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! `bench`: how fast, and how often in a row.
+
+mod figures;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+
+use self::figures::{Figure, Figures, once, processor, repeat};
+use super::doctor::write;
+use super::test::Bench as Workbench;
+use crate::cli::{Bench, Measure, Test};
+use crate::error::Broken;
+use crate::machine::workshop::Drives;
+use crate::machine::{Machine, NoLogin};
+use crate::project;
+use crate::report::Watcher;
+use crate::scenario::endurance::{Interruption, interrupt};
+use crate::scenario::{Context, Finding, PROMISES};
+
+/// How long one line on the console may take.
+const LINE: Duration = Duration::from_secs(30);
+
+pub fn run(options: &Bench) -> Result<()> {
+    let what = if options.what.is_empty() {
+        Measure::value_variants().to_vec()
+    } else {
+        options.what.clone()
+    };
+    let watcher = Watcher::default();
+    let cache = project::cache()?;
+    let folder = project::run_folder(&cache)?;
+    let test = Test {
+        guest: options.guest,
+        nixpkgs: options.nixpkgs.clone(),
+        consent: options.consent.clone(),
+        ..Test::default()
+    };
+    let bench = Workbench::prepare(&test, &cache, folder.path(), &watcher)?;
+    bench.introduce();
+    let mut figures = Figures {
+        guest: bench.guest.kind.to_string(),
+        accelerator: bench.accelerator.to_string(),
+        processor: processor(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        figures: Vec::new(),
+    };
+    for measure in what {
+        watcher.say(&format!("measuring {measure:?}"));
+        let runs = options.runs.map_or_else(|| measure.runs(), usize::from);
+        figures
+            .figures
+            .extend(take(measure, runs, &bench, folder.path(), &watcher)?);
+    }
+    tell!("{figures}");
+    if let Some(file) = &options.json {
+        write(file, &serde_json::to_string_pretty(&figures)?)?;
+    }
+    let good = |figure: &Figure| figure.good == figure.seconds.len();
+    if figures.figures.iter().all(good) {
+        Ok(())
+    } else {
+        Err(Broken.into())
+    }
+}
+
+impl Measure {
+    /// How often, unless the command line says otherwise.
+    fn runs(self) -> usize {
+        match self {
+            Measure::Assertions => 100,
+            Measure::Scan | Measure::PowerCuts => 20,
+            Measure::Restore | Measure::Reflashes => 5,
+        }
+    }
+}
+
+fn take(
+    measure: Measure,
+    runs: usize,
+    bench: &Workbench,
+    folder: &Path,
+    watcher: &Watcher,
+) -> Result<Vec<Figure>> {
+    let folder = folder.join(format!("{measure:?}"));
+    let drives = match measure {
+        Measure::PowerCuts | Measure::Reflashes => Drives::Fresh,
+        _ => Drives::Complete,
+    };
+    let mut machine = bench.machine(drives, folder.clone(), (0, 0))?;
+    machine.boot()?;
+    // Nobody else is to be at work while it is measured.
+    machine.ask_within(
+        &["systemctl is-system-running --wait"],
+        Duration::from_secs(240),
+    )?;
+    match measure {
+        Measure::Assertions => assertions(&mut machine, runs),
+        Measure::Scan => {
+            let scan = PROMISES
+                .iter()
+                .find(|promise| promise.id == "firewall.only-open-ports")
+                .context("there is no such promise")?;
+            let figure = repeat("every TCP port, IPv4 and IPv6, and UDP", runs, |_| {
+                let mut cx = context(bench, &mut machine, &folder);
+                Ok(match (scan.check)(&mut cx.context())? {
+                    Finding::Kept(_) => None,
+                    Finding::Broken(why) => Some(why),
+                })
+            })?;
+            Ok(vec![figure])
+        }
+        Measure::Restore => {
+            let start = Instant::now();
+            let saved = machine.save()?;
+            let took = start.elapsed().as_secs_f64();
+            let restored = repeat("from a saved machine to SSH's answer", runs, |turn| {
+                let (mut machine, _) = saved.go_on(&folder.join(turn.to_string()))?;
+                Ok((!machine.ask(&["true"])?[0].ok()).then(|| "no shell".to_string()))
+            })?;
+            Ok(vec![once("saving a machine", took), restored])
+        }
+        Measure::PowerCuts => {
+            let figure = repeat("power cut, to the owner's login", runs, |turn| {
+                let kinds = Interruption::POWER_CUTS;
+                endure(
+                    bench,
+                    &mut machine,
+                    &folder,
+                    kinds[turn % kinds.len()],
+                    watcher,
+                )
+            })?;
+            Ok(vec![figure])
+        }
+        Measure::Reflashes => {
+            let figure = repeat("reflash, to the owner's login", runs, |_| {
+                endure(bench, &mut machine, &folder, Interruption::Reflash, watcher)
+            })?;
+            Ok(vec![figure])
+        }
+    }
+}
+
+fn endure(
+    bench: &Workbench,
+    machine: &mut Machine,
+    folder: &Path,
+    interruption: Interruption,
+    watcher: &Watcher,
+) -> Result<Option<String>> {
+    let mut cx = context(bench, machine, folder);
+    let faults = match interrupt(&mut cx.context(), interruption) {
+        Ok(faults) => faults,
+        Err(error) if error.is::<NoLogin>() => {
+            // The next turn needs a machine that runs.
+            machine.power_cut();
+            machine.equip(Drives::Fresh)?;
+            machine.boot()?;
+            vec![error.to_string()]
+        }
+        Err(error) => return Err(error),
+    };
+    let told = if faults.is_empty() {
+        "all is as it was".to_string()
+    } else {
+        faults.join(", ")
+    };
+    watcher.say(&format!("{interruption:?}: {told}"));
+    Ok((!faults.is_empty()).then(|| format!("{interruption:?}: {told}")))
+}
+
+/// One line at a time: by the root shell that checks use, and on the console.
+fn assertions(machine: &mut Machine, runs: usize) -> Result<Vec<Figure>> {
+    let shell = repeat("`true` in the root shell, there and back", runs, |_| {
+        Ok((!machine.ask(&["true"])?[0].ok()).then(|| "it failed".to_string()))
+    })?;
+    let console = repeat(
+        "`true` on the console, there and back",
+        runs.div_ceil(5),
+        |_| machine.console()?.run("true", LINE).map(|_| None),
+    )?;
+    Ok(vec![shell, console])
+}
+
+/// What a scenario's context borrows.
+struct Borrowed<'a> {
+    bench: &'a Workbench,
+    machine: &'a mut Machine,
+    folder: &'a Path,
+    journey: Option<crate::scenario::Journey>,
+}
+
+fn context<'a>(bench: &'a Workbench, machine: &'a mut Machine, folder: &'a Path) -> Borrowed<'a> {
+    Borrowed {
+        bench,
+        machine,
+        folder,
+        journey: None,
+    }
+}
+
+impl Borrowed<'_> {
+    fn context(&mut self) -> Context<'_> {
+        Context {
+            machine: self.machine,
+            contract: &self.bench.contract,
+            stranger: &self.bench.stranger,
+            folder: self.folder.to_path_buf(),
+            boot: None,
+            journey: &mut self.journey,
+        }
+    }
+}

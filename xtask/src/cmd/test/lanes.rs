@@ -1,0 +1,246 @@
+//! The lanes of a plan, each on a machine of its own.
+
+use std::fs;
+use std::io::{IsTerminal, stderr, stdin};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Error, Result};
+
+use super::Bench;
+use crate::machine::saved::Saved;
+use crate::machine::{Door, Ended, Machine};
+use crate::parallel::{self, Queue};
+use crate::process;
+use crate::report::{self, Dossier, ScenarioReport, Tally, Verdict, Watcher};
+use crate::scenario::{Lane, Plan, Scenario, judge_all, switch_on};
+
+/// How lanes are run.
+pub struct Lanes<'a> {
+    pub bench: &'a Bench,
+    /// Takes the machines' disks and logs.
+    pub folder: &'a Path,
+    pub watcher: &'a Watcher,
+    /// Where what is known of failures is kept; the run's own `folder` may be gone then.
+    pub kept: PathBuf,
+    /// How many machines run at the same time.
+    pub jobs: usize,
+    /// How often each is run.
+    pub times: usize,
+    /// Let people in where a promise is broken.
+    pub debug: bool,
+    /// Leave the machines' disks until the end of the run.
+    pub keep_disks: bool,
+}
+
+/// What all lanes came to.
+#[derive(Default)]
+pub struct Outcome {
+    pub scenarios: Vec<ScenarioReport>,
+    /// Of each promise, where there were several runs.
+    pub tallies: Vec<Tally>,
+    /// How long each boot took.
+    pub boots: Vec<Duration>,
+    /// One folder for each machine on which something went wrong.
+    pub failures: Vec<PathBuf>,
+}
+
+/// A saved machine, and how long that took to boot.
+type From = (Arc<Saved>, Duration);
+
+/// A lane to be run: on a machine that is switched on for it, or that goes on from another.
+struct Task {
+    number: usize,
+    lane: Lane,
+    from: Option<From>,
+}
+
+impl Lanes<'_> {
+    /// Runs every lane of `plan`.
+    ///
+    /// # Errors
+    /// The first for which the run cannot go on. What is known of failures is kept in that case too.
+    pub fn run(&self, plan: &Plan) -> Result<Outcome> {
+        let tasks = (1..=self.times).flat_map(|number| {
+            let lanes = plan.lanes.iter().cloned();
+            lanes.map(move |lane| Task {
+                number,
+                lane,
+                from: None,
+            })
+        });
+        let done = parallel::all(tasks, self.jobs, |task, queue| {
+            Ok((task.number, self.once(task, queue)?))
+        });
+        let failures = report::keep(&self.collected(), &self.kept)?;
+        let mut all = Outcome {
+            failures,
+            ..Outcome::default()
+        };
+        let mut by_run = vec![Vec::new(); self.times];
+        for (number, (scenarios, boots)) in done? {
+            by_run[number - 1].extend(scenarios);
+            all.boots.extend(boots);
+        }
+        if self.times == 1 {
+            all.scenarios = by_run.remove(0);
+        } else {
+            (all.scenarios, all.tallies) = report::merge(&by_run);
+        }
+        Ok(all)
+    }
+
+    /// What is known of failures, until the run has ended.
+    fn collected(&self) -> PathBuf {
+        self.folder.join("failures")
+    }
+
+    fn once(
+        &self,
+        task: Task,
+        queue: &Queue<Task>,
+    ) -> Result<(Vec<ScenarioReport>, Vec<Duration>)> {
+        let Task { number, lane, from } = &task;
+        let name = match self.times {
+            1 => lane.name.clone(),
+            _ => format!("{}-{number}", lane.name),
+        };
+        let folder = self.folder.join(&name);
+        let bench = self.bench;
+        let view = self.watcher.lane(&name);
+        let dossier = Dossier::new(self.collected().join(&name), &view);
+        let gone_on = from
+            .as_ref()
+            .and_then(|from| self.go_on(from, &folder, &name));
+        let (mut machine, boot) = match gone_on {
+            Some((machine, took)) => (machine, Ok(took)),
+            None => {
+                let mut machine = bench.machine(lane.drives, folder.clone(), (0, 0))?;
+                let boot = switch_on(&name, &mut machine, &dossier)
+                    .map_err(|error| self.given_up(error, &machine, &dossier, &name))?;
+                (machine, boot)
+            }
+        };
+        let judge = |machine: &mut Machine, scenarios: &[&'static Scenario]| {
+            let (contract, stranger) = (&bench.contract, &bench.stranger);
+            judge_all(
+                scenarios, &boot, machine, contract, stranger, &folder, &dossier,
+            )
+            .map_err(|error| self.given_up(error, machine, &dossier, &name))
+        };
+        let (first, mut rest) = lane.scenarios.split_at(1);
+        let mut scenarios = judge(&mut machine, first)?;
+        let kept = |scenario: &ScenarioReport| {
+            let mut promises = scenario.promises.iter();
+            promises.all(|promise| promise.verdict == Verdict::Pass)
+        };
+        let mut saved = None;
+        if let Ok(took) = &boot
+            && self.jobs > 1
+            && !self.keep_disks
+            && !rest.is_empty()
+            && scenarios.iter().all(kept)
+        {
+            match machine.save() {
+                Ok(state) => {
+                    let state = Arc::new(state);
+                    for scenario in rest.iter().rev() {
+                        queue.add(Task {
+                            number: *number,
+                            lane: lane.only(scenario, format!("{}-{}", lane.name, scenario.name)),
+                            from: Some((Arc::clone(&state), *took)),
+                        });
+                    }
+                    saved = Some(state);
+                    rest = &[];
+                }
+                Err(error) => self.watcher.say(&format!(
+                    "machine {name} cannot be saved, the other scenarios run on it one by one: {error:#}"
+                )),
+            }
+        }
+        scenarios.extend(judge(&mut machine, rest)?);
+        dossier.conclude(&machine, &scenarios)?;
+        let mut promises = scenarios.iter().flat_map(|scenario| &scenario.promises);
+        if self.debug && promises.any(|promise| promise.verdict != Verdict::Pass) {
+            self.let_in(&mut machine, &name)?;
+        }
+        let boots = machine.boots.clone();
+        // QEMU lets go of the disks first.
+        drop(machine);
+        if !self.keep_disks && saved.is_none() {
+            // Gone with the run at the latest.
+            let _ = fs::remove_dir_all(&folder);
+        }
+        Ok((scenarios, boots))
+    }
+
+    /// A machine that goes on from a saved one; nothing where that does not work.
+    fn go_on(&self, from: &From, folder: &Path, name: &str) -> Option<(Machine, Duration)> {
+        let (saved, booted) = from;
+        match saved.go_on(folder) {
+            Ok((machine, took)) => {
+                self.watcher.say(&format!(
+                    "machine {name} goes on after {:.1} s",
+                    took.as_secs_f64()
+                ));
+                Some((machine, *booted))
+            }
+            Err(error) => {
+                self.watcher.say(&format!(
+                    "machine {name} cannot go on from a saved one and is booted: {error:#}"
+                ));
+                None
+            }
+        }
+    }
+
+    /// Keeps what is left of a machine that the run cannot go on with; the error names the logs where they will be.
+    fn given_up(&self, error: Error, machine: &Machine, dossier: &Dossier, name: &str) -> Error {
+        if process::check_interrupt().is_err() {
+            return error;
+        }
+        if let Err(lost) = dossier.give_up(machine, &error) {
+            self.watcher.say(&format!("the logs are lost: {lost:#}"));
+            return error;
+        }
+        match error.downcast::<Ended>() {
+            Ok(Ended(how, _)) => {
+                let log = self.kept.join(name).join("console.log");
+                Ended(how, log.display().to_string()).into()
+            }
+            Err(other) => other,
+        }
+    }
+
+    /// A person's way into a machine on which a promise is broken: a shell on the terminal, or else the addresses.
+    fn let_in(&self, machine: &mut Machine, name: &str) -> Result<()> {
+        let Ok(reach) = machine.how_to_reach() else {
+            self.watcher.say(&format!(
+                "machine {name} is switched off: there is no way in"
+            ));
+            return Ok(());
+        };
+        if !(stdin().is_terminal() && stderr().is_terminal()) {
+            self.watcher.say(&format!(
+                "a promise is broken, machine {name} stays up until Ctrl-C:\n{reach}"
+            ));
+            // Ctrl-C is how this ends; the report is still owed.
+            let _ = machine.wait_until_off();
+            process::forget_interrupt();
+            return Ok(());
+        }
+        let door = machine.door();
+        self.watcher.step_aside(|| {
+            let leave = match door {
+                Door::Ssh => "a shell in it; `exit` leaves",
+                Door::Console => "SSH is dead, so this is its serial console; Ctrl-] leaves",
+            };
+            tell_aside!(
+                "\na promise is broken on machine {name}: {leave} and ends the machine.\n{reach}\n"
+            );
+            machine.session(door)
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! Machines that are as they should be until something around them goes wrong.
+
+use super::Edit::{Add, Append, Replace, Set};
+use super::{Mutant, in_both};
+
+const PREPARE: &str = "/units/docker-ollama.service/preStart";
+pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        also: &[
+            "fault.persist-fills-up",
+            "fault.drive-errors",
+            "fault.drive-pulled",
+        ],
+        ..in_both(
+            "fault.gives-up-after-five",
+            "systemd gives up on a container that dies too often",
+            "fault.container-killed",
+            &[Set(
+                "/units/docker-ollama.service/unitConfig/StartLimitIntervalSec",
+                "3600",
+            )],
+            "systemd.services.docker-ollama.unitConfig.StartLimitIntervalSec = lib.mkForce 3600;",
+        )
+    },
+    in_both(
+        "fault.login-is-noted-down",
+        "who cannot be noted down in the home folder does not get in",
+        "fault.persist-fills-up",
+        &[Replace(
+            "/ssh/config",
+            "PrintMotd no\n",
+            "PrintMotd no\nForceCommand date > ~/.last-login && wc -c < ~/.last-login | grep -vqx 0 && sh -c \"$SSH_ORIGINAL_COMMAND\"\n",
+        )],
+        r#"services.openssh.extraConfig = ''ForceCommand date > ~/.last-login && wc -c < ~/.last-login | grep -vqx 0 && sh -c "$SSH_ORIGINAL_COMMAND"'';"#,
+    ),
+    Mutant {
+        also: &[
+            "fault.container-killed",
+            "fault.persist-fills-up",
+            "fault.drive-pulled",
+        ],
+        ..in_both(
+            "fault.every-file-is-read",
+            "Ollama starts only when every file on the models drive can be read",
+            "fault.drive-errors",
+            &[Replace(
+                PREPARE,
+                "rm -f \"$notice\"\n",
+                "rm -f \"$notice\"\nfind /mnt/models -type f -exec cat {} + >/dev/null\n",
+            )],
+            r#"systemd.services.docker-ollama.preStart = lib.mkAfter "find /mnt/models -type f -exec cat {} + >/dev/null";"#,
+        )
+    },
+    in_both(
+        "fault.ends-with-the-drive",
+        "Ollama ends when the models drive goes",
+        "fault.drive-pulled",
+        &[Append(
+            "/units/docker-ollama.service/bindsTo",
+            r#""mnt-models.mount""#,
+        )],
+        r#"systemd.services.docker-ollama.bindsTo = [ "mnt-models.mount" ];"#,
+    ),
+    in_both(
+        "fault.waits-for-a-cable",
+        "the boot waits for a cable, and fails without one",
+        "fault.no-network",
+        &[Add(
+            "/units/wait-for-cable.service",
+            r#"{ "script": "for turn in $(seq 20); do if cat /sys/class/net/e*/carrier | grep -qx 1; then exit 0; fi; sleep 1; done; exit 1", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "oneshot" } }"#,
+        )],
+        r#"systemd.services.wait-for-cable = { script = "for turn in $(seq 20); do if cat /sys/class/net/e*/carrier | grep -qx 1; then exit 0; fi; sleep 1; done; exit 1"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
+    ),
+    Mutant {
+        also: &[
+            "fault.no-network",
+            "fault.clock-at-1970",
+            "fault.archive-corrupt",
+        ],
+        ..in_both(
+            "fault.gives-up-on-dhcp",
+            "a card without an address after half a minute is switched off",
+            "fault.dhcp-late",
+            &[Add(
+                "/units/give-up.service",
+                r#"{ "script": "until cat /sys/class/net/e*/carrier 2>/dev/null | grep -qx 1; do sleep 1; done; sleep 30; if ! ip -4 route | grep -q default; then for card in /sys/class/net/e*; do ip link set ${card##*/} down; done; systemctl stop systemd-networkd; fi", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "simple" } }"#,
+            )],
+            r#"systemd.services.give-up = { path = [ pkgs.iproute2 ]; script = "until cat /sys/class/net/e*/carrier 2>/dev/null | grep -qx 1; do sleep 1; done; sleep 30; if ! ip -4 route | grep -q default; then systemctl stop NetworkManager; for card in /sys/class/net/e*; do ip link set ''${card##*/} down; done; fi"; wantedBy = [ "multi-user.target" ]; };"#,
+        )
+    },
+    Mutant {
+        also: &["fault.archive-corrupt", "fault.no-network"],
+        ..in_both(
+            "fault.waits-for-the-time",
+            "Ollama starts only when the files on the stick are, by the clock, less than a year old",
+            "fault.clock-at-1970",
+            &[Replace(
+                PREPARE,
+                "models=",
+                "age=$(( $(date +%s) - $(stat -c %Y /persist/images/ollama.tar) ))\ntest $age -gt 0 -a $age -lt 31536000\nmodels=",
+            )],
+            r#"systemd.services.docker-ollama.preStart = lib.mkBefore "age=$(( $(date +%s) - $(stat -c %Y /persist/images/ollama.tar) )); test $age -gt 0 -a $age -lt 31536000";"#,
+        )
+    },
+    Mutant {
+        also: &["fault.clock-at-1970"],
+        ..in_both(
+            "fault.trusts-every-archive",
+            "an archive that Docker cannot read ends the start",
+            "fault.archive-corrupt",
+            &[Replace(
+                PREPARE,
+                " || echo \"$archive is not an image archive that Docker can read: skipped\"",
+                "",
+            )],
+            r#"systemd.services.docker-ollama.preStart = lib.mkBefore "for archive in /persist/images/*.tar; do docker load --input $archive; done";"#,
+        )
+    },
+];

@@ -1,0 +1,250 @@
+//! The report as GitHub shows it: a summary of the step in Markdown, and an annotation for each promise that is not kept.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use super::{PromiseReport, Report, Verdict};
+use crate::error::usage;
+
+/// Where the promises are, and their text as it was compiled.
+const SOURCE: (&str, &str) = (
+    "xtask/src/scenario/promises.rs",
+    include_str!("../scenario/promises.rs"),
+);
+/// Evidence longer than this is cut: a step's summary may be 1 MiB long in all, and people read the first lines.
+const EVIDENCE: usize = 4000;
+
+/// Tells GitHub what it can show, as far as `variable` (of the environment) says that it is there.
+///
+/// # Errors
+/// The summary's file cannot be written.
+pub fn publish(report: &Report, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<()> {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    if set("GITHUB_ACTIONS").as_deref() == Some("true") {
+        annotations(report).iter().for_each(|line| tell!("{line}"));
+    }
+    match set("GITHUB_STEP_SUMMARY") {
+        Some(file) => append(Path::new(&file), &summary(report)),
+        None => Ok(()),
+    }
+}
+
+/// Steps share the file.
+fn append(file: &Path, text: &str) -> anyhow::Result<()> {
+    let open = OpenOptions::new().append(true).create(true).open(file);
+    open.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| {
+            usage(format!(
+                "cannot write {}, which GITHUB_STEP_SUMMARY names: {error}",
+                file.display()
+            ))
+        })
+}
+
+/// One workflow command for each promise that is not kept, at its line in the list of promises.
+fn annotations(report: &Report) -> Vec<String> {
+    let open = report
+        .promises()
+        .filter(|promise| promise.verdict != Verdict::Pass);
+    open.map(|promise| {
+        let level = match promise.verdict {
+            Verdict::Fail => "error",
+            _ => "warning",
+        };
+        let place = line(&promise.id).map_or_else(String::new, |line| {
+            format!("file={},line={line},", property(SOURCE.0))
+        });
+        format!(
+            "::{level} {place}title={}::{}",
+            property(&format!("{} on {}", promise.id, report.guest)),
+            data(&format!("{}\n{}", promise.promise, cut(&promise.evidence)))
+        )
+    })
+    .collect()
+}
+
+/// The line, from 1, on which the promise called `id` begins.
+fn line(id: &str) -> Option<usize> {
+    let entry = format!("id: \"{id}\"");
+    let mut lines = SOURCE.1.lines();
+    lines
+        .position(|line| line.contains(&entry))
+        .map(|at| at + 1)
+}
+
+/// A command's text, escaped as actions/toolkit does (packages/core/src/command.ts, escapeData).
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// A command's property, likewise (escapeProperty).
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+fn cut(text: &str) -> String {
+    super::shortened(text, EVIDENCE)
+}
+
+/// Markdown in GitHub's flavour: a verdict, what is not kept with its evidence, and every promise folded away.
+pub fn summary(report: &Report) -> String {
+    let mark = match report.verdict {
+        Verdict::Pass => "✅",
+        Verdict::Fail => "❌",
+        Verdict::Skip => "⚠️",
+    };
+    let mut text = format!(
+        "## {mark} Promises on {}: {}\n\n{}, nixpkgs {}{}; {} boots; {:.0} s\n\n",
+        report.guest,
+        report.tally_line(),
+        report.accelerator,
+        code(&report.nixpkgs),
+        report
+            .commit
+            .as_ref()
+            .map_or_else(String::new, |commit| format!(", commit {}", code(commit))),
+        report.boots,
+        report.seconds,
+    );
+    for promise in report.promises() {
+        if promise.verdict != Verdict::Pass {
+            text += &section(report, promise);
+        }
+    }
+    text += "<details><summary>Every promise</summary>\n\n\
+             | promise | verdict | seconds | what is promised |\n|---|---|---:|---|\n";
+    for promise in report.promises() {
+        text += &format!(
+            "| {} | {} | {:.1} | {} |\n",
+            code(&promise.id),
+            report.word(promise),
+            promise.seconds,
+            cell(&promise.promise),
+        );
+    }
+    text + "\n</details>\n\n"
+}
+
+fn section(report: &Report, promise: &PromiseReport) -> String {
+    let evidence = cut(&promise.evidence);
+    let fence = "`".repeat(longest_run(&evidence, '`').max(2) + 1);
+    format!(
+        "### {} {}\n\n{}\n\n{fence}text\n{evidence}\n{fence}\n\n",
+        report.word(promise),
+        code(&promise.id),
+        prose(&promise.promise),
+    )
+}
+
+/// Text that stays text: HTML is let through in Markdown.
+fn prose(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+/// The same in a table, whose cells end at a bar and whose rows end with the line.
+fn cell(text: &str) -> String {
+    prose(text).replace('|', "\\|").replace('\n', "<br>")
+}
+
+/// A code span.
+fn code(text: &str) -> String {
+    let fence = "`".repeat(longest_run(text, '`') + 1);
+    format!("{fence}{text}{fence}")
+}
+
+fn longest_run(text: &str, of: char) -> usize {
+    text.split(|other| other != of)
+        .map(str::len)
+        .max()
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sample;
+    use super::*;
+    use crate::scenario::PROMISES;
+
+    #[test]
+    fn every_promise_has_a_line_in_the_source() {
+        for promise in PROMISES {
+            let at = line(promise.id).expect(promise.id);
+            let source = SOURCE.1.lines().nth(at - 1).unwrap();
+            assert!(source.contains(promise.id), "{source}");
+        }
+        assert_eq!(line("ssh.no-such-promise"), None);
+    }
+
+    #[test]
+    fn annotations_are_escaped_and_point_at_the_promise() {
+        let mut report = sample(&[Verdict::Pass, Verdict::Fail, Verdict::Skip]);
+        let promises = &mut report.scenarios[0].promises;
+        promises[1].id = "boot.reaches-target".into();
+        promises[1].evidence = "100 %: a, b::error::\r\nnext".into();
+        promises[2].id = "a:b,c".into();
+        let lines = annotations(&report);
+        let at = line("boot.reaches-target").unwrap();
+        assert_eq!(
+            lines[0],
+            format!(
+                "::error file=xtask/src/scenario/promises.rs,line={at},title=boot.reaches-target on standin\
+                 ::it holds%0A100 %25: a, b::error::%0D%0Anext"
+            )
+        );
+        assert_eq!(
+            lines[1],
+            "::warning title=a%3Ab%2Cc on standin::it holds%0Awhat was <seen>"
+        );
+        assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn the_summary_is_markdown_whatever_was_seen() {
+        let mut report = sample(&[Verdict::Pass, Verdict::Fail]);
+        let promises = &mut report.scenarios[0].promises;
+        promises[0].promise = "a | b <script>".into();
+        promises[1].evidence = "```\n<b>|".into();
+        insta::assert_snapshot!(summary(&report), @"
+        ## ❌ Promises on standin: 1 passed, 1 failed, 0 skipped
+
+        tcg, nixpkgs `flake.lock`, commit `0123456789abcdef0123456789abcdef01234567`; 1 boots; 2 s
+
+        ### FAIL `ssh.promise-1`
+
+        it holds
+
+        ````text
+        ```
+        <b>|
+        ````
+
+        <details><summary>Every promise</summary>
+
+        | promise | verdict | seconds | what is promised |
+        |---|---|---:|---|
+        | `ssh.promise-0` | pass | 0.2 | a \\| b &lt;script> |
+        | `ssh.promise-1` | FAIL | 0.2 | it holds |
+
+        </details>
+        ");
+    }
+
+    #[test]
+    fn github_gets_only_what_it_asks_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("summary");
+        let report = sample(&[Verdict::Pass]);
+        publish(&report, |_| None).unwrap();
+        let name = file.display().to_string();
+        let asks = |variable: &str| (variable == "GITHUB_STEP_SUMMARY").then(|| name.clone());
+        publish(&report, asks).unwrap();
+        publish(&report, asks).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text.matches("## ✅").count(), 2, "{text}");
+        let error = publish(&report, |_| Some("/no/such/folder/x".into())).unwrap_err();
+        assert!(error.is::<crate::error::Usage>(), "{error}");
+    }
+}

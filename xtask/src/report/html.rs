@@ -1,0 +1,219 @@
+//! The report as one page that needs nothing else: no script, no font, no file beside it.
+
+use std::fs;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::kills::word;
+use super::{KillTable, Outcome, PromiseReport, Report, ScenarioReport, Verdict, failure};
+use crate::machine::console;
+use crate::mutant;
+
+const STYLE: &str = include_str!("page.css");
+
+/// The page. Pictures of the screen are read from the folders that the report names.
+pub fn html(report: &Report) -> String {
+    let title = format!("OllamaLive on {}: {}", report.guest, report.tally_line());
+    // Among promises that took next to nothing none is long.
+    let most = report
+        .promises()
+        .map(|promise| promise.seconds)
+        .fold(1.0, f64::max);
+    let body = html! {
+        header {
+            h1 { (badge(report.verdict, report.verdict.word())) " Promises on " (report.guest) }
+            p { (report.tally_line()) }
+            (facts(report))
+        }
+        @for scenario in &report.scenarios {
+            (section(report, scenario, most))
+        }
+        @for folder in &report.failures { (last_words(folder)) }
+    };
+    page(&title, &body)
+}
+
+/// A whole page with this title and body.
+pub(super) fn page(title: &str, body: &Markup) -> String {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main { (body) } }
+        }
+    }
+    .into_string()
+}
+
+/// A badge.
+fn badge(verdict: Verdict, text: &str) -> Markup {
+    let class = match verdict {
+        Verdict::Pass => "badge pass",
+        Verdict::Fail => "badge fail",
+        Verdict::Skip => "badge skip",
+    };
+    html! { span class=(class) { (text) } }
+}
+
+fn facts(report: &Report) -> Markup {
+    let mut facts = vec![
+        ("guest", report.guest.clone()),
+        ("accelerator", report.accelerator.clone()),
+        ("nixpkgs", report.nixpkgs.clone()),
+        (
+            "commit",
+            report.commit.clone().unwrap_or_else(|| "not in git".into()),
+        ),
+        ("took", format!("{:.1} s", report.seconds)),
+        (
+            "boots",
+            format!("{}, {:.1} s in all", report.boots, report.boot_seconds),
+        ),
+    ];
+    let folders = report.failures.iter();
+    facts.extend(folders.map(|folder| ("kept", folder.display().to_string())));
+    html! {
+        dl { @for (name, value) in &facts { dt { (name) } dd { (value) } } }
+    }
+}
+
+/// The table of kills as a page.
+pub fn kills_html(run: &KillTable) -> String {
+    let facts = [
+        ("guest", run.guest.as_str()),
+        ("accelerator", &run.accelerator),
+        ("nixpkgs", &run.nixpkgs),
+    ];
+    let body = html! {
+        header {
+            h1 { "Mutants on " (run.guest) }
+            p { (run.tally_line()) }
+            dl { @for (name, value) in facts { dt { (name) } dd { (value) } } }
+        }
+        section {
+            table {
+                thead { tr { th { "mutant" } th { "expected" } th { "caught by" } th { "verdict" } } }
+                tbody { @for outcome in &run.mutants { (kill(outcome)) } }
+            }
+        }
+    };
+    page(&format!("OllamaLive's mutants on {}", run.guest), &body)
+}
+
+fn kill(outcome: &Outcome) -> Markup {
+    let tone = match outcome.verdict {
+        mutant::Verdict::Killed => Verdict::Pass,
+        mutant::Verdict::Survived | mutant::Verdict::WrongPromise => Verdict::Fail,
+        mutant::Verdict::NotRun => Verdict::Skip,
+    };
+    html! {
+        tr {
+            td { code { (outcome.id) } br; small { (outcome.breaks) } }
+            td { code { (outcome.expected) } }
+            td {
+                @for fault in &outcome.caught_by {
+                    div { code { (fault.id) } br; small { (fault.evidence) } }
+                }
+            }
+            td { (badge(tone, word(outcome.verdict).0)) @if let Some(why) = &outcome.why { " " small { (why) } } }
+        }
+    }
+}
+
+fn section(report: &Report, scenario: &ScenarioReport, most: f64) -> Markup {
+    html! {
+        section {
+            h2 { (scenario.name) " " small { (format!("{:.1} s", scenario.seconds)) } }
+            @for promise in &scenario.promises { (entry(report, promise, most)) }
+        }
+    }
+}
+
+/// One promise: folded away when it is kept.
+fn entry(report: &Report, promise: &PromiseReport, most: f64) -> Markup {
+    let width = 100.0 * promise.seconds / most;
+    let picture = failure::screenshot(&report.failures, &promise.id)
+        .and_then(|file| fs::read(file).ok())
+        .map(|png| format!("data:image/png;base64,{}", STANDARD.encode(png)));
+    html! {
+        details open[promise.verdict != Verdict::Pass] id=(promise.id) {
+            summary {
+                (badge(promise.verdict, report.word(promise)))
+                span.promise { code { (promise.id) } span { (promise.promise) } }
+                span.time {
+                    span.bar { span style=(format!("width:{width:.1}%")) {} }
+                    span { (format!("{:.1} s", promise.seconds)) }
+                }
+            }
+            pre { (promise.evidence) }
+            @if let Some(picture) = picture {
+                figure {
+                    img src=(picture) alt="the machine's screen when this was judged";
+                    figcaption { "the machine's screen when this was judged" }
+                }
+            }
+        }
+    }
+}
+
+/// The end of the console of a machine on which something went wrong.
+fn last_words(folder: &Path) -> Markup {
+    let machine = folder.file_name().unwrap_or_default().to_string_lossy();
+    html! {
+        section {
+            h2 { "The last lines of machine " (machine) "'s console" }
+            pre.card { (console::tail(&folder.join("console.log"))) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sample;
+    use super::*;
+
+    #[test]
+    fn what_was_seen_is_text_and_the_screen_is_in_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ssh.promise-1.png"), b"\x89PNG").unwrap();
+        fs::write(
+            folder.path().join("console.log"),
+            "\x1b[1mlogin:\x1b[0m <x>\r\n",
+        )
+        .unwrap();
+        let mut report = sample(&[Verdict::Pass, Verdict::Fail, Verdict::Skip]);
+        report.failures = vec![folder.path().to_path_buf()];
+        report.scenarios[0].promises[1].seconds = 2.0;
+        let page = html(&report);
+        assert!(page.contains("what was &lt;seen&gt;") && !page.contains("<seen>"));
+        assert_eq!(
+            page.matches("src=\"data:image/png;base64,iVBORw==\"")
+                .count(),
+            1
+        );
+        assert!(
+            page.contains("<pre class=\"card\">login: &lt;x&gt;</pre>"),
+            "{page}"
+        );
+        assert_eq!(page.matches("<details open").count(), 2);
+        assert_eq!(page.matches("width:12.5%").count(), 2, "{page}");
+        assert!(page.contains("1 passed, 1 failed, 1 skipped"), "{page}");
+    }
+
+    #[test]
+    fn the_page_asks_nobody_for_anything() {
+        let page = html(&sample(&[Verdict::Pass]));
+        for word in ["<script", "http:", "https:", "url(", "@import", "<link"] {
+            assert!(!page.contains(word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The same scenarios many times, to hunt promises that are kept only now and then.
+
+use serde::{Deserialize, Serialize};
+
+use super::{PromiseReport, ScenarioReport, Verdict};
+
+/// What became of one promise in all runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// The promise.
+    pub id: String,
+    pub passed: usize,
+    pub failed: usize,
+    pub skipped: usize,
+}
+
+impl Tally {
+    /// It both held and did not.
+    pub fn flaky(&self) -> bool {
+        self.passed > 0 && self.failed > 0
+    }
+
+    /// How many runs looked at it.
+    pub fn runs(&self) -> usize {
+        self.passed + self.failed + self.skipped
+    }
+
+    /// `passed 4 of 5`
+    pub fn words(&self) -> String {
+        format!("passed {} of {}", self.passed, self.runs())
+    }
+}
+
+/// One report out of those of all runs, and how each promise fared. Seconds are means. A promise that failed once has
+/// failed; the evidence is that of every run in which it was not kept, or else of the last.
+pub fn merge(runs: &[Vec<ScenarioReport>]) -> (Vec<ScenarioReport>, Vec<Tally>) {
+    let mut tallies = Vec::new();
+    let Some(first) = runs.first() else {
+        return (Vec::new(), tallies);
+    };
+    let scenarios = first.iter().map(|scenario| {
+        let same: Vec<&ScenarioReport> = runs
+            .iter()
+            .flatten()
+            .filter(|other| other.name == scenario.name)
+            .collect();
+        let promises = scenario.promises.iter().map(|promise| {
+            let all: Vec<&PromiseReport> = same
+                .iter()
+                .flat_map(|other| &other.promises)
+                .filter(|other| other.id == promise.id)
+                .collect();
+            let (report, tally) = merge_promise(&all);
+            tallies.push(tally);
+            report
+        });
+        ScenarioReport {
+            name: scenario.name.clone(),
+            promises: promises.collect(),
+            seconds: mean(same.iter().map(|other| other.seconds)),
+        }
+    });
+    (scenarios.collect(), tallies)
+}
+
+fn merge_promise(all: &[&PromiseReport]) -> (PromiseReport, Tally) {
+    let last = all[all.len() - 1];
+    let count = |verdict| all.iter().filter(|one| one.verdict == verdict).count();
+    let tally = Tally {
+        id: last.id.clone(),
+        passed: count(Verdict::Pass),
+        failed: count(Verdict::Fail),
+        skipped: count(Verdict::Skip),
+    };
+    let verdict = if tally.failed > 0 {
+        Verdict::Fail
+    } else if tally.skipped > 0 {
+        Verdict::Skip
+    } else {
+        Verdict::Pass
+    };
+    let flaky = if tally.flaky() { "flaky, " } else { "" };
+    let mut evidence = format!("{flaky}{}", tally.words());
+    if verdict == Verdict::Pass {
+        evidence += &format!("; last: {}", last.evidence);
+    }
+    for (number, one) in (1..).zip(all) {
+        if one.verdict != Verdict::Pass {
+            evidence += &format!("; run {number}: {}", one.evidence);
+        }
+    }
+    let report = PromiseReport {
+        verdict,
+        evidence,
+        found: all.iter().any(|one| one.verdict == verdict && one.found),
+        seconds: mean(all.iter().map(|one| one.seconds)),
+        ..last.clone()
+    };
+    (report, tally)
+}
+
+fn mean(seconds: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = seconds.len().max(1) as f64;
+    seconds.sum::<f64>() / count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sample;
+    use super::*;
+
+    #[test]
+    fn a_promise_that_passes_only_sometimes_is_flaky_and_fails() {
+        use Verdict::{Fail, Pass, Skip};
+        let runs: Vec<_> = [[Pass, Pass, Fail], [Pass, Fail, Fail], [Pass, Pass, Skip]]
+            .iter()
+            .map(|verdicts| sample(verdicts).scenarios)
+            .collect();
+        let (scenarios, tallies) = merge(&runs);
+        let told: Vec<String> = scenarios[0]
+            .promises
+            .iter()
+            .map(|promise| format!("{:?} {}", promise.verdict, promise.evidence))
+            .collect();
+        insta::assert_debug_snapshot!(told, @r#"
+        [
+            "Pass passed 3 of 3; last: what was <seen>",
+            "Fail flaky, passed 2 of 3; run 2: what was <seen>",
+            "Fail passed 0 of 3; run 1: what was <seen>; run 2: what was <seen>; run 3: what was <seen>",
+        ]
+        "#);
+        let flaky: Vec<bool> = tallies.iter().map(Tally::flaky).collect();
+        assert_eq!(flaky, [false, true, false]);
+        assert_eq!(scenarios[0].promises[0].seconds, 0.25);
+        assert_eq!(super::super::verdict(&scenarios), Fail);
+    }
+
+    #[test]
+    fn what_was_once_skipped_has_not_passed() {
+        use Verdict::{Pass, Skip};
+        let runs = [sample(&[Pass]).scenarios, sample(&[Skip]).scenarios];
+        let (scenarios, tallies) = merge(&runs);
+        assert_eq!(scenarios[0].promises[0].verdict, Skip);
+        assert!(!tallies[0].flaky());
+        assert!(merge(&[]).0.is_empty());
+    }
+}

@@ -1,0 +1,96 @@
+//! Images of the stick's shape, small enough to be flashed in a moment.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use gpt::mbr::ProtectiveMBR;
+use gpt::partition::Partition;
+use gpt::partition_types::{BASIC, LINUX_FS};
+use uuid::Uuid;
+use xtask::machine::esp;
+use xtask::machine::table::Extent;
+
+pub const MIB: u64 = 1 << 20;
+pub const ESP: Extent = Extent {
+    offset: MIB,
+    length: 8 * MIB,
+};
+pub const STORE: u64 = 9 * MIB;
+
+/// Where PERSIST begins behind a STORE of `slot` MiB, and how long an image is.
+pub fn persist(slot: u64) -> u64 {
+    STORE + (slot + 1) * MIB
+}
+
+/// A raw image whose STORE has room for `slot` MiB, of which a file system of `used` MiB, full of noise, takes a part.
+pub fn image(folder: &Path, name: &str, slot: u64, used: u64) -> PathBuf {
+    let path = folder.join(name);
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .unwrap();
+    file.set_len(persist(slot)).unwrap();
+    let sectors = u32::try_from(persist(slot) / 512 - 1).unwrap();
+    ProtectiveMBR::with_lb_size(sectors)
+        .overwrite_lba0(&mut file)
+        .unwrap();
+    let parts = [
+        ("ESP", ESP.offset, ESP.length, BASIC),
+        ("STORE", STORE, slot * MIB, LINUX_FS),
+        ("PERSIST", persist(slot), 16 * MIB, LINUX_FS),
+    ];
+    let mut disk = gpt::GptConfig::new()
+        .writable(true)
+        .create_from_device(&mut file, None)
+        .unwrap();
+    let entry = |(name, offset, length, kind)| Partition {
+        part_type_guid: kind,
+        part_guid: Uuid::new_v4(),
+        first_lba: offset / 512,
+        last_lba: (offset + length) / 512 - 1,
+        flags: 0,
+        name: String::from(name),
+    };
+    disk.update_partitions((1..).zip(parts.map(entry)).collect())
+        .unwrap();
+    disk.write().unwrap();
+    esp::format(file.try_clone().unwrap(), ESP).unwrap();
+
+    let mut store = noise(used * MIB);
+    // An erofs superblock says: blocks of 2^12 bytes, so many.
+    store[1024..1152].fill(0);
+    store[1024..1028].copy_from_slice(&0xe0f5_e1e2u32.to_le_bytes());
+    store[1024 + 12] = 12;
+    let blocks = u32::try_from(used * MIB / 4096).unwrap();
+    store[1024 + 36..1024 + 40].copy_from_slice(&blocks.to_le_bytes());
+    file.write_all_at(&store, STORE).unwrap();
+    path
+}
+
+/// The image, compressed, with the checksum at the end of the frame that the zstd program makes, too.
+pub fn compress(image: &Path) -> PathBuf {
+    let path = PathBuf::from(format!("{}.zst", image.display()));
+    let mut encoder = zstd::Encoder::new(File::create(&path).unwrap(), 1).unwrap();
+    encoder.include_checksum(true).unwrap();
+    std::io::copy(&mut File::open(image).unwrap(), &mut encoder).unwrap();
+    encoder.finish().unwrap();
+    path
+}
+
+/// A file in place of a stick, full of what was on it before.
+pub fn used_stick(folder: &Path, length: u64) -> PathBuf {
+    let path = folder.join("stick");
+    fs::write(&path, noise(length)).unwrap();
+    path
+}
+
+pub fn noise(length: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let source = File::open("/dev/urandom").unwrap();
+    source.take(length).read_to_end(&mut bytes).unwrap();
+    bytes
+}

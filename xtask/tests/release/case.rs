@@ -1,0 +1,183 @@
+//! A project of its own, committed and tested, with a small image to release.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use xtask::scenario::PROMISES;
+
+use crate::common::{copy_of_project, xtask};
+
+/// The image's length, most of it a hole.
+pub const BYTES: u64 = 24 << 20;
+/// Where it holds noise, and how much.
+const NOISE: (u64, usize) = (9 << 20, 1 << 20);
+
+pub struct Case {
+    pub folder: TempDir,
+    pub project: PathBuf,
+    pub image: PathBuf,
+    pub report: PathBuf,
+    pub out: PathBuf,
+}
+
+impl Case {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let project = copy_of_project(folder.path());
+        let image = folder.path().join("image.raw");
+        let case = Case {
+            project,
+            report: folder.path().join("report.json"),
+            out: folder.path().join("out"),
+            image,
+            folder,
+        };
+        case.commit("Start with an <image>");
+        disk(&case.image);
+        case.tested();
+        case
+    }
+
+    pub fn git(&self, arguments: &[&str]) -> String {
+        let identity = [
+            "-c",
+            "user.name=Somebody",
+            "-c",
+            "user.email=somebody@example.org",
+        ];
+        let output = Command::new("git")
+            .args(identity)
+            .args(arguments)
+            .current_dir(&self.project)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_string()
+    }
+
+    pub fn commit(&self, subject: &str) {
+        self.git(&[
+            "commit",
+            "--quiet",
+            "--all",
+            "--allow-empty",
+            "--message",
+            subject,
+        ]);
+    }
+
+    /// A report in which every promise of the present commit is kept.
+    pub fn tested(&self) {
+        let promise = |id: &str| json!({ "id": id, "promise": "it holds", "verdict": "pass", "evidence": "seen", "seconds": 1.0 });
+        let promises: Vec<Value> = PROMISES.iter().map(|known| promise(known.id)).collect();
+        self.report(&json!({
+            "guest": "standin", "accelerator": "tcg", "nixpkgs": "the record", "verdict": "pass",
+            "commit": self.git(&["rev-parse", "HEAD"]),
+            "seconds": 1.0, "boots": 1, "boot_seconds": 1.0,
+            "scenarios": [{ "name": "all", "seconds": 1.0, "promises": promises }],
+        }));
+    }
+
+    pub fn report(&self, report: &Value) {
+        fs::write(&self.report, report.to_string()).unwrap();
+    }
+
+    /// `xtask release` with everything that it needs, and `more`.
+    pub fn release(&self, more: &[&str]) -> Command {
+        let image = format!("raw={}", self.image.display());
+        let mut command = self.bare(&["--image", &image, "--level", "1"]);
+        command.args(more);
+        command
+    }
+
+    /// The same without an image.
+    pub fn bare(&self, more: &[&str]) -> Command {
+        let mut command = xtask(&self.folder.path().join("cache"), &["release"]);
+        command
+            .arg("--report")
+            .arg(&self.report)
+            .arg("--out")
+            .arg(&self.out)
+            .args(more)
+            .env_remove("GITHUB_RUN_NUMBER")
+            .current_dir(&self.project);
+        command
+    }
+
+    /// Makes the release v1.2.0.
+    pub fn made(&self) -> Result<Output, Failed> {
+        let output = self.release(&["--version", "1.2.0"]).output()?;
+        if !output.status.success() {
+            return Err(format!("no release: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(output)
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.out.join(name)
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.file(name)).unwrap()
+    }
+
+    pub fn manifest(&self) -> Value {
+        serde_json::from_str(&self.text("manifest.json")).unwrap()
+    }
+
+    /// Nothing was made, not even the folder.
+    pub fn untouched(&self) -> Result<(), Failed> {
+        if self.out.exists() {
+            return Err(format!("{:?} was made", names(&self.out)).into());
+        }
+        Ok(())
+    }
+
+    /// Changes a byte of the noise in the image.
+    pub fn change_image(&self) {
+        flip(&self.image, NOISE.0);
+    }
+}
+
+/// The names of everything in `folder`.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Changes the byte at `offset`.
+pub fn flip(path: &Path, offset: u64) {
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).unwrap();
+    file.write_all_at(&[!byte[0]], offset).unwrap();
+}
+
+/// A sparse disk with a partition table and some noise.
+pub fn disk(path: &Path) {
+    File::create(path).unwrap().set_len(BYTES).unwrap();
+    let mut disk = gpt::GptConfig::new().writable(true).create(path).unwrap();
+    let kind = gpt::partition_types::LINUX_FS;
+    disk.add_partition("STORE", 8 << 20, kind, 0, Some(2048))
+        .unwrap();
+    disk.write().unwrap();
+    noise(path, NOISE.0, NOISE.1);
+}
+
+/// Writes `length` bytes that do not compress.
+pub fn noise(path: &Path, offset: u64, length: usize) {
+    let mut bytes = vec![0; length];
+    let mut random = File::open("/dev/urandom").unwrap();
+    std::io::Read::read_exact(&mut random, &mut bytes).unwrap();
+    let file = File::options().write(true).open(path).unwrap();
+    file.write_all_at(&bytes, offset).unwrap();
+}

@@ -1,0 +1,209 @@
+//! Publishing, with a gh that keeps its releases in a folder.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::case::{Case, names};
+use crate::common::{path_with, refused, trial};
+
+/// `STATE` is the folder; the files in it that are not GitHub's say what is to go wrong.
+const GH: &str = r#"
+state=STATE
+none() { echo "gh: Not Found (HTTP 404)" >&2; exit 1; }
+echo "$@" >> $state/log
+case "$1 $2" in
+  "auth status") test ! -e $state/signed-out ;;
+  "api --silent")
+    case $3 in
+      */git/ref/tags/*) test -e $state/published || none ;;
+      */commits/*) test ! -e $state/not-pushed || none ;;
+    esac ;;
+  "release view")
+    test -e $state/draft -o -e $state/published || { echo "release not found" >&2; exit 1; }
+    printf '{"isDraft":true,"targetCommitish":"%s","assets":[' "$(cat $state/draft)"
+    comma=
+    for file in $state/assets/*; do
+      test -e "$file" || continue
+      set -- $(sha256sum "$file") $(stat -c %s "$file")
+      printf '%s{"name":"%s","size":%s,"state":"uploaded","digest":"sha256:%s"}' "$comma" "${file##*/}" "$3" "$1"
+      comma=,
+    done
+    echo ']}' ;;
+  "release create") echo "$8" > $state/draft; mkdir -p $state/assets ;;
+  "release upload")
+    case $4 in
+      *manifest.json) test ! -e $state/cut || { echo "Post https://uploads.github.com: connection reset by peer" >&2; exit 1; } ;;
+    esac
+    cp "$4" $state/assets/ ;;
+  "release edit") mv $state/draft $state/published ;;
+  *) echo "what is $*?" >&2; exit 1 ;;
+esac
+"#;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("without_gh_nothing_is_begun", &["git"], no_gh),
+        trial("signed_out_nothing_is_begun", &["git"], signed_out),
+        trial(
+            "a_commit_that_github_lacks_is_refused",
+            &["git"],
+            not_pushed,
+        ),
+        trial("a_release_is_published_once", &["git", "sha256sum"], once),
+        trial(
+            "an_upload_that_is_cut_off_is_resumed",
+            &["git", "sha256sum"],
+            resumed,
+        ),
+        trial("a_dry_run_publishes_nothing", &["git"], dry_run),
+        trial(
+            "a_draft_of_another_commit_is_not_taken",
+            &["git"],
+            foreign_draft,
+        ),
+    ]
+}
+
+struct GitHub {
+    case: Case,
+    state: PathBuf,
+    path: String,
+}
+
+impl GitHub {
+    fn new() -> Self {
+        let case = Case::new();
+        let state = case.folder.path().join("github");
+        fs::create_dir_all(&state).unwrap();
+        let script = GH.replace("STATE", &state.display().to_string());
+        let path = path_with(case.folder.path(), &[], &[("gh", &script)]);
+        GitHub { case, state, path }
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let mut command = self.case.release(&["--version", "1.2.0", "--publish"]);
+        command.args(more).env("PATH", &self.path);
+        command
+    }
+
+    fn publish(&self) -> std::io::Result<Output> {
+        self.command(&[]).output()
+    }
+
+    fn set(&self, name: &str) {
+        fs::write(self.state.join(name), "").unwrap();
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.state.join(name).exists()
+    }
+
+    /// How often gh was called with these words.
+    fn calls(&self, words: &str) -> usize {
+        let log = fs::read_to_string(self.state.join("log")).unwrap();
+        log.lines().filter(|line| line.contains(words)).count()
+    }
+}
+
+fn no_gh() -> Result<(), Failed> {
+    let case = Case::new();
+    let path = path_with(case.folder.path(), &["gh"], &[]);
+    let output = case
+        .release(&["--version", "1.2.0", "--publish"])
+        .env("PATH", path)
+        .output()?;
+    refused(
+        &output,
+        &["no gh on the PATH", "https://cli.github.com", "--publish"],
+    )?;
+    case.untouched()
+}
+
+fn signed_out() -> Result<(), Failed> {
+    let github = GitHub::new();
+    github.set("signed-out");
+    refused(
+        &github.publish()?,
+        &["not signed in", "gh auth login", "GH_TOKEN"],
+    )?;
+    github.case.untouched()
+}
+
+fn not_pushed() -> Result<(), Failed> {
+    let github = GitHub::new();
+    github.set("not-pushed");
+    refused(
+        &github.publish()?,
+        &["does not have the commit", "git push"],
+    )?;
+    github.case.untouched()
+}
+
+fn once() -> Result<(), Failed> {
+    let github = GitHub::new();
+    let output = github.publish()?;
+    assert!(output.status.success(), "{output:?}");
+    let visible: Vec<_> = names(&github.case.out)
+        .into_iter()
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    assert_eq!(names(&github.state.join("assets")), visible);
+    assert!(github.has("published") && !github.has("draft"));
+    refused(&github.publish()?, &["the tag v1.2.0 exists on GitHub"])
+}
+
+fn resumed() -> Result<(), Failed> {
+    let github = GitHub::new();
+    github.set("cut");
+    let output = github.publish()?;
+    refused(
+        &output,
+        &[
+            "uploading manifest.json",
+            "connection reset",
+            "nothing is published",
+            "run the same command again",
+        ],
+    )?;
+    assert!(github.has("draft") && !github.has("published"));
+    // Whoever has the folder can verify it: only publishing was cut off.
+    assert!(github.case.file("SHA256SUMS").exists());
+    fs::remove_file(github.state.join("cut"))?;
+    let output = github.publish()?;
+    assert!(output.status.success(), "{output:?}");
+    assert!(github.has("published"));
+    assert_eq!(github.calls("release create"), 1);
+    assert_eq!(
+        github.calls("release upload v1.2.0"),
+        1 + 2 + 2,
+        "the asset is not sent again"
+    );
+    Ok(())
+}
+
+fn dry_run() -> Result<(), Failed> {
+    let github = GitHub::new();
+    let output = github.command(&["--dry-run"]).output()?;
+    let said = String::from_utf8(output.stdout)?;
+    assert!(output.status.success());
+    assert!(
+        said.contains("not done, for --dry-run: tag v1.2.0 on "),
+        "{said}"
+    );
+    assert!(github.case.file("SHA256SUMS").exists());
+    assert!(!github.has("draft") && !github.has("published"));
+    Ok(())
+}
+
+fn foreign_draft() -> Result<(), Failed> {
+    let github = GitHub::new();
+    fs::write(github.state.join("draft"), "0123abc")?;
+    refused(
+        &github.publish()?,
+        &["draft v1.2.0 of 0123abc", "gh release delete v1.2.0"],
+    )?;
+    github.case.untouched()
+}

@@ -1,0 +1,194 @@
+//! What is refused before any work, on one line.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::json;
+
+use crate::case::Case;
+use crate::common::{path_with, refused, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("a_dirty_tree_is_refused", &["git"], dirty),
+        trial(
+            "files_in_the_tree_are_refused_unless_ignored",
+            &["git"],
+            out_in_tree,
+        ),
+        trial("a_shallow_clone_is_refused", &["git"], shallow),
+        trial("a_tag_that_exists_is_refused", &["git"], tag),
+        trial("a_version_that_is_none_is_refused", &["git"], version),
+        trial("what_is_no_image_is_refused", &["git"], images),
+        trial("a_report_that_proves_nothing_is_refused", &["git"], reports),
+        trial("without_nix_images_have_to_be_named", &["git"], no_nix),
+    ]
+}
+
+fn dirty() -> Result<(), Failed> {
+    let case = Case::new();
+    fs::write(case.project.join("new.nix"), "{}")?;
+    let output = case
+        .release(&["--version", "1.2.0", "--dry-run"])
+        .output()?;
+    refused(&output, &["dirty", "commit, stash or ignore new.nix"])?;
+    fs::remove_file(case.project.join("new.nix"))?;
+    fs::write(case.project.join("flake.nix"), "{}")?;
+    let output = case.release(&["--version", "1.2.0"]).output()?;
+    refused(&output, &["dirty", "flake.nix"])?;
+    case.untouched()
+}
+
+fn out_in_tree() -> Result<(), Failed> {
+    let mut case = Case::new();
+    case.out = case.project.join("files");
+    let output = case.release(&["--version", "1.2.0"]).output()?;
+    refused(&output, &["--out", "in the tree", "git ignores"])?;
+    case.untouched()?;
+    fs::write(case.project.join(".gitignore"), "/files/\n")?;
+    case.git(&["add", "."]);
+    case.commit("Ignore files");
+    case.tested();
+    case.made()?;
+    Ok(())
+}
+
+fn shallow() -> Result<(), Failed> {
+    let mut case = Case::new();
+    case.commit("Second");
+    let clone = case.folder.path().join("clone");
+    let from = format!("file://{}", case.project.display());
+    case.git(&[
+        "clone",
+        "--quiet",
+        "--depth=1",
+        &from,
+        &clone.display().to_string(),
+    ]);
+    case.project = clone;
+    case.tested();
+    let output = case.release(&["--version", "1.2.0"]).output()?;
+    refused(
+        &output,
+        &["shallow", "git fetch --unshallow --tags", "fetch-depth: 0"],
+    )?;
+    case.untouched()
+}
+
+fn tag() -> Result<(), Failed> {
+    let case = Case::new();
+    case.git(&["tag", "v1.2.0"]);
+    let output = case.release(&["--version", "1.2.0"]).output()?;
+    refused(&output, &["the tag v1.2.0 exists", "another --version"])?;
+    case.untouched()
+}
+
+fn version() -> Result<(), Failed> {
+    let case = Case::new();
+    let output = case.release(&["--version", "newest"]).output()?;
+    refused(&output, &["newest", "such as 1.2.0", "build-N"])?;
+    let output = case.release(&["--publish"]).output()?;
+    refused(&output, &["--publish needs a --version"])?;
+    case.untouched()
+}
+
+fn images() -> Result<(), Failed> {
+    let case = Case::new();
+    let other = case.folder.path().join("other");
+    let file = File::create(&other)?;
+    file.set_len(1 << 20)?;
+    file.write_all_at(b"PK\x03\x04", 0)?;
+    let (other, folder) = (
+        other.display().to_string(),
+        case.folder.path().display().to_string(),
+    );
+    let good = case.image.display().to_string();
+    let cases: Vec<(Vec<String>, Vec<&str>)> = vec![
+        (
+            vec![format!("raw={other}")],
+            vec!["image raw", "is not GPT", &other],
+        ),
+        (
+            vec![format!("iso={other}")],
+            vec!["image iso", "is no ISO", &other],
+        ),
+        (
+            vec![format!("iso={good}")],
+            vec!["image iso", "is no ISO", &good],
+        ),
+        (
+            vec![format!("lab={other}")],
+            vec!["image lab", "is not GPT"],
+        ),
+        (
+            vec!["raw=/no/such.raw".into()],
+            vec!["image raw", "cannot read /no/such.raw"],
+        ),
+        (
+            vec![format!("raw={folder}")],
+            vec!["image raw", "is no file"],
+        ),
+        (vec![good.clone()], vec!["--image", "is not NAME=FILE"]),
+        (
+            vec![format!("raw={good}"), format!("raw={good}")],
+            vec!["--image raw= is given twice"],
+        ),
+    ];
+    for (options, words) in cases {
+        let mut release = case.bare(&["--version", "1.2.0"]);
+        for option in options {
+            release.args(["--image", &option]);
+        }
+        refused(&release.output()?, &words)?;
+    }
+    case.untouched()
+}
+
+fn reports() -> Result<(), Failed> {
+    let case = Case::new();
+    let good: serde_json::Value = serde_json::from_str(&fs::read_to_string(&case.report)?)?;
+    let mut cases = vec![(
+        json!({ "verdict": "pass" }),
+        "is no report of `cargo xtask test --json`",
+    )];
+    let mut changed = |pointer: &str, value: serde_json::Value, words| {
+        let mut report = good.clone();
+        *report.pointer_mut(pointer).unwrap() = value;
+        cases.push((report, words));
+    };
+    changed(
+        "/commit",
+        json!("0123456789abcdef"),
+        "was made from 0123456789abcdef and not from",
+    );
+    changed("/commit", json!(null), "does not say which commit");
+    let dirty = format!("{}-dirty", case.git(&["rev-parse", "HEAD"]));
+    changed("/commit", json!(dirty), "changes that are in no commit");
+    changed(
+        "/scenarios/0/promises/0/verdict",
+        json!("fail"),
+        "does not pass, see ",
+    );
+    changed("/scenarios", json!([]), "leaves out");
+    for (report, words) in &cases {
+        case.report(report);
+        let output = case.release(&["--version", "1.2.0"]).output()?;
+        refused(&output, &["report.json", words])?;
+    }
+    fs::remove_file(&case.report)?;
+    let output = case.release(&["--version", "1.2.0"]).output()?;
+    refused(&output, &["cannot read", "report.json"])?;
+    case.untouched()
+}
+
+fn no_nix() -> Result<(), Failed> {
+    let case = Case::new();
+    let path = path_with(case.folder.path(), &["nix"], &[]);
+    let output = case
+        .bare(&["--version", "1.2.0"])
+        .env("PATH", path)
+        .output()?;
+    refused(&output, &["no nix on the PATH", "--image NAME=FILE"])?;
+    case.untouched()
+}

@@ -1,0 +1,170 @@
+//! Verifying what was downloaded.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Output;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::case::{Case, flip};
+use crate::common::{refused, trial, xtask};
+
+const ASSET: &str = "ollamalive-v1.2.0.raw.zst";
+const IMAGE: &str = "ollamalive-v1.2.0.raw";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("a_whole_release_holds", &["git"], whole),
+        trial("one_file_can_be_verified", &["git"], one_file),
+        trial("a_damaged_asset_is_named", &["git"], damaged),
+        trial("an_asset_that_was_cut_off_is_named", &["git"], cut_off),
+        trial("an_asset_of_another_image_is_named", &["git"], forged),
+        trial("a_missing_file_is_named", &["git"], missing),
+        trial("what_cannot_be_checked_is_refused", &["git"], uncheckable),
+    ]
+}
+
+fn verify(path: &Path) -> std::io::Result<Output> {
+    let path = path.display().to_string();
+    xtask(Path::new("/nonexistent"), &["verify", &path]).output()
+}
+
+fn made() -> Result<Case, Failed> {
+    let case = Case::new();
+    case.made()?;
+    Ok(case)
+}
+
+fn holds(output: &Output) -> Result<String, Failed> {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() || !said.contains("nothing is broken") {
+        return Err(format!("{output:?}").into());
+    }
+    Ok(said)
+}
+
+/// Fails unless it is exit 1 with exactly `count` broken things, `words` among what is said of them.
+fn breaks(output: &Output, count: usize, words: &[&str]) -> Result<(), Failed> {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let broken: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("BROKEN"))
+        .collect();
+    if output.status.code() != Some(1) || broken.len() != count {
+        return Err(format!("not {count} broken things: {output:?}").into());
+    }
+    match words
+        .iter()
+        .find(|word| !broken.iter().any(|line| line.contains(*word)))
+    {
+        Some(word) => Err(format!("{word:?} is not in {broken:?}").into()),
+        None => Ok(()),
+    }
+}
+
+fn whole() -> Result<(), Failed> {
+    let case = made()?;
+    let said = holds(&verify(&case.out)?)?;
+    for name in [ASSET, IMAGE, "manifest.json", "RELEASE_NOTES.md"] {
+        assert!(said.contains(&format!("ok      {name}\n")), "{said}");
+    }
+    fs::write(case.file("stranger.txt"), "")?;
+    assert!(holds(&verify(&case.out)?)?.contains("not of the release: stranger.txt"));
+    Ok(())
+}
+
+fn one_file() -> Result<(), Failed> {
+    let case = made()?;
+    holds(&verify(&case.file(ASSET))?)?;
+    fs::copy(&case.image, case.file(IMAGE))?;
+    holds(&verify(&case.file(IMAGE))?)?;
+    flip(&case.file(IMAGE), 9 << 20);
+    breaks(
+        &verify(&case.file(IMAGE))?,
+        1,
+        &[IMAGE, "has digest", "manifest.json says"],
+    )?;
+    // Without the manifest the asset can be checked, and nothing else can.
+    fs::remove_file(case.file("manifest.json"))?;
+    holds(&verify(&case.file(ASSET))?)?;
+    refused(
+        &verify(&case.file(IMAGE))?,
+        &[IMAGE, "is not in", "SHA256SUMS"],
+    )
+}
+
+fn damaged() -> Result<(), Failed> {
+    let case = made()?;
+    flip(&case.file(ASSET), 500_000);
+    for path in [case.out.clone(), case.file(ASSET)] {
+        let words = ["SHA256SUMS says", "cannot be decompressed"];
+        breaks(&verify(&path)?, 2, &words)?;
+    }
+    Ok(())
+}
+
+fn cut_off() -> Result<(), Failed> {
+    let case = made()?;
+    let asset = File::options().write(true).open(case.file(ASSET))?;
+    asset.set_len(asset.metadata()?.len() - 100)?;
+    breaks(
+        &verify(&case.out)?,
+        2,
+        &["SHA256SUMS says", "cannot be decompressed"],
+    )
+}
+
+/// The sums fit the asset, the manifest does not.
+fn forged() -> Result<(), Failed> {
+    let case = made()?;
+    let bytes = zstd::encode_all(&b"another image"[..], 1)?;
+    let old = xtask::digest::sha256(&fs::read(case.file(ASSET))?);
+    fs::write(case.file(ASSET), &bytes)?;
+    let sums = case
+        .text("SHA256SUMS")
+        .replace(&old, &xtask::digest::sha256(&bytes));
+    fs::write(case.file("SHA256SUMS"), sums)?;
+    let words = [
+        "13 bytes long",
+        "manifest.json and SHA256SUMS give different digests",
+    ];
+    breaks(&verify(&case.out)?, 2, &words)
+}
+
+fn missing() -> Result<(), Failed> {
+    let case = made()?;
+    fs::remove_file(case.file(ASSET))?;
+    breaks(&verify(&case.out)?, 1, &[ASSET, "is missing"])
+}
+
+fn uncheckable() -> Result<(), Failed> {
+    let case = made()?;
+    let nowhere = case.folder.path().join("nowhere");
+    refused(&verify(&nowhere)?, &["no file or folder", "nowhere"])?;
+    refused(&verify(&case.image)?, &["cannot read", "SHA256SUMS"])?;
+    fs::write(case.file("other.zst"), "")?;
+    refused(
+        &verify(&case.file("other.zst"))?,
+        &["other.zst is not in", "SHA256SUMS"],
+    )?;
+    let sums = case.text("SHA256SUMS");
+    for (text, words) in [
+        ("<html>Not found</html>\n", "line 1 is not a digest"),
+        ("", "is empty"),
+        (&sums.replace("  ", "  ../"), "names no file of this folder"),
+    ] {
+        fs::write(case.file("SHA256SUMS"), text)?;
+        refused(&verify(&case.out)?, &["SHA256SUMS", words])?;
+    }
+    fs::write(case.file("SHA256SUMS"), &sums)?;
+    fs::write(case.file("manifest.json"), "{}")?;
+    refused(
+        &verify(&case.out)?,
+        &["manifest.json", "is no release's manifest"],
+    )?;
+    fs::remove_file(case.file("SHA256SUMS"))?;
+    refused(
+        &verify(&case.out)?,
+        &["cannot read", "SHA256SUMS", "belongs beside its files"],
+    )
+}
