@@ -12,8 +12,8 @@ done
 for variable in StubDevicePartUUID LoaderDevicePartUUID; do
   file=/sys/firmware/efi/efivars/$variable-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
   if [ -z "$esp" ] && [ -r "$file" ]; then
-    # Four bytes of attributes, then UTF-16.
-    esp=$(tail -c +5 "$file" | tr -d '\0')
+    # Four bytes of attributes, then UTF-16. Nothing can seek in these files, so tail cannot leave the attributes out.
+    esp=$(tr -cd '0-9A-Fa-f-' < "$file")
   fi
 done
 [ -z "$esp" ] || partx --show --noheadings --output UUID "$1" | grep -qi "$esp"
