@@ -106,6 +106,14 @@ pub struct PluggedIn {
     pub took: Duration,
 }
 
+/// The partition table of each of `disks`; nothing in the place of one that cannot be read.
+pub fn tables(disks: &[Disk]) -> Vec<Vec<u8>> {
+    disks
+        .iter()
+        .map(|disk| table::raw(&disk.path).unwrap_or_default())
+        .collect()
+}
+
 struct Running {
     qemu: Qemu,
     console: Console,
@@ -124,6 +132,8 @@ pub struct Machine {
     pub boots: Vec<Duration>,
     /// What was in the place of the UUID of PERSIST's file system when the stick was plugged in, if it has a PERSIST.
     pub mark: Option<[u8; 16]>,
+    /// The partition table of each disk beside the stick when it was plugged in.
+    pub tables: Vec<Vec<u8>>,
     /// What happened when the cable was plugged in, if it was not from the beginning.
     pub plugged_in: Option<Result<PluggedIn, String>>,
     running: Option<Running>,
@@ -135,6 +145,7 @@ impl Machine {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         Ok(Machine {
             mark: parts.stick.mark(&parts.workshop.persist).ok(),
+            tables: tables(&parts.disks),
             parts,
             folder,
             boots: Vec::new(),
@@ -359,6 +370,7 @@ impl Machine {
         }
         let (stick, disks) = self.parts.workshop.equip(drives, &self.folder)?;
         self.mark = stick.mark(&self.parts.workshop.persist).ok();
+        self.tables = tables(&disks);
         self.parts.stick = stick;
         self.parts.disks = disks;
         self.parts.surroundings = drives.surroundings();

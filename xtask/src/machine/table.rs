@@ -1,7 +1,8 @@
 //! The partition table (GPT) of a disk or of an image.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -64,6 +65,15 @@ pub fn partition(path: &Path, name: &str) -> Result<Extent> {
 /// As for [`partition`].
 pub fn partition_id(path: &Path, name: &str) -> Result<Uuid> {
     entry(path, name).map(|partition| partition.part_guid)
+}
+
+/// The primary table as it is on the disk: the protective MBR, a header, and 32 sectors of entries.
+pub fn raw(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; ((1 + 1 + 32) * SECTOR) as usize];
+    File::open(path)?
+        .read_exact(&mut bytes)
+        .with_context(|| format!("{} is shorter than a partition table", path.display()))?;
+    Ok(bytes)
 }
 
 /// Gives the partition called `name` another id.

@@ -64,6 +64,17 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         None,
     ),
+    mutant(
+        "stick.another-grows",
+        "PERSIST is enlarged on the other one of two sticks as well",
+        "persist.of-the-booted-stick",
+        &[Replace(
+            PERSIST,
+            "find_persist || return 1",
+            r#"find_persist || return 1; booted=$(readlink -f /dev/ollamalive/stick); for disk in $(lsblk -dnrpo NAME,PTUUID | grep 4f6c6c61 | cut -d " " -f 1); do [ "$disk" = "$booted" ] || systemd-repart --dry-run=no "$disk"; done"#,
+        )],
+        None,
+    ),
     Mutant {
         also: &["persist.survives-power-cut"],
         ..mutant(

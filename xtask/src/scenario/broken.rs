@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result};
 
 use super::{Context, Finding};
-use crate::machine::NoLogin;
 use crate::machine::workshop::{Damage, Drives, MARKER};
+use crate::machine::{self, NoLogin};
 
 /// What the owner is told, in a few words of it.
 fn told(damage: Damage) -> &'static str {
@@ -103,13 +103,20 @@ pub fn of_the_booted_stick(cx: &mut Context) -> Result<Finding> {
             outputs[1].text, outputs[0].text
         ));
     }
+    // Whoever takes it for the booted one makes its PERSIST larger.
+    if machine::tables(&cx.machine.parts.disks) != cx.machine.tables {
+        faults.push("the partition table of the other stick was changed".to_string());
+    }
     faults.extend(cx.bad_lines()?);
     if outputs[2].text != "2" {
         faults.push(format!("{} partitions are PERSIST, not 2", outputs[2].text));
     }
     Ok(Finding::from_faults(
         &faults,
-        format!("{} of the two is used", outputs[1].text),
+        format!(
+            "{} of the two is used, the other one is as it was",
+            outputs[1].text
+        ),
     ))
 }
 
