@@ -12,6 +12,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::Signal;
 
 use super::Parts;
+use super::accel::{Accelerator, LEAN_KERNEL};
 use super::hardware::{drive, pluggable};
 use super::qmp::Qmp;
 use crate::error::usage;
@@ -85,6 +86,12 @@ impl Qemu {
         if matches!(guest.boot, Boot::Uefi { .. }) {
             // UEFI must not look at any other disk first.
             command.args(["-set", "device.stick-disk.bootindex=0"]);
+            if let Accelerator::Tcg { .. } = accelerator {
+                // The boot stub in the image adds it to the image's own command line (systemd-stub(7)).
+                command.arg("-smbios").arg(format!(
+                    "type=11,value=io.systemd.stub.kernel-cmdline-extra={LEAN_KERNEL}"
+                ));
+            }
         }
         if let Some(configuration) = &guest.configuration {
             drive(&mut command, configuration, "configuration", true, keep);

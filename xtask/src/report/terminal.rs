@@ -11,8 +11,7 @@ const WIDTH: u16 = 120;
 /// Evidence longer than this is cut in the table; JSON has all of it.
 const EVIDENCE: usize = 400;
 
-/// An empty table with this header.
-/// An empty table as all reports have them.
+/// An empty table with this header, as all reports have them.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table

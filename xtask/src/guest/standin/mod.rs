@@ -26,13 +26,13 @@ use uuid::Uuid;
 
 use super::{Boot, Guest, Kind};
 use crate::contract::Contract;
+use crate::machine::accel::LEAN_KERNEL;
 use crate::machine::table;
 
 /// MiB; Docker with one small container fits into half of it, the rest is the root's tmpfs.
 const MEMORY: u32 = 1280;
-/// The kernel's protections against its own users, its watchdogs and its patience cost time where QEMU emulates the
-/// processor, and prove nothing here. The security modules are those of NixOS, less the programmable one.
-const APPEND: &str = "quiet mitigations=off nopti lsm=landlock,yama nowatchdog tsc=reliable rcupdate.rcu_expedited=1 panic=-1";
+/// The security modules are those of NixOS, less the programmable one.
+const APPEND: &str = "quiet lsm=landlock,yama panic=-1";
 
 /// Makes the base unless it is in `cache`, and the configuration in `work`; `say` tells what takes long.
 ///
@@ -75,7 +75,7 @@ fn append(recorded: &[String], esp: Uuid) -> String {
         .map(String::as_str);
     let started_from = format!("ollamalive.esp={esp}");
     consoles
-        .chain([APPEND, &started_from])
+        .chain([APPEND, LEAN_KERNEL, &started_from])
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -88,8 +88,9 @@ mod tests {
         assert_eq!(
             super::append(&recorded, uuid::Uuid::from_u128(5)),
             format!(
-                "console=tty0 console=ttyS0,115200 {} ollamalive.esp=00000000-0000-0000-0000-000000000005",
-                super::APPEND
+                "console=tty0 console=ttyS0,115200 {} {} ollamalive.esp=00000000-0000-0000-0000-000000000005",
+                super::APPEND,
+                super::LEAN_KERNEL
             )
         );
     }
