@@ -5,12 +5,12 @@ check: {
   # system.identity
   vm-system = check "system";
   # ssh.key-accepted
+  # ssh.modern-crypto
   # ssh.unknown-key-refused
   # ssh.password-refused
   # ssh.keyboard-interactive-refused
   # ssh.empty-password-refused
   # ssh.root-refused
-  # ssh.modern-crypto
   vm-ssh = check "ssh";
   # persist.mounted
   # persist.bind-mounts
