@@ -26,7 +26,7 @@ pub fn read(path: &Path, commit: &str) -> Result<Report> {
     match refusal(&report, commit) {
         None => Ok(report),
         Some(why) => Err(usage(format!(
-            "{} {why}: run `cargo xtask test --json {}` on the commit to be released",
+            "{} {why}: run `cargo xtask test --fault --json {}` on the commit to be released",
             path.display(),
             path.display()
         ))),
