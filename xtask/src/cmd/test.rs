@@ -10,7 +10,7 @@ use chrono::Local;
 
 use self::lanes::Lanes;
 use super::doctor::{require_writable, write};
-use crate::cli::{GuestChoice, Test};
+use crate::cli::{Consent, GuestChoice, Nixpkgs, Test};
 use crate::contract::Contract;
 use crate::error::{Broken, usage};
 use crate::guest::{Guest, Kind, nixos, standin};
@@ -213,6 +213,24 @@ impl Bench {
             }
         };
         Self::furnish(guest, contract, nixpkgs, cache, folder)
+    }
+
+    /// The same for a verb that only names its guest.
+    pub fn of(
+        guest: GuestChoice,
+        nixpkgs: &Nixpkgs,
+        consent: &Consent,
+        cache: &Path,
+        folder: &Path,
+        watcher: &Watcher,
+    ) -> Result<Self> {
+        let test = Test {
+            guest,
+            nixpkgs: nixpkgs.clone(),
+            consent: consent.clone(),
+            ..Test::default()
+        };
+        Self::prepare(&test, cache, folder, watcher)
     }
 
     /// Everything else that a machine of `guest` needs.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::test::Bench;
-use crate::cli::{Test, Vm};
+use crate::cli::{Consent, Vm};
 use crate::machine::workshop::Drives;
 use crate::project;
 use crate::report::Watcher;
@@ -15,12 +15,14 @@ pub fn run(options: &Vm) -> Result<()> {
     let watcher = Watcher::default();
     let cache = project::cache()?;
     let folder = project::run_folder(&cache)?;
-    let test = Test {
-        guest: options.guest,
-        nixpkgs: options.nixpkgs.clone(),
-        ..Test::default()
-    };
-    let bench = Bench::prepare(&test, &cache, folder.path(), &watcher)?;
+    let bench = Bench::of(
+        options.guest,
+        &options.nixpkgs,
+        &Consent::default(),
+        &cache,
+        folder.path(),
+        &watcher,
+    )?;
     let mut machine = bench.machine(Drives::Complete, folder.path().join("vm"), PORTS)?;
     bench.introduce();
     watcher.say("booting");

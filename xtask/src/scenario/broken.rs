@@ -1,6 +1,6 @@
 //! Sticks that something has happened to, and sticks of others.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{Context, Finding};
 use crate::machine::workshop::{Damage, Drives, MARKER};
@@ -103,6 +103,10 @@ pub fn of_the_booted_stick(cx: &mut Context) -> Result<Finding> {
             outputs[1].text, outputs[0].text
         ));
     }
+    ensure!(
+        !cx.machine.tables.is_empty() && cx.machine.tables.iter().all(|table| !table.is_empty()),
+        "the partition table of the other stick could not be read"
+    );
     // Whoever takes it for the booted one makes its PERSIST larger.
     if machine::tables(&cx.machine.parts.disks) != cx.machine.tables {
         faults.push("the partition table of the other stick was changed".to_string());

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use self::figures::{Figure, Figures, once, processor, repeat};
 use super::doctor::write;
 use super::test::Bench as Workbench;
-use crate::cli::{Bench, Measure, Test};
+use crate::cli::{Bench, Measure};
 use crate::error::Broken;
 use crate::machine::workshop::Drives;
 use crate::machine::{Machine, NoLogin};
@@ -32,13 +32,14 @@ pub fn run(options: &Bench) -> Result<()> {
     let watcher = Watcher::default();
     let cache = project::cache()?;
     let folder = project::run_folder(&cache)?;
-    let test = Test {
-        guest: options.guest,
-        nixpkgs: options.nixpkgs.clone(),
-        consent: options.consent.clone(),
-        ..Test::default()
-    };
-    let bench = Workbench::prepare(&test, &cache, folder.path(), &watcher)?;
+    let bench = Workbench::of(
+        options.guest,
+        &options.nixpkgs,
+        &options.consent,
+        &cache,
+        folder.path(),
+        &watcher,
+    )?;
     bench.introduce();
     let mut figures = Figures {
         guest: bench.guest.kind.to_string(),

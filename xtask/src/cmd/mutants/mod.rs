@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use self::breeder::Breeder;
 use super::doctor::{require_writable, write};
 use super::test::Bench;
-use crate::cli::{Mutants, Test};
+use crate::cli::Mutants;
 use crate::error::{Broken, one_line, usage};
 use crate::guest::Kind;
 use crate::mutant::{self, Mutant, Verdict};
@@ -33,13 +33,14 @@ pub fn run(options: &Mutants) -> Result<()> {
     let start = Instant::now();
     let cache = project::cache()?;
     let folder = project::run_folder(&cache)?;
-    let test = Test {
-        guest: options.guest,
-        nixpkgs: options.nixpkgs.clone(),
-        consent: options.consent.clone(),
-        ..Test::default()
-    };
-    let bench = Bench::prepare(&test, &cache, folder.path(), &watcher)?;
+    let bench = Bench::of(
+        options.guest,
+        &options.nixpkgs,
+        &options.consent,
+        &cache,
+        folder.path(),
+        &watcher,
+    )?;
     let mutants = fitting(mutants, bench.guest.kind, !options.ids.is_empty())?;
     bench.introduce();
     let jobs = options
