@@ -9,10 +9,14 @@ mkdir -p "$root/persist" "${notice%/*}"
 # The partition of the stick that this machine was started from; without one, the only partition of that name on any
 # other disk, which is used as it is.
 find_persist() {
-  # Slow sticks take their time; where there is no stick at all, nobody has to wait for it.
-  patience=5
-  if [ -b /dev/ollamalive/stick ]; then patience=20; fi
-  if udevadm wait --settle --timeout="$patience" "$device" 2>/dev/null; then
+  # A stick is known with all its partitions: what is not there when udev has come to rest does not come later. Where
+  # no stick is known, nobody has to wait long for one.
+  if [ -b /dev/ollamalive/stick ]; then
+    udevadm settle --timeout=20 || true
+  else
+    udevadm wait --settle --timeout=5 "$device" 2>/dev/null || true
+  fi
+  if [ -b "$device" ]; then
     esp=$(lsblk --nodeps --noheadings --output PARTUUID /dev/ollamalive/ESP 2>/dev/null || true)
     if [ "$(lsblk --noheadings --raw --output PARTUUID | grep -cix "${esp:-none}")" -gt 1 ]; then
       reason="two sticks with the same image are plugged in, and which of them this machine was started from cannot be told: pull one out and restart"

@@ -35,12 +35,12 @@ check: {
   vm-stick = check "stick";
   # boot.broken-persist
   vm-broken-persist = check "broken-persist";
+  # boot.no-drives
+  vm-no-drives = check "no-drives";
   # persist.of-the-booted-stick
   vm-two-sticks = check "two-sticks";
   # update.from-previous
   vm-update = check "update";
-  # boot.no-drives
-  vm-no-drives = check "no-drives";
   # fault.container-killed
   # fault.persist-fills-up
   # fault.drive-errors

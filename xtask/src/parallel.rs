@@ -10,6 +10,7 @@ use anyhow::Result;
 pub struct Queue<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
+    jobs: usize,
 }
 
 struct State<T> {
@@ -19,7 +20,7 @@ struct State<T> {
 }
 
 impl<T> Queue<T> {
-    fn new(items: impl IntoIterator<Item = T>) -> Self {
+    fn new(items: impl IntoIterator<Item = T>, jobs: usize) -> Self {
         let state = State {
             waiting: items.into_iter().collect(),
             busy: 0,
@@ -28,6 +29,7 @@ impl<T> Queue<T> {
         Queue {
             state: Mutex::new(state),
             changed: Condvar::new(),
+            jobs,
         }
     }
 
@@ -39,6 +41,12 @@ impl<T> Queue<T> {
     pub fn add(&self, item: T) {
         self.state().waiting.push_front(item);
         self.changed.notify_all();
+    }
+
+    /// Whether somebody has nothing to do: what is added now begins at once.
+    pub fn has_idle(&self) -> bool {
+        let state = self.state();
+        state.waiting.is_empty() && state.busy < self.jobs
     }
 
     /// The next thing to do; nothing when all is done and nobody is at work who could find more.
@@ -93,7 +101,7 @@ pub fn all<T: Send, R: Send>(
     jobs: usize,
     work: impl Fn(T, &Queue<T>) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let queue = Queue::new(items);
+    let queue = Queue::new(items, jobs);
     let done = Mutex::new(Vec::new());
     let worker = || {
         while let Some(item) = queue.take() {
@@ -152,6 +160,18 @@ mod tests {
         });
         assert_eq!(error.unwrap_err().to_string(), "two");
         assert_eq!(begun.into_inner(), 2);
+    }
+
+    #[test]
+    fn one_of_two_is_idle_beside_the_only_work() {
+        assert_eq!(
+            all([()], 2, |(), queue| Ok(queue.has_idle())).unwrap(),
+            [true]
+        );
+        assert_eq!(
+            all([()], 1, |(), queue| Ok(queue.has_idle())).unwrap(),
+            [false]
+        );
     }
 
     #[test]

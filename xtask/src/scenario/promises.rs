@@ -72,6 +72,13 @@ pub const SCENARIOS: &[Scenario] = &[
         fault: false,
     },
     Scenario {
+        name: "no-drives",
+        about: "a stick without PERSIST, no models drive",
+        drives: Drives::None,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
         name: "two-sticks",
         about: "a second stick that is plugged in as well",
         drives: Drives::TwoSticks,
@@ -82,13 +89,6 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "update",
         about: "a PERSIST that an earlier version has used",
         drives: Drives::FirstVersion,
-        boots: 1,
-        fault: false,
-    },
-    Scenario {
-        name: "no-drives",
-        about: "a stick without PERSIST, no models drive",
-        drives: Drives::None,
         boots: 1,
         fault: false,
     },

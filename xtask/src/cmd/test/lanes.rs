@@ -129,37 +129,27 @@ impl Lanes<'_> {
             )
             .map_err(|error| self.given_up(error, machine, &dossier, &name))
         };
-        let (first, mut rest) = lane.scenarios.split_at(1);
-        let mut scenarios = judge(&mut machine, first)?;
-        let kept = |scenario: &ScenarioReport| {
-            let mut promises = scenario.promises.iter();
-            promises.all(|promise| promise.verdict == Verdict::Pass)
-        };
+        let mut scenarios = Vec::new();
         let mut saved = None;
-        if let Ok(took) = &boot
-            && self.jobs > 1
-            && !self.keep_disks
-            && !rest.is_empty()
-            && scenarios.iter().all(kept)
-        {
-            match machine.save() {
-                Ok(state) => {
-                    let state = Arc::new(state);
-                    for scenario in rest.iter().rev() {
-                        queue.add(Task {
-                            number: *number,
-                            lane: lane.only(scenario, format!("{}-{}", lane.name, scenario.name)),
-                            from: Some((Arc::clone(&state), *took)),
-                        });
-                    }
-                    saved = Some(state);
-                    rest = &[];
+        let mut rest = lane.scenarios.as_slice();
+        while let (Ok(took), [next, later @ ..]) = (&boot, rest) {
+            if let Some(state) = self.share(&mut machine, &scenarios, rest, queue) {
+                let state = Arc::new(state);
+                for scenario in rest.iter().rev() {
+                    queue.add(Task {
+                        number: *number,
+                        lane: lane.only(scenario, format!("{}-{}", lane.name, scenario.name)),
+                        from: Some((Arc::clone(&state), *took)),
+                    });
                 }
-                Err(error) => self.watcher.say(&format!(
-                    "machine {name} cannot be saved, the other scenarios run on it one by one: {error:#}"
-                )),
+                saved = Some(state);
+                rest = &[];
+            } else {
+                scenarios.extend(judge(&mut machine, &[*next])?);
+                rest = later;
             }
         }
+        // Where there was no login, all of them are told so at once.
         scenarios.extend(judge(&mut machine, rest)?);
         dossier.conclude(&machine, &scenarios)?;
         let mut promises = scenarios.iter().flat_map(|scenario| &scenario.promises);
@@ -174,6 +164,30 @@ impl Lanes<'_> {
             let _ = fs::remove_dir_all(&folder);
         }
         Ok((scenarios, boots))
+    }
+
+    /// Saves `machine`, on which `done` was seen, where others have the time to take some of `rest` from here on. Nobody
+    /// would gain by it otherwise: an emulator that goes on from a saved state has to translate the guest's code anew.
+    fn share(
+        &self,
+        machine: &mut Machine,
+        done: &[ScenarioReport],
+        rest: &[&'static Scenario],
+        queue: &Queue<Task>,
+    ) -> Option<Saved> {
+        let mut promises = done.iter().flat_map(|scenario| &scenario.promises);
+        let sound = !done.is_empty() && promises.all(|promise| promise.verdict == Verdict::Pass);
+        if !sound || rest.len() < 2 || self.keep_disks || !queue.has_idle() {
+            return None;
+        }
+        machine
+            .save()
+            .inspect_err(|error| {
+                self.watcher.say(&format!(
+                    "a machine cannot be saved, the other scenarios run on it one by one: {error:#}"
+                ));
+            })
+            .ok()
     }
 
     /// A machine that goes on from a saved one; nothing where that does not work.

@@ -112,6 +112,17 @@ ExecStart=
 ExecStart=udevadm trigger --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=tty --subsystem-match=virtio
 ";
 
+/// A login is offered at once, not when everything else has started (agetty(8) is of `Type=idle`, which waits up to 5 s
+/// so that messages do not run through the prompt).
+const PROMPT: &str = "[Service]
+Type=simple
+";
+
+/// While the machine boots, these get the time that nobody else wants: most checks need SSH and no container.
+const PATIENT: &str = "[Service]
+StartupCPUWeight=idle
+";
+
 /// What only Kubernetes or other file systems need; the containerd that NixOS's dockerd brings has no CRI either.
 const CONTAINERD: &str = r#"version = 2
 disabled_plugins = [
@@ -142,5 +153,11 @@ pub fn add(archive: &mut Archive) {
         archive.unit(&format!("{service}.service.d/quick.conf"), NO_SANDBOX);
     }
     archive.unit("systemd-udev-trigger.service.d/quick.conf", COLDPLUG);
+    for getty in ["getty@", "serial-getty@"] {
+        archive.unit(&format!("{getty}.service.d/quick.conf"), PROMPT);
+    }
+    for service in ["containerd", "docker"] {
+        archive.unit(&format!("{service}.service.d/quick.conf"), PATIENT);
+    }
     archive.file("/etc/containerd/config.toml", CONTAINERD);
 }
