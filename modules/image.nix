@@ -105,9 +105,12 @@ in {
             };
           "30-persist".repartConfig = cfg.partitions."30-persist";
         };
+        # Ends of files packed together: a third less to download and to flash, for twice the time to make it (mkfs.erofs(1);
+        # read by Linux from 6.1 on).
         mkfsOptions.erofs = [
           "-zzstd,3"
           "-C65536"
+          "-Efragments"
         ];
       };
     };
