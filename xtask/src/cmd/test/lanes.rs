@@ -133,7 +133,7 @@ impl Lanes<'_> {
         let mut saved = None;
         let mut rest = lane.scenarios.as_slice();
         while let (Ok(took), [next, later @ ..]) = (&boot, rest) {
-            if let Some(state) = self.share(&mut machine, &scenarios, rest, queue) {
+            if let Some(state) = self.share(&mut machine, &name, &scenarios, rest, queue) {
                 let state = Arc::new(state);
                 for scenario in rest.iter().rev() {
                     queue.add(Task {
@@ -171,6 +171,7 @@ impl Lanes<'_> {
     fn share(
         &self,
         machine: &mut Machine,
+        name: &str,
         done: &[ScenarioReport],
         rest: &[&'static Scenario],
         queue: &Queue<Task>,
@@ -184,7 +185,7 @@ impl Lanes<'_> {
             .save()
             .inspect_err(|error| {
                 self.watcher.say(&format!(
-                    "a machine cannot be saved, the other scenarios run on it one by one: {error:#}"
+                    "machine {name} cannot be saved, the other scenarios run on it one by one: {error:#}"
                 ));
             })
             .ok()
