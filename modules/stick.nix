@@ -25,8 +25,9 @@ in {
       default = program: ''
         SUBSYSTEM!="block", GOTO="ollamalive_end"
         ENV{ID_PART_TABLE_UUID}!="${cfg.diskId}", GOTO="ollamalive_end"
-        ENV{DEVTYPE}=="disk", PROGRAM=="${program} $devnode", SYMLINK+="ollamalive/stick"
-        ENV{DEVTYPE}=="partition", ENV{ID_PART_ENTRY_NAME}=="ESP|STORE|PERSIST", PROGRAM=="${program} /dev/$parent", SYMLINK+="ollamalive/$env{ID_PART_ENTRY_NAME}"
+        ENV{DEVTYPE}=="disk", PROGRAM=="${program} $devnode", ENV{OLLAMALIVE_STICK}="1", SYMLINK+="ollamalive/stick"
+        ENV{DEVTYPE}=="partition", IMPORT{parent}="OLLAMALIVE_STICK"
+        ENV{OLLAMALIVE_STICK}=="1", ENV{ID_PART_ENTRY_NAME}=="ESP|STORE|PERSIST", SYMLINK+="ollamalive/$env{ID_PART_ENTRY_NAME}"
         LABEL="ollamalive_end"
       '';
     };

@@ -64,6 +64,9 @@ rm -rf etc/systemd/system/*.wants/sshd-keygen.service
 # Device rules cost time for every device: those for disks, network cards and consoles stay.
 find usr/lib/udev/rules.d -type f | grep -v -E '/(50-udev-default|60-block|60-persistent-storage|60-serial|73-special-net-names|80-drivers|80-net-setup-link|99-systemd)\.rules$' | xargs rm -f
 
+# Six processes at each login for a line that NixOS does not have.
+sed -i '/pam_motd/d' etc/pam.d/login etc/pam.d/sshd
+
 # What nobody reads here, and the hardware database, which is slow to load.
 rm -rf usr/lib/udev/hwdb.bin usr/lib/udev/hwdb.d var/lib/apt/lists var/cache/debconf/* var/lib/dpkg/info var/log/*
 rm -rf usr/include usr/share/bash-completion usr/share/bug usr/share/info usr/share/lintian
