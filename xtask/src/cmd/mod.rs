@@ -13,6 +13,7 @@ pub mod snapshot;
 pub mod test;
 pub mod verify;
 pub mod vm;
+mod workbench;
 
 use anyhow::Result;
 

@@ -2,10 +2,9 @@
 
 use anyhow::Result;
 
-use super::test::Bench;
+use super::workbench::Run;
 use crate::cli::{Consent, Vm};
 use crate::machine::workshop::Drives;
-use crate::project;
 use crate::report::Watcher;
 
 /// The ports of 127.0.0.1 that lead into the machine: fixed, so that bookmarks and ssh_config can name them.
@@ -13,14 +12,10 @@ const PORTS: (u16, u16) = (2222, 11434);
 
 pub fn run(options: &Vm) -> Result<()> {
     let watcher = Watcher::default();
-    let cache = project::cache()?;
-    let folder = project::run_folder(&cache)?;
-    let bench = Bench::of(
+    let Run { folder, bench, .. } = Run::of(
         options.guest,
         &options.nixpkgs,
         &Consent::default(),
-        &cache,
-        folder.path(),
         &watcher,
     )?;
     let mut machine = bench.machine(Drives::Complete, folder.path().join("vm"), PORTS)?;

@@ -1,12 +1,12 @@
-//! The frames that the neighbour sends and understands: address resolution, questions to ports, their answers.
+//! The frames that the neighbour sends and understands: questions to ports, and their answers.
 //!
-//! Formats: RFC 826 (ARP), RFC 4861 (neighbour discovery), RFC 9293 (TCP), RFC 792 and RFC 4443 (ICMP).
+//! Formats: RFC 9293 (TCP), RFC 792 and RFC 4443 (ICMP).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use etherparse::{
-    ArpEthIpv4Packet, ArpOperation, ArpPacket, EtherType, Icmpv4Type, Icmpv6Type, NetSlice,
-    PacketBuilder, PacketBuilderStep, SlicedPacket, TransportSlice, icmpv4, icmpv6,
+    Icmpv4Type, Icmpv6Type, NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket,
+    TransportSlice, icmpv4, icmpv6,
 };
 
 use super::wire::{Mac, Neighbour, State, Transport};
@@ -19,11 +19,6 @@ const CANARY_PORT: u16 = 40_023;
 const SEQUENCE: u32 = 0x4f4c_4c41;
 const WINDOW: u16 = 1024;
 const HOP_LIMIT: u8 = 64;
-/// Neighbour discovery demands it (RFC 4861, 7.1.1).
-const NDP_HOP_LIMIT: u8 = 255;
-const NEIGHBOUR_SOLICITATION: u8 = 135;
-const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
-const BROADCAST: Mac = [0xff; 6];
 
 /// What a port said.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +27,8 @@ pub struct Answer {
     pub state: State,
 }
 
-fn written(step: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+/// The bytes that `step` writes.
+pub(super) fn written(step: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut frame = Vec::with_capacity(96);
     step(&mut frame);
     frame
@@ -43,133 +39,6 @@ fn ip(us: Neighbour, mac: Mac, target: IpAddr) -> PacketBuilderStep<etherparse::
     match target {
         IpAddr::V4(v4) => ethernet.ipv4(us.v4.octets(), v4.octets(), HOP_LIMIT),
         IpAddr::V6(v6) => ethernet.ipv6(us.v6.octets(), v6.octets(), HOP_LIMIT),
-    }
-}
-
-fn arp(
-    us: Neighbour,
-    to: Mac,
-    operation: ArpOperation,
-    target_mac: Mac,
-    target: Ipv4Addr,
-) -> Vec<u8> {
-    let packet = ArpPacket::new(
-        etherparse::ArpHardwareId::ETHERNET,
-        EtherType::IPV4,
-        operation,
-        &us.mac,
-        &us.v4.octets(),
-        &target_mac,
-        &target.octets(),
-    )
-    .expect("Ethernet and IPv4 addresses have the lengths that ARP wants");
-    written(|frame| {
-        PacketBuilder::ethernet2(us.mac, to)
-            .arp(packet)
-            .write(frame)
-            .expect("a vector takes all")
-    })
-}
-
-fn discovery(
-    us: Neighbour,
-    to_mac: Mac,
-    to: Ipv6Addr,
-    kind: u8,
-    flags: u8,
-    target: Ipv6Addr,
-    option: u8,
-) -> Vec<u8> {
-    let mut payload = target.octets().to_vec();
-    payload.extend([option, 1]);
-    payload.extend(us.mac);
-    written(|frame| {
-        PacketBuilder::ethernet2(us.mac, to_mac)
-            .ipv6(us.v6.octets(), to.octets(), NDP_HOP_LIMIT)
-            .icmpv6_raw(kind, 0, [flags, 0, 0, 0])
-            .write(frame, &payload)
-            .expect("a vector takes all");
-    })
-}
-
-/// Asks who holds `target`.
-pub fn who_has(us: Neighbour, target: IpAddr) -> Vec<u8> {
-    match target {
-        IpAddr::V4(v4) => arp(us, BROADCAST, ArpOperation::REQUEST, [0; 6], v4),
-        IpAddr::V6(v6) => {
-            let [.., a, b, c] = v6.octets();
-            let mut group = [0u8; 16];
-            group[..2].copy_from_slice(&[0xff, 0x02]);
-            group[11..].copy_from_slice(&[0x01, 0xff, a, b, c]);
-            let mac = [0x33, 0x33, 0xff, a, b, c];
-            discovery(us, mac, group.into(), NEIGHBOUR_SOLICITATION, 0, v6, 1)
-        }
-    }
-}
-
-/// The Ethernet address that `frame` gives for `target`, if it is such an answer.
-pub fn resolved(frame: &[u8], target: IpAddr) -> Option<Mac> {
-    let packet = SlicedPacket::from_ethernet(frame).ok()?;
-    match (packet.net?, target) {
-        (NetSlice::Arp(arp), IpAddr::V4(v4)) => {
-            let arp = ArpEthIpv4Packet::try_from(arp.to_packet()).ok()?;
-            (arp.operation == ArpOperation::REPLY && arp.sender_ipv4 == v4.octets())
-                .then_some(arp.sender_mac)
-        }
-        (NetSlice::Ipv6(_), IpAddr::V6(v6)) => {
-            let TransportSlice::Icmpv6(icmp) = packet.transport? else {
-                return None;
-            };
-            let answer = icmp.type_u8() == NEIGHBOUR_ADVERTISEMENT
-                && icmp.payload().get(..16) == Some(&v6.octets()[..]);
-            // The frame's own source serves where the optional address is left out.
-            answer.then(|| frame[6..12].try_into().ok()).flatten()
-        }
-        _ => None,
-    }
-}
-
-/// The reply to a question for the neighbour's own address.
-pub fn reply_to_question(us: Neighbour, frame: &[u8]) -> Option<Vec<u8>> {
-    let packet = SlicedPacket::from_ethernet(frame).ok()?;
-    match packet.net? {
-        NetSlice::Arp(arp) => {
-            let arp = ArpEthIpv4Packet::try_from(arp.to_packet()).ok()?;
-            (arp.operation == ArpOperation::REQUEST && arp.target_ipv4 == us.v4.octets()).then(
-                || {
-                    self::arp(
-                        us,
-                        arp.sender_mac,
-                        ArpOperation::REPLY,
-                        arp.sender_mac,
-                        arp.sender_ipv4.into(),
-                    )
-                },
-            )
-        }
-        NetSlice::Ipv6(v6) => {
-            let TransportSlice::Icmpv6(icmp) = packet.transport? else {
-                return None;
-            };
-            let asks_us = icmp.type_u8() == NEIGHBOUR_SOLICITATION
-                && icmp.payload().get(..16) == Some(&us.v6.octets()[..]);
-            asks_us.then(|| {
-                let mac = frame[6..12]
-                    .try_into()
-                    .expect("an Ethernet header was parsed");
-                // Solicited, override.
-                discovery(
-                    us,
-                    mac,
-                    v6.header().source_addr(),
-                    NEIGHBOUR_ADVERTISEMENT,
-                    0x60,
-                    us.v6,
-                    2,
-                )
-            })
-        }
-        _ => None,
     }
 }
 
@@ -314,40 +183,27 @@ fn quoted_port(quote: &[u8], header: usize) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::super::wire::NEIGHBOUR;
     use super::*;
 
-    const GUEST: Neighbour = Neighbour {
+    pub const GUEST: Neighbour = Neighbour {
         mac: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
         v4: Ipv4Addr::new(10, 0, 2, 15),
         v6: Ipv6Addr::new(0xfe80, 0, 0, 0, 0x5054, 0xff, 0xfe12, 0x3456),
     };
 
-    fn both() -> [IpAddr; 2] {
+    pub fn both() -> [IpAddr; 2] {
         [GUEST.v4.into(), GUEST.v6.into()]
     }
 
-    fn ours(target: IpAddr) -> IpAddr {
+    pub fn ours(target: IpAddr) -> IpAddr {
         if target.is_ipv4() {
             NEIGHBOUR.v4.into()
         } else {
             NEIGHBOUR.v6.into()
-        }
-    }
-
-    #[test]
-    fn a_question_for_an_address_gets_the_card_behind_it() {
-        for target in both() {
-            let question = who_has(NEIGHBOUR, target);
-            let reply = reply_to_question(GUEST, &question).expect("the guest is asked");
-            assert_eq!(resolved(&reply, target), Some(GUEST.mac));
-            assert_eq!(
-                resolved(&reply, ours(target)),
-                None,
-                "that was not the question"
-            );
-            assert_eq!(reply_to_question(NEIGHBOUR, &question), None, "not asked");
         }
     }
 
@@ -457,6 +313,5 @@ mod tests {
             answer(NEIGHBOUR, GUEST.v4.into(), Transport::Tcp, &[0xff; 60]),
             None
         );
-        assert_eq!(reply_to_question(NEIGHBOUR, &[0; 13]), None);
     }
 }

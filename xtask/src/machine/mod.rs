@@ -10,6 +10,7 @@ pub mod hardware;
 pub mod ollama_stub;
 pub mod qemu;
 pub mod qmp;
+mod resolution;
 pub mod saved;
 mod session;
 pub mod shell;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::frames::{self, Answer};
+use super::resolution;
 use crate::process::check_interrupt;
 
 /// An Ethernet address.
@@ -130,10 +131,10 @@ impl Wire {
         let end = Instant::now() + deadline;
         while Instant::now() < end {
             check_interrupt()?;
-            self.send(&frames::who_has(NEIGHBOUR, target))?;
+            self.send(&resolution::who_has(NEIGHBOUR, target))?;
             let turn = Instant::now() + Duration::from_millis(300);
             while let Some(frame) = self.receive(turn)? {
-                if let Some(mac) = frames::resolved(&frame, target) {
+                if let Some(mac) = resolution::resolved(&frame, target) {
                     return Ok(mac);
                 }
             }
@@ -149,7 +150,7 @@ impl Wire {
                 .frames
                 .recv_timeout(until.saturating_duration_since(Instant::now()))
             {
-                Ok(frame) => match frames::reply_to_question(NEIGHBOUR, &frame) {
+                Ok(frame) => match resolution::reply_to_question(NEIGHBOUR, &frame) {
                     Some(reply) => self.send(&reply)?,
                     None => return Ok(Some(frame)),
                 },

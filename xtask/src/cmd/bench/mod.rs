@@ -10,12 +10,11 @@ use clap::ValueEnum;
 
 use self::figures::{Figure, Figures, once, processor, repeat};
 use super::doctor::write;
-use super::test::Bench as Workbench;
+use super::workbench::{Bench as Workbench, Run};
 use crate::cli::{Bench, Measure};
 use crate::error::Broken;
 use crate::machine::workshop::Drives;
 use crate::machine::{Machine, NoLogin};
-use crate::project;
 use crate::report::Watcher;
 use crate::scenario::endurance::{Interruption, interrupt};
 use crate::scenario::{Context, Finding, PROMISES};
@@ -30,16 +29,8 @@ pub fn run(options: &Bench) -> Result<()> {
         options.what.clone()
     };
     let watcher = Watcher::default();
-    let cache = project::cache()?;
-    let folder = project::run_folder(&cache)?;
-    let bench = Workbench::of(
-        options.guest,
-        &options.nixpkgs,
-        &options.consent,
-        &cache,
-        folder.path(),
-        &watcher,
-    )?;
+    let Run { folder, bench, .. } =
+        Run::of(options.guest, &options.nixpkgs, &options.consent, &watcher)?;
     bench.introduce();
     let mut figures = Figures {
         guest: bench.guest.kind.to_string(),

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::super::test::Bench;
 use crate::cli::Nixpkgs;
+use crate::cmd::workbench::Bench;
 use crate::guest::{Kind, nixos, standin};
 use crate::mutant::{HeldTo, Mutant};
 use crate::nix::Nix;

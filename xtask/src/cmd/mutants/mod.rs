@@ -10,15 +10,15 @@ use anyhow::{Context, Result};
 
 use self::breeder::Breeder;
 use super::doctor::{require_writable, write};
-use super::test::Bench;
+use super::workbench::{Bench, Run};
 use crate::cli::Mutants;
 use crate::error::{Broken, one_line, usage};
 use crate::guest::Kind;
 use crate::mutant::{self, Mutant, Verdict};
 use crate::parallel::each;
+use crate::process;
 use crate::report::{self, Fault, KillTable, Outcome, Watcher};
 use crate::scenario::{Lane, PROMISES, Plan, Quiet, SCENARIOS, Scenario, run_lane, scenario};
-use crate::{process, project};
 
 pub fn run(options: &Mutants) -> Result<()> {
     let mutants = mutant::chosen(&options.ids)?;
@@ -31,16 +31,11 @@ pub fn run(options: &Mutants) -> Result<()> {
     }
     let watcher = Watcher::default();
     let start = Instant::now();
-    let cache = project::cache()?;
-    let folder = project::run_folder(&cache)?;
-    let bench = Bench::of(
-        options.guest,
-        &options.nixpkgs,
-        &options.consent,
-        &cache,
-        folder.path(),
-        &watcher,
-    )?;
+    let Run {
+        cache,
+        folder,
+        bench,
+    } = Run::of(options.guest, &options.nixpkgs, &options.consent, &watcher)?;
     let mutants = fitting(mutants, bench.guest.kind, !options.ids.is_empty())?;
     bench.introduce();
     let jobs = options

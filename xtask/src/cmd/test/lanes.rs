@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Error, Result};
 
-use super::Bench;
+use crate::cmd::workbench::Bench;
 use crate::machine::saved::Saved;
 use crate::machine::{Door, Ended, Machine};
 use crate::parallel::{self, Queue};
@@ -131,10 +131,16 @@ impl Lanes<'_> {
         };
         let mut scenarios = Vec::new();
         let mut saved = None;
+        let mut saveable = true;
         let mut rest = lane.scenarios.as_slice();
         while let (Ok(took), [next, later @ ..]) = (&boot, rest) {
-            if let Some(state) = self.share(&mut machine, &name, &scenarios, rest, queue) {
-                let state = Arc::new(state);
+            let mut state = None;
+            if saveable && self.worth_sharing(&scenarios, rest, queue) {
+                state = self.save(&mut machine, &name).map(Arc::new);
+                // Said once, and not tried again.
+                saveable = state.is_some();
+            }
+            if let Some(state) = state {
                 for scenario in rest.iter().rev() {
                     queue.add(Task {
                         number: *number,
@@ -166,21 +172,21 @@ impl Lanes<'_> {
         Ok((scenarios, boots))
     }
 
-    /// Saves `machine`, on which `done` was seen, where others have the time to take some of `rest` from here on. Nobody
-    /// would gain by it otherwise: an emulator that goes on from a saved state has to translate the guest's code anew.
-    fn share(
+    /// Whether others have the time to take some of `rest` from a machine on which `done` was seen. Nobody would gain by
+    /// it otherwise: an emulator that goes on from a saved state has to translate the guest's code anew.
+    fn worth_sharing(
         &self,
-        machine: &mut Machine,
-        name: &str,
         done: &[ScenarioReport],
         rest: &[&'static Scenario],
         queue: &Queue<Task>,
-    ) -> Option<Saved> {
+    ) -> bool {
         let mut promises = done.iter().flat_map(|scenario| &scenario.promises);
         let sound = !done.is_empty() && promises.all(|promise| promise.verdict == Verdict::Pass);
-        if !sound || rest.len() < 2 || self.keep_disks || !queue.has_idle() {
-            return None;
-        }
+        sound && rest.len() >= 2 && !self.keep_disks && queue.has_idle()
+    }
+
+    /// The state of `machine`; nothing where QEMU cannot save it.
+    fn save(&self, machine: &mut Machine, name: &str) -> Option<Saved> {
         machine
             .save()
             .inspect_err(|error| {

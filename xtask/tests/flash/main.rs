@@ -1,0 +1,26 @@
+//! `flash`: what is on the stick afterwards, and everything that is refused before anything is written.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod disks;
+mod refused;
+mod setting;
+#[path = "../common/stick.rs"]
+mod stick;
+mod unfinished;
+mod written;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let trials: Vec<Trial> = [
+        written::trials(),
+        refused::trials(),
+        unfinished::trials(),
+        disks::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}

@@ -1,0 +1,269 @@
+//! What is refused before anything is written.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::common::{refused, trial};
+use crate::setting::{SLOT, STICK, USED, flash, same, succeeded};
+use crate::stick::{MIB, compress, image, noise, persist, used_stick};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("without_a_terminal_nobody_is_asked", &[], no_terminal),
+        trial("only_yes_is_yes", &[], answers),
+        trial("what_is_no_stick_is_refused", &[], no_stick),
+        trial("what_is_no_image_is_refused", &[], no_image),
+        trial("a_damaged_image_is_refused", &[], damaged),
+        trial("a_wrong_checksum_is_refused", &["sha256sum"], checksums),
+        trial("too_small_a_stick_is_refused", &[], too_small),
+        trial("a_private_key_is_refused", &["ssh-keygen"], private_key),
+        trial(
+            "the_disk_of_this_system_is_refused",
+            &["findmnt", "lsblk"],
+            root_disk,
+        ),
+    ]
+}
+
+fn no_terminal() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let raw = image(folder.path(), "image", SLOT, USED);
+    let stick = used_stick(folder.path(), STICK);
+    let before = fs::read(&stick)?;
+    refused(&flash(&[&raw, &stick]), &["nobody can be asked", "--yes"])?;
+    assert!(fs::read(&stick)? == before);
+    Ok(())
+}
+
+fn answers() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let raw = image(folder.path(), "image", SLOT, USED);
+    let stick = used_stick(folder.path(), STICK);
+    let before = fs::read(&stick)?;
+    let ask = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.arg("flash").args([&raw, &stick]);
+        rexpect::session::spawn_command(command, Some(60_000))
+    };
+    for (answer, words) in [
+        ("y", "the answer was not"),
+        ("\u{3}", "interrupted: nothing was written"),
+    ] {
+        let mut session = ask()?;
+        session.exp_string("Type `yes`")?;
+        match answer {
+            "\u{3}" => session.send_control('c')?,
+            answer => session.send_line(answer).map(drop)?,
+        }
+        session.exp_string(words)?;
+        session.exp_eof()?;
+        assert!(fs::read(&stick)? == before, "written to after {answer:?}");
+    }
+    let mut session = ask()?;
+    session.exp_string("Type `yes`")?;
+    session.send_line("yes")?;
+    session.exp_string("can be pulled out")?;
+    session.exp_eof()?;
+    same(&raw, &stick, SLOT, USED);
+    Ok(())
+}
+
+fn no_stick() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let raw = image(folder.path(), "image", SLOT, USED);
+    let stick = used_stick(folder.path(), STICK);
+    fs::set_permissions(&stick, fs::Permissions::from_mode(0o444))?;
+    let none = folder.path().join("none");
+    let bad: [(&Path, &str); 5] = [
+        (folder.path(), "is a folder"),
+        (&none, "does not exist"),
+        (Path::new("/dev/null"), "neither a disk nor a file"),
+        (&stick, "is read-only"),
+        (&raw, "is the image itself"),
+    ];
+    for (device, words) in bad {
+        let name = device.display().to_string();
+        refused(&flash(&[&raw, &device, &"--yes"]), &[words, &name])?;
+    }
+    assert!(!none.exists());
+    Ok(())
+}
+
+fn no_image() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let stick = used_stick(folder.path(), STICK);
+    let before = fs::read(&stick)?;
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("noise"), noise(2 * MIB))?;
+    fs::write(at("empty"), "")?;
+    let long = image(folder.path(), "long", SLOT, USED);
+    File::options()
+        .write(true)
+        .open(&long)?
+        .set_len(persist(SLOT) + MIB)?;
+    let bad = [
+        ("noise", "has no partition table (GPT)"),
+        ("empty", "has no partition table (GPT)"),
+        ("none", "cannot read the image"),
+        (".", "it is not a file"),
+        ("long", "goes on behind the place where PERSIST begins"),
+    ];
+    for (name, words) in bad {
+        refused(&flash(&[&at(name), &stick, &"--yes"]), &[words])?;
+    }
+    assert!(fs::read(&stick)? == before);
+    Ok(())
+}
+
+fn damaged() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let stick = used_stick(folder.path(), STICK);
+    let before = fs::read(&stick)?;
+    let raw = image(folder.path(), "image", SLOT, USED);
+    let packed = compress(&raw);
+    let good = fs::read(&packed)?;
+    let cut = |file: &Path, bytes: u64| {
+        File::options()
+            .write(true)
+            .open(file)
+            .unwrap()
+            .set_len(bytes)
+            .unwrap()
+    };
+
+    // Noise is not compressed, so only the checksum at the end of the frame tells.
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 1;
+    fs::write(&packed, flipped)?;
+    refused(
+        &flash(&[&packed, &stick, &"--yes"]),
+        &["image.zst is damaged", "download it again", "checksum"],
+    )?;
+    fs::write(&packed, &good)?;
+    cut(&packed, good.len() as u64 - 9);
+    refused(
+        &flash(&[&packed, &stick, &"--yes"]),
+        &["image.zst is damaged", "incomplete"],
+    )?;
+    fs::write(&packed, [&good[..], b"more"].concat())?;
+    refused(
+        &flash(&[&packed, &stick, &"--yes"]),
+        &["image.zst is damaged"],
+    )?;
+    cut(&raw, persist(SLOT) - MIB);
+    refused(
+        &flash(&[&raw, &stick, &"--yes"]),
+        &["is cut off", "download it again"],
+    )?;
+    assert!(fs::read(&stick)? == before);
+    Ok(())
+}
+
+fn checksums() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let stick = used_stick(folder.path(), STICK);
+    let before = fs::read(&stick)?;
+    let packed = compress(&image(folder.path(), "image", SLOT, USED));
+    let sums = folder.path().join("SHA256SUMS");
+    let own = folder.path().join("image.zst.sha256");
+
+    fs::write(&sums, format!("{}  image.zst\n", "0".repeat(64)))?;
+    refused(
+        &flash(&[&packed, &stick, &"--yes"]),
+        &["has the SHA-256", "SHA256SUMS says 0000", "download both"],
+    )?;
+    fs::write(&sums, "12345  image.zst\n")?;
+    refused(
+        &flash(&[&packed, &stick, &"--yes"]),
+        &["\"12345  image.zst\" is no SHA-256", "SHA256SUMS"],
+    )?;
+    fs::write(&sums, "")?;
+    fs::write(&own, "")?;
+    refused(
+        &flash(&[&packed, &stick, &"--yes"]),
+        &["is no SHA-256", "image.zst.sha256"],
+    )?;
+    assert!(fs::read(&stick)? == before);
+
+    fs::remove_file(&own)?;
+    let output = Command::new("sh")
+        .args(["-ec", "sha256sum image image.zst > SHA256SUMS; sha256sum < image.zst | cut -d ' ' -f 1 > image.zst.sha256"])
+        .current_dir(folder.path())
+        .output()?;
+    succeeded(&output);
+    let text = succeeded(&flash(&[&packed, &stick, &"--yes"]));
+    assert!(
+        text.contains("SHA256SUMS") && text.contains(".sha256") && !text.contains("NOT CHECKED"),
+        "{text}"
+    );
+    Ok(())
+}
+
+fn too_small() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let raw = image(folder.path(), "image", SLOT, USED);
+    let stick = used_stick(folder.path(), persist(SLOT) - 512);
+    let before = fs::read(&stick)?;
+    refused(
+        &flash(&[&raw, &stick, &"--yes"]),
+        &["too small", "the image takes 35651584", "larger stick"],
+    )?;
+    assert!(fs::read(&stick)? == before);
+    // Room for the system alone is enough, but its owner has to know.
+    File::options()
+        .write(true)
+        .open(&stick)?
+        .set_len(persist(SLOT))?;
+    let text = succeeded(&flash(&[&raw, &stick, &"--yes"]));
+    assert!(text.contains("NOTHING WILL BE KEPT"), "{text}");
+    same(&raw, &stick, SLOT, USED);
+    assert_eq!(fs::metadata(&stick)?.len(), persist(SLOT));
+    Ok(())
+}
+
+fn private_key() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let key = folder.path().join("id_ed25519");
+    let mut make = Command::new("ssh-keygen");
+    make.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key);
+    assert!(make.status()?.success());
+    let raw = image(folder.path(), "image", SLOT, USED);
+    let stick = used_stick(folder.path(), STICK);
+    let before = fs::read(&stick)?;
+    let output = flash(&[&raw, &stick, &"--yes", &"--authorized-key", &key]);
+    refused(&output, &["is a PRIVATE key", "id_ed25519.pub"])?;
+    assert!(fs::read(&stick)? == before);
+    succeeded(&flash(&[
+        &raw,
+        &stick,
+        &"--yes",
+        &"--authorized-key",
+        &key.with_extension("pub"),
+    ]));
+    Ok(())
+}
+
+fn root_disk() -> Result<(), Failed> {
+    let source = Command::new("findmnt")
+        .args(["-no", "SOURCE", "/"])
+        .output()?;
+    let source = PathBuf::from(String::from_utf8(source.stdout)?.trim());
+    if !source.is_absolute() {
+        // In a container the root is on no disk that could be named.
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let raw = image(folder.path(), "image", SLOT, USED);
+    // Should it not be refused, then it is not written to either.
+    let output = flash(&[&raw, &source, &"--dry-run"]);
+    let words = if String::from_utf8_lossy(&output.stderr).contains("is a partition") {
+        "the whole disk"
+    } else {
+        "this computer's system"
+    };
+    refused(&output, &[words])
+}

@@ -1,0 +1,83 @@
+//! Images and sticks as most tests here have them, and what is looked for on them.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::common::xtask;
+use crate::stick::{MIB, persist};
+
+pub const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE8wrGXB1GRjJcdnYvsgk8DrIXvSZSvzEEK4kH8aU1nM me@home";
+/// What most images here have, in MiB: room in STORE, and how much of it is taken.
+pub const SLOT: u64 = 24;
+pub const USED: u64 = 6;
+/// The length of most sticks here.
+pub const STICK: u64 = 96 * MIB;
+
+/// Runs `flash` with nobody to ask.
+pub fn flash(arguments: &[&dyn AsRef<Path>]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+pub fn command(arguments: &[&dyn AsRef<Path>]) -> Command {
+    let mut command = xtask(Path::new("/nonexistent"), &["flash"]);
+    command
+        .args(arguments.iter().map(|argument| argument.as_ref()))
+        .stdin(Stdio::null());
+    command
+}
+
+pub fn succeeded(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
+    text
+}
+
+/// Fails unless `stick` holds what `image` does, but for the part of STORE that nothing reads and the ESP.
+pub fn same(image: &Path, stick: &Path, slot: u64, used: u64) {
+    let (image, stick) = (fs::read(image).unwrap(), read(stick, persist(slot)));
+    let at = |mib: u64| (mib * MIB) as usize;
+    let store_end = at(9 + used);
+    for (from, to) in [
+        (0, at(1)),
+        (at(9), store_end),
+        (at(9 + slot), at(10 + slot)),
+    ] {
+        assert!(
+            image[from..to] == stick[from..to],
+            "differs in {from}..{to}"
+        );
+    }
+}
+
+pub fn read(path: &Path, length: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .unwrap()
+        .take(length)
+        .read_to_end(&mut bytes)
+        .unwrap();
+    bytes
+}
+
+/// Fails unless `stick` is one that no firmware would start and no computer opens.
+pub fn has_no_table(stick: &Path, slot: u64) {
+    let start = read(stick, MIB);
+    assert!(
+        start.iter().all(|byte| *byte == 0),
+        "there is a partition table"
+    );
+    let mut backup = vec![0; MIB as usize];
+    File::open(stick)
+        .unwrap()
+        .read_exact_at(&mut backup, persist(slot) - MIB)
+        .unwrap();
+    assert!(
+        backup.iter().all(|byte| *byte == 0),
+        "there is a backup table"
+    );
+}

@@ -1,0 +1,126 @@
+//! What ends in the middle leaves a stick that nobody takes for a finished one.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::common::{refused, trial};
+use crate::setting::{SLOT, STICK, USED, command, flash, has_no_table, read, same, succeeded};
+use crate::stick::{MIB, STORE, image, used_stick};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial(
+            "a_stick_that_ends_early_is_not_taken_for_a_finished_one",
+            &[],
+            cut_short,
+        ),
+        trial("a_stick_that_forgets_is_found_out", &[], forgetful),
+        trial("an_interrupt_leaves_no_finished_stick", &[], interrupt),
+    ]
+}
+
+/// A disk that takes no more than so much is a stick that is pulled out as it is written to.
+fn cut_short() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let raw = image(folder.path(), "image", SLOT, USED);
+    let stick = used_stick(folder.path(), STICK);
+    succeeded(&flash(&[&raw, &stick, &"--yes"]));
+    let mut limited = Command::new("sh");
+    // In blocks of 512 bytes: in the middle of STORE.
+    limited
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 25600; exec \"$@\"",
+            "sh",
+            env!("CARGO_BIN_EXE_xtask"),
+            "flash",
+        ])
+        .args([&raw, &stick])
+        .arg("--yes")
+        .stdin(Stdio::null());
+    let output = limited.output()?;
+    refused(
+        &output,
+        &[
+            "cannot write to",
+            "File too large",
+            "is not usable until it is flashed again",
+        ],
+    )?;
+    let before = read(&stick, MIB);
+    assert!(
+        before.iter().all(|byte| *byte == 0),
+        "there is a partition table"
+    );
+    succeeded(&flash(&[&raw, &stick, &"--yes"]));
+    same(&raw, &stick, SLOT, USED);
+    Ok(())
+}
+
+/// A stick that does not keep what was written to it, as cheap ones do that are smaller than they say.
+fn forgetful() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let raw = image(folder.path(), "image", SLOT, USED);
+    let stick = used_stick(folder.path(), STICK);
+    let place = STORE + 5 * MIB + 77;
+    let mut byte = [0];
+    File::open(&raw)?.read_exact_at(&mut byte, place)?;
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = File::options().write(true).open(&stick).unwrap();
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                file.write_all_at(&[!byte[0]], place).unwrap();
+            }
+        });
+        let output = flash(&[&raw, &stick, &"--yes"]);
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        output
+    });
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let words = format!("differs from the image at byte {place}");
+    assert!(
+        stderr.contains(&words) && stderr.contains("not usable"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    has_no_table(&stick, SLOT);
+    Ok(())
+}
+
+fn interrupt() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    // Long enough to be met while it is written.
+    let raw = image(folder.path(), "image", 200, 192);
+    let stick = used_stick(folder.path(), 240 * MIB);
+    let mut child = command(&[&raw, &stick, &"--yes"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
+    lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("PERSIST")));
+    // The first thing that is done to the stick.
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while read(&stick, MIB).iter().any(|byte| *byte != 0) {
+        assert!(std::time::Instant::now() < until, "nothing was written");
+    }
+    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
+    let output = child.wait_with_output()?;
+    refused(
+        &output,
+        &[
+            "interrupted: ",
+            "stick is not usable until it is flashed again",
+        ],
+    )?;
+    has_no_table(&stick, 200);
+    Ok(())
+}

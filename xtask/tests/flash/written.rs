@@ -1,0 +1,136 @@
+//! What is on the stick afterwards.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use libtest_mimic::{Failed, Trial};
+use xtask::machine::esp;
+
+use crate::common::{refused, trial};
+use crate::setting::{KEY, SLOT, STICK, USED, flash, read, same, succeeded};
+use crate::stick::{ESP, MIB, STORE, compress, image, persist, used_stick};
+
+/// The ext4 superblock's magic number, behind the beginning of a partition.
+const EXT4: u64 = 1024 + 0x38;
+const CONNECTION: &str = "[connection]\nid=Home\ntype=wifi\n";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial(
+            "an_image_is_written_and_persist_is_kept",
+            &["ssh-keygen"],
+            whole,
+        ),
+        trial(
+            "a_persist_that_lies_elsewhere_is_not_lost",
+            &[],
+            persist_elsewhere,
+        ),
+        trial("a_dry_run_writes_nothing", &[], dry_run),
+    ]
+}
+
+fn whole() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name);
+    let raw = image(folder.path(), "image", SLOT, USED);
+    let stick = used_stick(folder.path(), STICK);
+    File::options()
+        .write(true)
+        .open(&stick)?
+        .write_all_at(&[0x53, 0xef], persist(SLOT) + EXT4)?;
+    let before = fs::read(&stick)?;
+    fs::write(at("me.pub"), KEY)?;
+    fs::write(at("Home.nmconnection"), CONNECTION)?;
+
+    // The file's name says nothing of what is in it.
+    fs::rename(compress(&raw), at("packed"))?;
+    let output = flash(&[
+        &at("packed"),
+        &stick,
+        &"--yes",
+        &"--authorized-key",
+        &at("me.pub"),
+        &"--network",
+        &at("Home.nmconnection"),
+    ]);
+    let text = succeeded(&output);
+    for words in [
+        "zstd",
+        "NOT CHECKED",
+        "plain file",
+        "kept",
+        "256 SHA256:",
+        "Home.nmconnection",
+        "read back and compared",
+        "done",
+    ] {
+        assert!(text.contains(words), "{words:?} is not in:\n{text}");
+    }
+    same(&raw, &stick, SLOT, USED);
+    let after = fs::read(&stick)?;
+    assert!(
+        after[persist(SLOT) as usize..] == before[persist(SLOT) as usize..],
+        "PERSIST was written to"
+    );
+    assert_eq!(
+        esp::get(&stick, ESP, "authorized_keys")?.unwrap(),
+        format!("{KEY}\n").as_bytes()
+    );
+    assert_eq!(
+        esp::get(&stick, ESP, "network/Home.nmconnection")?.unwrap(),
+        CONNECTION.as_bytes()
+    );
+
+    // Raw, over it: what the older ESP held is gone, to the last byte.
+    let text = succeeded(&flash(&[&raw, &stick, &"--yes"]));
+    assert!(!text.contains("zstd"), "{text}");
+    assert!(
+        fs::read(&raw)?[..(STORE + USED * MIB) as usize] == read(&stick, STORE + USED * MIB)[..]
+    );
+    same(&raw, &stick, SLOT, USED);
+    Ok(())
+}
+
+fn persist_elsewhere() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let older = image(folder.path(), "older", SLOT, USED);
+    let newer = image(folder.path(), "newer", SLOT + 4, USED);
+    let stick = used_stick(folder.path(), STICK);
+    succeeded(&flash(&[&older, &stick, &"--yes"]));
+    let before = fs::read(&stick)?;
+    let output = flash(&[&newer, &stick, &"--yes"]);
+    refused(
+        &output,
+        &[
+            "has a PERSIST at another place (34 MiB)",
+            "(38 MiB)",
+            "save it",
+            "wipefs --all",
+        ],
+    )?;
+    assert!(fs::read(&stick)? == before);
+    // With nothing on it there is nothing to lose.
+    let empty = vec![0; MIB as usize];
+    File::options()
+        .write(true)
+        .open(&stick)?
+        .write_all_at(&empty, persist(SLOT))?;
+    succeeded(&flash(&[&newer, &stick, &"--yes"]));
+    same(&newer, &stick, SLOT + 4, USED);
+    Ok(())
+}
+
+fn dry_run() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let raw = image(folder.path(), "image", SLOT, USED);
+    let stick = used_stick(folder.path(), STICK);
+    let before = fs::read(&stick)?;
+    let text = succeeded(&flash(&[&raw, &stick, &"--dry-run"]));
+    assert!(
+        text.contains("nothing was written") && text.contains("made on the first start"),
+        "{text}"
+    );
+    assert!(fs::read(&stick)? == before);
+    Ok(())
+}
