@@ -135,9 +135,10 @@ fn damaged() -> Result<(), Failed> {
             .unwrap()
     };
 
-    // Noise is not compressed, so only the checksum at the end of the frame tells.
+    // Noise is not compressed, so only the checksum at the end of the frame tells. Half of the noise ends where a block
+    // does (128 KiB): from there half a block on, so that it is no block's header that is hit.
     let mut flipped = good.clone();
-    flipped[good.len() / 2] ^= 1;
+    flipped[good.len() / 2 + (64 << 10)] ^= 1;
     fs::write(&packed, flipped)?;
     refused(
         &flash(&[&packed, &stick, &"--yes"]),
