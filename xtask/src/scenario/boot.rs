@@ -8,8 +8,6 @@ use anyhow::{Result, bail};
 use super::{Context, Finding, login_banner};
 use crate::process::check_interrupt;
 
-/// Until the last job of the boot is done, under emulation.
-const SETTLE: Duration = Duration::from_secs(240);
 /// Until the last unit has noticed what it misses: the models drive is waited for, after Docker has started.
 const NOTICED: Duration = Duration::from_secs(90);
 /// Shell on the console, under emulation.
@@ -19,11 +17,7 @@ const CONSOLE: Duration = Duration::from_secs(60);
 pub fn reaches_target(cx: &mut Context) -> Result<Finding> {
     let start = Instant::now();
     // --wait ends when the queue of jobs is empty; the state says whether any unit has failed.
-    let state = cx
-        .machine
-        .ask_within(&["systemctl is-system-running --wait"], SETTLE)?
-        .remove(0)
-        .text;
+    let state = cx.settle()?.text;
     cx.machine.settled(start.elapsed());
     let outputs = cx.machine.ask(&[
         "systemctl list-units --failed --plain --no-legend | cut -d' ' -f1",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{Context, Finding, ollama};
+use super::{Context, Finding, SETTLE, ollama};
 use crate::machine::workshop::{BROKEN_ARCHIVE, MODELS, UNREADABLE};
 use crate::process::check_interrupt;
 
@@ -17,8 +17,6 @@ const DHCP_LATE: Duration = Duration::from_secs(60);
 /// How long the machine may take to notice that the DHCP server is there: the longest pause between two questions
 /// (RFC 2131, section 4.1) and one more attempt of NetworkManager.
 const DHCP_NOTICED: Duration = Duration::from_secs(150);
-/// Shell on the console until the boot is over, under emulation.
-const SETTLE: Duration = Duration::from_secs(240);
 /// A drive that is gone must not hold up whoever looks at it for longer.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -102,6 +100,12 @@ pub fn drive_errors(cx: &mut Context) -> Result<Finding> {
     ))
 }
 
+/// Waits until everything that systemd does about a lost device is done: a container takes seconds to stop. udev has
+/// heard of the device first, then systemd.
+const AT_REST: &str = "udevadm settle --timeout=30; sleep 2; \
+    for turn in $(seq 60); do [ -n \"$(systemctl list-jobs --no-legend)\" ] || exit 0; sleep 1; done; \
+    systemctl list-jobs; exit 1";
+
 /// `fault.drive-pulled`
 pub fn drive_pulled(cx: &mut Context) -> Result<Finding> {
     ollama::wait_until_up(cx)?;
@@ -115,6 +119,7 @@ pub fn drive_pulled(cx: &mut Context) -> Result<Finding> {
         !gone.contains(MODELS),
         "the guest still has the models drive: {gone}"
     );
+    cx.machine.succeed(AT_REST)?;
     let mut faults = still_reachable(cx)?;
     // Whoever looks at what is gone is told so, and does not hang (timeout ends with 124).
     let looked = cx.machine.ask(&[&look])?.remove(0);

@@ -13,8 +13,6 @@ use crate::process::pause;
 pub(super) const DATA: &str = "/persist/home/journey";
 pub(super) const RECORDS: &str = "/persist/home/records";
 const ELSEWHERE: &[&str] = &["/etc/forgotten", "/var/lib/forgotten", "/root/forgotten"];
-/// Until the last job of a boot is done, under emulation.
-const SETTLE: Duration = Duration::from_secs(240);
 /// How long records are written before the power goes.
 const WRITING: Duration = Duration::from_secs(2);
 
@@ -114,10 +112,7 @@ fn look(cx: &mut Context, what: &'static str, login: Duration) -> Result<After> 
 
 fn noise(cx: &mut Context) -> Result<Vec<String>> {
     // The boot is over when its last job is.
-    let state = cx
-        .machine
-        .ask_within(&["systemctl is-system-running --wait"], SETTLE)?
-        .remove(0);
+    let state = cx.settle()?;
     let mut noise = cx.bad_lines()?;
     if !state.ok() {
         let failed = cx
