@@ -45,6 +45,8 @@ const BOOT_KVM: Duration = Duration::from_secs(120);
 const BOOT_STANDIN: Duration = Duration::from_secs(240);
 /// The same under emulation, through UEFI and with all of NixOS.
 const BOOT_NIXOS: Duration = Duration::from_secs(600);
+/// Until the last job of a boot is done, under emulation.
+pub const SETTLE: Duration = Duration::from_secs(240);
 /// A clean shutdown: containers get time to stop.
 const SHUTDOWN: Duration = Duration::from_secs(180);
 /// A guest answers the request to let go of a disk within seconds.
@@ -397,6 +399,15 @@ impl Machine {
         }
         self.running = None;
         self.boot()
+    }
+
+    /// The system's state, in systemd's words, once the last job of its boot is done.
+    ///
+    /// # Errors
+    /// It was not done within `SETTLE`, or there is no shell.
+    pub fn settle(&mut self) -> Result<Output> {
+        let command = "systemctl is-system-running --wait";
+        Ok(self.ask_within(&[command], SETTLE)?.remove(0))
     }
 
     /// The last boot was not over at the login: its units took `more`.

@@ -17,7 +17,7 @@ const CONSOLE: Duration = Duration::from_secs(60);
 pub fn reaches_target(cx: &mut Context) -> Result<Finding> {
     let start = Instant::now();
     // --wait ends when the queue of jobs is empty; the state says whether any unit has failed.
-    let state = cx.settle()?.text;
+    let state = cx.machine.settle()?.text;
     cx.machine.settled(start.elapsed());
     let outputs = cx.machine.ask(&[
         "systemctl list-units --failed --plain --no-legend | cut -d' ' -f1",

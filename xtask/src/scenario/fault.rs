@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::{Context, Finding, SETTLE, ollama};
+use super::{Context, Finding, ollama};
+use crate::machine::SETTLE;
 use crate::machine::workshop::{BROKEN_ARCHIVE, MODELS, UNREADABLE};
 use crate::process::check_interrupt;
 

@@ -112,7 +112,7 @@ fn look(cx: &mut Context, what: &'static str, login: Duration) -> Result<After> 
 
 fn noise(cx: &mut Context) -> Result<Vec<String>> {
     // The boot is over when its last job is.
-    let state = cx.settle()?;
+    let state = cx.machine.settle()?;
     let mut noise = cx.bad_lines()?;
     if !state.ok() {
         let failed = cx

@@ -27,7 +27,6 @@ use anyhow::Result;
 pub use self::journey::Journey;
 use crate::contract::Contract;
 use crate::machine::Machine;
-use crate::machine::shell::Output;
 use crate::machine::ssh::{Key, Method, Server};
 use crate::machine::workshop::Drives;
 
@@ -82,9 +81,6 @@ fn login_banner(user: &str) -> String {
     )
 }
 
-/// Until the last job of a boot is done, under emulation.
-const SETTLE: Duration = Duration::from_secs(240);
-
 /// What a check works with.
 pub struct Context<'a> {
     pub machine: &'a mut Machine,
@@ -100,12 +96,6 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The system's state, in systemd's words, once the last job of its boot is done.
-    fn settle(&mut self) -> Result<Output> {
-        let command = "systemctl is-system-running --wait";
-        Ok(self.machine.ask_within(&[command], SETTLE)?.remove(0))
-    }
-
     /// The known-bad lines on the console since the machine was switched on.
     fn bad_lines(&mut self) -> Result<Vec<String>> {
         Ok(badness::bad_lines(&self.machine.console()?.history()))

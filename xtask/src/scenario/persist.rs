@@ -17,7 +17,7 @@ const KEPT: &[(&str, &str)] = &[
 /// `persist.mounted`
 pub fn mounted(cx: &mut Context) -> Result<Finding> {
     // What a unit does to it at the end of the boot counts too.
-    cx.settle()?;
+    cx.machine.settle()?;
     let outputs = cx.machine.ask(&[
         "findmnt -no SOURCE,FSTYPE --mountpoint /persist",
         "readlink -f /dev/disk/by-partlabel/PERSIST",

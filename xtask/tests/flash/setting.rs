@@ -64,13 +64,18 @@ pub fn read(path: &Path, length: u64) -> Vec<u8> {
     bytes
 }
 
-/// Fails unless `stick` is one that no firmware would start and no computer opens.
-pub fn has_no_table(stick: &Path, slot: u64) {
+/// Fails unless `stick` is one that no firmware would start.
+pub fn starts_empty(stick: &Path) {
     let start = read(stick, MIB);
     assert!(
         start.iter().all(|byte| *byte == 0),
         "there is a partition table"
     );
+}
+
+/// Fails unless `stick` is one that no firmware would start and no computer opens.
+pub fn has_no_table(stick: &Path, slot: u64) {
+    starts_empty(stick);
     let mut backup = vec![0; MIB as usize];
     File::open(stick)
         .unwrap()

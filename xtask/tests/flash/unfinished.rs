@@ -11,7 +11,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::common::{refused, trial};
-use crate::setting::{SLOT, STICK, USED, command, flash, has_no_table, read, same, succeeded};
+use crate::setting::{
+    SLOT, STICK, USED, command, flash, has_no_table, read, same, starts_empty, succeeded,
+};
 use crate::stick::{MIB, STORE, image, used_stick};
 
 pub fn trials() -> Vec<Trial> {
@@ -54,11 +56,7 @@ fn cut_short() -> Result<(), Failed> {
             "is not usable until it is flashed again",
         ],
     )?;
-    let before = read(&stick, MIB);
-    assert!(
-        before.iter().all(|byte| *byte == 0),
-        "there is a partition table"
-    );
+    starts_empty(&stick);
     succeeded(&flash(&[&raw, &stick, &"--yes"]));
     same(&raw, &stick, SLOT, USED);
     Ok(())

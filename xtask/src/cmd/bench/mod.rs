@@ -84,10 +84,7 @@ fn take(
     let mut machine = bench.machine(drives, folder.clone(), (0, 0))?;
     machine.boot()?;
     // Nobody else is to be at work while it is measured.
-    machine.ask_within(
-        &["systemctl is-system-running --wait"],
-        Duration::from_secs(240),
-    )?;
+    machine.settle()?;
     match measure {
         Measure::Assertions => assertions(&mut machine, runs),
         Measure::Scan => {
