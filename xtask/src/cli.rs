@@ -169,7 +169,10 @@ pub struct Mutants {
     /// Check only the scenario of the promise that is to catch the mutant, and not all that share its machine
     #[arg(long)]
     pub quick: bool,
-    /// How many machines run at the same time; by default as many as the cores keep busy
+    /// Give every mutant a machine of its own; by default those that can be told apart share one
+    #[arg(long)]
+    pub alone: bool,
+    /// How many machines run at the same time; by default one more than the cores keep busy
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
     /// Write the table of kills as JSON

@@ -92,15 +92,15 @@ impl Nix {
         serde_json::from_str(&text).context("the contract is not JSON")
     }
 
-    /// The configuration with one more module: `module` is what goes between its braces, `{ lib, pkgs, ... }: { … }`.
+    /// The configuration with more modules: each of `modules` is what goes between its braces, `{ lib, pkgs, ... }: { … }`.
     ///
     /// # Errors
     /// As [`Nix::contract`].
-    pub fn changed(&self, module: &str) -> Result<Changed> {
+    pub fn changed(&self, modules: &[&str]) -> Result<Changed> {
         // The contract's maker is read from the sources, which a pure evaluation would not allow.
         let mut eval = self.on_flake(&["eval", "--impure", "--json"]);
         eval.arg(format!(".#{APPLIANCE}"))
-            .args(["--apply", &changing(module, &self.root)]);
+            .args(["--apply", &changing(modules, &self.root)]);
         let text = self.finish(eval, "evaluating the changed configuration", EVALUATE)?;
         serde_json::from_str(&text).context("the changed contract is not JSON")
     }
@@ -281,15 +281,19 @@ impl Nix {
     }
 }
 
-/// A function in Nix: the appliance -> contract and image of the appliance with `module` added.
-fn changing(module: &str, root: &Path) -> String {
+/// A function in Nix: the appliance -> contract and image of the appliance with `modules` added.
+fn changing(modules: &[&str], root: &Path) -> String {
     let maker = root.join("tests/contract.nix").display().to_string();
     let maker = maker
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace("${", "\\${");
+    let modules: String = modules
+        .iter()
+        .map(|module| format!("({{ lib, pkgs, ... }}: {{ {module} }}) "))
+        .collect();
     format!(
-        "appliance: let changed = appliance.extendModules {{ modules = [ ({{ lib, pkgs, ... }}: {{ {module} }}) ]; }}; \
+        "appliance: let changed = appliance.extendModules {{ modules = [ {modules}]; }}; \
          in {{ contract = import (/. + \"{maker}\") changed; image = changed.config.system.build.images.raw.drvPath; }}"
     )
 }
@@ -416,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_change_is_a_module_and_paths_are_quoted() {
-        let text = changing("a = 1;", Path::new("/my \"${project}\""));
+        let text = changing(&["a = 1;"], Path::new("/my \"${project}\""));
         assert!(text.contains("({ lib, pkgs, ... }: { a = 1; })"), "{text}");
         assert!(
             text.contains(r#"(/. + "/my \"\${project}\"/tests/contract.nix")"#),

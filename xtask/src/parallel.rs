@@ -43,6 +43,12 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
+    /// One more thing to do, after all others.
+    pub fn add_last(&self, item: T) {
+        self.state().waiting.push_back(item);
+        self.changed.notify_all();
+    }
+
     /// Whether somebody has nothing to do: what is added now begins at once.
     pub fn has_idle(&self) -> bool {
         let state = self.state();

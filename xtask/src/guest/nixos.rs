@@ -69,12 +69,12 @@ pub fn ready(image: &Path) -> Result<Guest> {
     guest("built elsewhere", || Ok(image.to_path_buf()))
 }
 
-/// Builds the image with a change in its configuration (see [`Nix::changed`]). Returns it with its contract.
+/// Builds the image with changes in its configuration (see [`Nix::changed`]). Returns it with its contract.
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn prepare_changed(nix: &Nix, module: &str) -> Result<(Guest, Value)> {
-    let Changed { contract, image } = nix.changed(module)?;
+pub fn prepare_changed(nix: &Nix, modules: &[&str]) -> Result<(Guest, Value)> {
+    let Changed { contract, image } = nix.changed(modules)?;
     let guest = guest(&origin(nix), || nix.build_derivation(&image))?;
     Ok((guest, contract))
 }

@@ -24,7 +24,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use self::accel::Accelerator;
 use self::console::Console;
@@ -53,6 +53,8 @@ const SHUTDOWN: Duration = Duration::from_secs(180);
 const PULL: Duration = Duration::from_secs(60);
 /// Questions to a root shell.
 pub const ASK: Duration = Duration::from_secs(90);
+/// What systemd-sulogin-shell shows where a machine does not come up by itself (systemd, src/sulogin-shell/sulogin-shell.c).
+const EMERGENCY: &str = "You are in emergency mode";
 
 /// The machine did not get to a login.
 #[derive(Debug, thiserror::Error)]
@@ -168,18 +170,23 @@ impl Machine {
         let (deadline, surroundings) = (self.parts.deadline, self.parts.surroundings);
         let log = self.folder.join("console.log");
         let running = self.switch_on(None)?;
-        let came_up = running.console.wait_for("login: ", deadline).and_then(|_| {
-            if !surroundings.cable {
-                return Ok(());
-            }
-            let left = deadline.saturating_sub(start.elapsed());
-            let qemu = &mut running.qemu;
-            running.server.wait(left, || match qemu.ended() {
-                Some(how) => Err(anyhow!("QEMU ended: {how}")),
-                None => Ok(()),
-            })?;
-            Ok(())
-        });
+        let end_of_boot = format!("login: |{EMERGENCY}");
+        let came_up = running
+            .console
+            .wait_for(&end_of_boot, deadline)
+            .and_then(|shown| {
+                ensure!(shown != EMERGENCY, "the machine is in emergency mode");
+                if !surroundings.cable {
+                    return Ok(());
+                }
+                let left = deadline.saturating_sub(start.elapsed());
+                let qemu = &mut running.qemu;
+                running.server.wait(left, || match qemu.ended() {
+                    Some(how) => Err(anyhow!("QEMU ended: {how}")),
+                    None => Ok(()),
+                })?;
+                Ok(())
+            });
         if let Err(error) = came_up {
             check_interrupt()?;
             return Err(match running.qemu.ended() {

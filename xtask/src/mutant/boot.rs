@@ -8,6 +8,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.failing-unit",
         "a unit fails while the machine boots",
         "boot.reaches-target",
+        "broken.service has failed",
         &[Add(
             "/units/broken.service",
             r#"{ "script": "exit 1", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "oneshot" } }"#,
@@ -20,6 +21,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.restless-unit",
         "a unit is restarted for ever, and therefore never counts as failed",
         "boot.reaches-target",
+        "restless.service was restarted",
         &[Add(
             "/units/restless.service",
             r#"{ "script": "exit 1", "wantedBy": ["sysinit.target"], "serviceConfig": { "Restart": "always", "RestartSec": 1 }, "unitConfig": { "StartLimitIntervalSec": 0, "DefaultDependencies": false } }"#,
@@ -32,6 +34,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.fails-the-second-time",
         "a unit fails whenever the machine has been started before",
         "boot.comes-back-quietly",
+        "first-time-only.service",
         &[Add(
             "/units/first-time-only.service",
             r#"{ "script": "[ ! -e /persist/home/started ]; touch /persist/home/started", "wantedBy": ["multi-user.target"], "after": ["persist.service"], "serviceConfig": { "Type": "oneshot" } }"#,
@@ -51,6 +54,7 @@ pub const MUTANTS: &[Mutant] = &[
             "boot.ordering-cycle",
             "two units wait for each other",
             "boot.reaches-target",
+            "ordering cycle",
             &[Append(
                 "/units/gpu-fallback.service/after",
                 r#""docker-ollama.service""#,
@@ -62,6 +66,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.file-system-error",
         "the kernel reports an error of a file system on the console",
         "boot.reaches-target",
+        "file system error: EXT4-fs error (device vda3)",
         &[Add(
             "/units/broken-disk.service",
             r#"{ "script": "echo 'EXT4-fs error (device vda3): ext4_lookup:1855: inode #2: comm ls: deleted inode referenced: 12' > /dev/console", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "oneshot" } }"#,
@@ -76,6 +81,7 @@ pub const MUTANTS: &[Mutant] = &[
             "boot.no-serial-console",
             "a machine without a screen shows nothing",
             "boot.reaches-target",
+            "the console did not show",
             &[RemoveItem(
                 "/system/kernelParams",
                 r#""console=ttyS0,115200""#,
@@ -87,6 +93,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.nothing-in-place-of-persist",
         "without PERSIST there is no memory in its place",
         "boot.no-drives",
+        "/persist is not in memory",
         &[Replace(
             "/units/persist.service/script",
             r#"mount -t tmpfs -o size=50%,mode=0755 tmpfs "$root/persist""#,
@@ -98,6 +105,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.silent-without-persist",
         "nobody is told that PERSIST is missing",
         "boot.no-drives",
+        r#""NOTHING IS KEPT": No NVIDIA GPU"#,
         &[Set(
             "/units/persist.service/postStart",
             r#""rm -f /run/ollamalive/notices/persist""#,
@@ -110,6 +118,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.silent-without-models",
         "nobody is told that the models drive is missing",
         "boot.no-drives",
+        r#""LABEL=Models": No NVIDIA GPU"#,
         &[Replace(
             "/units/docker-ollama.service/preStart",
             r#" | tee "$notice""#,
@@ -123,6 +132,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.notice-unshown",
         "it is noted that PERSIST is missing, but not shown to who logs in",
         "boot.no-drives",
+        r#""NOTHING IS KEPT": ;"#,
         &[Set("/system/loginShellInit", "[]")],
         Some(r#"environment.loginShellInit = lib.mkForce "";"#),
     ),
@@ -132,6 +142,7 @@ pub const MUTANTS: &[Mutant] = &[
             "boot.needs-models-drive",
             "the machine does not come up without its models drive",
             "boot.no-drives",
+            "emergency mode",
             &[Set("/filesystems/~1mnt~1models/options", "[]")],
             Some(r#"fileSystems."/mnt/models".options = lib.mkForce [ "defaults" ];"#),
         )

@@ -21,6 +21,40 @@ pub enum Edit {
 }
 
 impl Edit {
+    /// The place that it changes.
+    fn pointer(&self) -> &'static str {
+        match *self {
+            Edit::Set(pointer, _)
+            | Edit::Add(pointer, _)
+            | Edit::Remove(pointer)
+            | Edit::Append(pointer, _)
+            | Edit::RemoveItem(pointer, _)
+            | Edit::Replace(pointer, _, _) => pointer,
+        }
+    }
+
+    /// Whether one of the two changes what the other has changed. Different parts of one text or list can both change.
+    pub fn overlaps(&self, other: &Edit) -> bool {
+        let inside = |inner: &str, outer: &str| {
+            inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let (one, two) = (self.pointer(), other.pointer());
+        match (self, other) {
+            (Edit::Replace(_, from, _), Edit::Replace(_, other, _)) if one == two => {
+                from.contains(other) || other.contains(from)
+            }
+            (Edit::Append(_, item), Edit::Append(_, other) | Edit::RemoveItem(_, other))
+            | (Edit::RemoveItem(_, item), Edit::Append(_, other) | Edit::RemoveItem(_, other))
+                if one == two =>
+            {
+                item == other
+            }
+            _ => inside(one, two) || inside(two, one),
+        }
+    }
+
     /// Changes `record`.
     ///
     /// # Errors
@@ -144,6 +178,25 @@ mod tests {
             ),
         ] {
             assert_eq!(after(edit).unwrap(), json(expected), "{edit:?}");
+        }
+    }
+
+    #[test]
+    fn edits_overlap_where_one_changes_what_the_other_has_changed() {
+        for (one, other, overlap) in [
+            (Set("/a/x", "1"), Set("/a/y", "1"), false),
+            (Set("/a/x", "1"), Set("/a/xy", "1"), false),
+            (Set("/a/x", "1"), Remove("/a/x"), true),
+            (Set("/a/x/y", "1"), Remove("/a/x"), true),
+            (Append("/l", "1"), Append("/l", "2"), false),
+            (Append("/l", "1"), RemoveItem("/l", "1"), true),
+            (Append("/l", "1"), Set("/l", "[]"), true),
+            (Replace("/t", "a", "b"), Replace("/t", "c", "d"), false),
+            (Replace("/t", "a", "b"), Replace("/t", "xay", ""), true),
+            (Replace("/t", "a", "b"), Set("/t", "1"), true),
+        ] {
+            assert_eq!(one.overlaps(&other), overlap, "{one:?} {other:?}");
+            assert_eq!(other.overlaps(&one), overlap, "{other:?} {one:?}");
         }
     }
 

@@ -15,6 +15,7 @@ pub const MUTANTS: &[Mutant] = &[
             "fault.gives-up-after-five",
             "systemd gives up on a container that dies too often",
             "fault.container-killed",
+            "after kill 5",
             &[Set(
                 "/units/docker-ollama.service/unitConfig/StartLimitIntervalSec",
                 "3600",
@@ -26,6 +27,7 @@ pub const MUTANTS: &[Mutant] = &[
         "fault.login-is-noted-down",
         "who cannot be noted down in the home folder does not get in",
         "fault.persist-fills-up",
+        "the owner does not get in",
         &[Replace(
             "/ssh/config",
             "PrintMotd no\n",
@@ -43,6 +45,7 @@ pub const MUTANTS: &[Mutant] = &[
             "fault.every-file-is-read",
             "Ollama starts only when every file on the models drive can be read",
             "fault.drive-errors",
+            "Ollama: no answer",
             &[Replace(
                 PREPARE,
                 "rm -f \"$notice\"\n",
@@ -55,6 +58,7 @@ pub const MUTANTS: &[Mutant] = &[
         "fault.ends-with-the-drive",
         "Ollama ends when the models drive goes",
         "fault.drive-pulled",
+        "Ollama: no answer",
         &[Append(
             "/units/docker-ollama.service/bindsTo",
             r#""mnt-models.mount""#,
@@ -65,6 +69,7 @@ pub const MUTANTS: &[Mutant] = &[
         "fault.waits-for-a-cable",
         "the boot waits for a cable, and fails without one",
         "fault.no-network",
+        "wait-for-cable.service",
         &[Add(
             "/units/wait-for-cable.service",
             r#"{ "script": "for turn in $(seq 20); do if cat /sys/class/net/e*/carrier | grep -qx 1; then exit 0; fi; sleep 1; done; exit 1", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "oneshot" } }"#,
@@ -81,6 +86,7 @@ pub const MUTANTS: &[Mutant] = &[
             "fault.gives-up-on-dhcp",
             "a card without an address after half a minute is switched off",
             "fault.dhcp-late",
+            "SSH did not answer",
             &[Add(
                 "/units/give-up.service",
                 r#"{ "script": "until cat /sys/class/net/e*/carrier 2>/dev/null | grep -qx 1; do sleep 1; done; sleep 30; if ! ip -4 route | grep -q default; then for card in /sys/class/net/e*; do ip link set ${card##*/} down; done; systemctl stop systemd-networkd; fi", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "simple" } }"#,
@@ -94,6 +100,7 @@ pub const MUTANTS: &[Mutant] = &[
             "fault.waits-for-the-time",
             "Ollama starts only when the files on the stick are, by the clock, less than a year old",
             "fault.clock-at-1970",
+            "Ollama: no answer",
             &[Replace(
                 PREPARE,
                 "models=",
@@ -108,6 +115,7 @@ pub const MUTANTS: &[Mutant] = &[
             "fault.trusts-every-archive",
             "an archive that Docker cannot read ends the start",
             "fault.archive-corrupt",
+            "the good archive beside it is not used",
             &[Replace(
                 PREPARE,
                 " || echo \"$archive is not an image archive that Docker can read: skipped\"",

@@ -12,6 +12,7 @@ pub const MUTANTS: &[Mutant] = &[
         "firewall.extra-tcp-port",
         "one more TCP port, 8080, is let through",
         "firewall.only-open-ports",
+        "Tcp 8080",
         &[Replace(INPUT, "{ 22, 11434 }", "{ 22, 8080, 11434 }")],
         Some("networking.firewall.allowedTCPPorts = [ 8080 ];"),
     ),
@@ -19,6 +20,7 @@ pub const MUTANTS: &[Mutant] = &[
         "firewall.extra-ipv6-port",
         "one more TCP port, 65535, is let through, over IPv6 only",
         "firewall.only-open-ports",
+        "65535 let through",
         &[Replace(
             INPUT,
             LAST_RULE,
@@ -32,6 +34,7 @@ pub const MUTANTS: &[Mutant] = &[
         "firewall.extra-udp-port",
         "a UDP port, that of mDNS, is let through",
         "firewall.only-open-ports",
+        "Udp 5353",
         &[Replace(
             INPUT,
             LAST_RULE,
@@ -45,6 +48,7 @@ pub const MUTANTS: &[Mutant] = &[
             "firewall.off",
             "there is no firewall",
             "firewall.only-open-ports",
+            "65525 more let through",
             &[Set("/firewall/enable", "false")],
             Some("networking.firewall.enable = lib.mkForce false;"),
         )
@@ -56,6 +60,7 @@ pub const MUTANTS: &[Mutant] = &[
             "firewall.accepts-by-default",
             "what no rule lets through is let through all the same",
             "firewall.only-open-ports",
+            "65525 more let through",
             &[Replace(
                 INPUT,
                 "hook input priority filter; policy drop;",
@@ -70,6 +75,7 @@ pub const MUTANTS: &[Mutant] = &[
             "firewall.ollama-shut",
             "Ollama's port is not let through",
             "firewall.only-open-ports",
+            "11434 is Filtered",
             &[Replace(INPUT, "{ 22, 11434 }", "{ 22 }")],
             Some("networking.firewall.allowedTCPPorts = lib.mkForce [ 22 ];"),
         )
@@ -78,6 +84,7 @@ pub const MUTANTS: &[Mutant] = &[
         "firewall.forwards-published-ports",
         "the table that keeps published ports in is missing",
         "firewall.published-ports-contained",
+        "the published port over IPv4 is Open",
         &[Remove("/firewall/tables/ollamalive-forward")],
         Some("networking.nftables.tables.ollamalive-forward.enable = lib.mkForce false;"),
     ),
@@ -85,6 +92,7 @@ pub const MUTANTS: &[Mutant] = &[
         "firewall.forwards-by-default",
         "the table that keeps published ports in lets everything pass",
         "firewall.published-ports-contained",
+        "the published port over IPv4 is Open",
         &[Replace(
             "/firewall/tables/ollamalive-forward/content",
             "policy drop",

@@ -1,6 +1,7 @@
 //! Configurations that are broken on purpose: each breaks one promise, and has to be caught by it. A check that no
 //! mutant can break is no check.
 
+mod batch;
 mod boot;
 mod docker;
 mod edit;
@@ -13,6 +14,7 @@ mod stick;
 mod system;
 mod verdict;
 
+pub use batch::{batches, shown_without};
 pub use edit::Edit;
 pub use verdict::{Verdict, judge};
 
@@ -30,6 +32,9 @@ pub struct Mutant {
     pub breaks: &'static str,
     /// The promise that names it.
     pub caught_by: &'static str,
+    /// What that promise's evidence says because of this defect, and of no other that may be on the same machine. A promise
+    /// that is broken without saying it was broken by something else.
+    pub symptom: &'static str,
     /// Promises that the same defect may break as well.
     pub also: &'static [&'static str],
     /// The defect in the record that the stand-in guest is made from.
@@ -41,6 +46,8 @@ pub struct Mutant {
     /// The machine gets to its login all the same. Then one that does not (on a busy host it may be late) says nothing
     /// about the defect.
     pub comes_up: bool,
+    /// It keeps the checks from looking any further, and hides what else is broken.
+    pub alone: bool,
 }
 
 /// Which configuration the machine is compared with where a promise speaks of the configuration.
@@ -57,6 +64,7 @@ const fn mutant(
     id: &'static str,
     breaks: &'static str,
     caught_by: &'static str,
+    symptom: &'static str,
     edits: &'static [Edit],
     nixos: Option<&'static str>,
 ) -> Mutant {
@@ -64,11 +72,13 @@ const fn mutant(
         id,
         breaks,
         caught_by,
+        symptom,
         also: &[],
         edits,
         nixos,
         held_to: HeldTo::Itself,
         comes_up: true,
+        alone: false,
     }
 }
 
@@ -77,10 +87,11 @@ const fn in_both(
     id: &'static str,
     breaks: &'static str,
     caught_by: &'static str,
+    symptom: &'static str,
     edits: &'static [Edit],
     nixos: &'static str,
 ) -> Mutant {
-    mutant(id, breaks, caught_by, edits, Some(nixos))
+    mutant(id, breaks, caught_by, symptom, edits, Some(nixos))
 }
 
 /// Every mutant, by concern.
@@ -163,6 +174,7 @@ mod tests {
                 assert!(is_promise(other), "{}: {other}", mutant.id);
                 assert_ne!(*other, mutant.caught_by, "{}", mutant.id);
             }
+            assert!(!mutant.symptom.is_empty(), "{}", mutant.id);
         }
     }
 

@@ -21,6 +21,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ollama.wrong-port",
             "Ollama listens on another port",
             "ollama.answers",
+            "listening on [::]:11435",
             &[Replace(
                 SCRIPT,
                 "OLLAMA_HOST=0.0.0.0:11434",
@@ -35,6 +36,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ollama.on-loopback-only",
             "Ollama listens for the machine itself only",
             "ollama.answers",
+            "listening on 127.0.0.1",
             &[Replace(
                 SCRIPT,
                 "OLLAMA_HOST=0.0.0.0:11434",
@@ -49,6 +51,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ollama.not-restarted",
             "the container is not started again after it was killed",
             "ollama.answers",
+            "after docker kill",
             &[Set(
                 "/units/docker-ollama.service/serviceConfig/Restart",
                 r#""no""#,
@@ -62,6 +65,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ollama.restart-beside-rm",
             "docker run has both --rm and --restart, which it refuses",
             "ollama.answers",
+            "docker-ollama.service was restarted",
             &[Replace(
                 SCRIPT,
                 "  --rm \\\n",
@@ -74,6 +78,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.models-in-container",
         "the container has no folder for its models",
         "ollama.models-on-drive",
+        "the container cannot write",
         &[Replace(SCRIPT, BIND, "")],
         "virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ ];",
     ),
@@ -81,6 +86,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.models-elsewhere",
         "the container's models are in a folder of PERSIST",
         "ollama.models-on-drive",
+        "what the container wrote is not in /mnt/models/ollama",
         &[Replace(
             SCRIPT,
             "-v /mnt/models/ollama:",
@@ -92,6 +98,7 @@ pub const MUTANTS: &[Mutant] = &[
         id: "ollama.models-dir-off-drive",
         breaks: "the models' folder itself is on PERSIST",
         caught_by: "ollama.models-on-drive",
+        symptom: "/persist/models/ollama is on",
         also: &[],
         edits: &[
             Set("/ollama/modelsDir", r#""/persist/models/ollama""#),
@@ -104,11 +111,13 @@ pub const MUTANTS: &[Mutant] = &[
         nixos: None,
         held_to: Itself,
         comes_up: true,
+        alone: false,
     },
     Mutant {
         id: "ollama.models-in-wrong-folder",
         breaks: "the models are on the drive, but not under ollama/",
         caught_by: "ollama.models-on-drive",
+        symptom: "/mnt/models/other is not the drive's folder",
         also: &[],
         edits: &[
             Set("/ollama/modelsDir", r#""/mnt/models/other""#),
@@ -117,11 +126,13 @@ pub const MUTANTS: &[Mutant] = &[
         nixos: None,
         held_to: Itself,
         comes_up: true,
+        alone: false,
     },
     in_both(
         "ollama.drive-not-mounted",
         "the models drive is not mounted: its folder is memory",
         "ollama.models-on-drive",
+        "/mnt/models/ollama is on",
         &[Remove("/filesystems/~1mnt~1models")],
         r#"fileSystems."/mnt/models".enable = lib.mkForce false;"#,
     ),
@@ -136,6 +147,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ollama.no-gpu-fallback",
             "without a GPU there is nothing that stands in for it",
             "ollama.without-gpu",
+            r#"the journal does not say so: """#,
             &[Remove("/units/gpu-fallback.service")],
             "systemd.services.gpu-fallback.enable = lib.mkForce false;",
         )
@@ -144,6 +156,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.gpu-not-told",
         "the container is not told that there is no GPU",
         "ollama.without-gpu",
+        "the container was not told",
         &[Replace(
             "/units/gpu-fallback.service/script",
             "OLLAMALIVE_GPU=none",
@@ -155,6 +168,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.gpu-notice-missing",
         "nothing tells who logs in that there is no GPU",
         "ollama.without-gpu",
+        "the login banner does not say so",
         &[Set(
             "/units/gpu-fallback.service/postStart",
             r#""rm -f /run/ollamalive/notices/gpu""#,
@@ -165,6 +179,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.gpu-notice-unshown",
         "notices are written, but not shown to who logs in",
         "ollama.without-gpu",
+        "the login banner does not say so",
         &[Set("/system/loginShellInit", "[]")],
         r#"environment.loginShellInit = lib.mkForce "";"#,
     ),
@@ -172,6 +187,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.gpu-journal-silent",
         "the journal does not say that there is no GPU",
         "ollama.without-gpu",
+        r#"the journal does not say so: "Starting"#,
         &[Add(
             "/units/gpu-fallback.service/serviceConfig/StandardOutput",
             r#""null""#,

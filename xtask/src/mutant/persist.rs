@@ -8,10 +8,11 @@ use super::{Edit, Mutant, in_both};
 const fn bind(
     id: &'static str,
     breaks: &'static str,
+    symptom: &'static str,
     edits: &'static [Edit],
     nixos: &'static str,
 ) -> Mutant {
-    in_both(id, breaks, "persist.bind-mounts", edits, nixos)
+    in_both(id, breaks, "persist.bind-mounts", symptom, edits, nixos)
 }
 
 pub const MUTANTS: &[Mutant] = &[
@@ -19,6 +20,7 @@ pub const MUTANTS: &[Mutant] = &[
         id: "persist.read-only",
         breaks: "PERSIST is read-only from the moment that Ollama starts",
         caught_by: "persist.mounted",
+        symptom: "/persist is not writable",
         also: &[],
         edits: &[Set(
             "/units/docker-ollama.service/postStart",
@@ -29,11 +31,13 @@ pub const MUTANTS: &[Mutant] = &[
         ),
         held_to: Itself,
         comes_up: true,
+        alone: false,
     },
     Mutant {
         id: "persist.copied-to-memory",
         breaks: "what is on PERSIST is copied to memory, and changes are made to the copy",
         caught_by: "persist.mounted",
+        symptom: "/persist is tmpfs",
         also: &["docker.state-on-persist"],
         edits: &[Set(
             "/units/persist.service/postStart",
@@ -44,11 +48,13 @@ pub const MUTANTS: &[Mutant] = &[
         ),
         held_to: Itself,
         comes_up: true,
+        alone: false,
     },
     Mutant {
         id: "persist.never-mounted",
         breaks: "there is memory at /persist before PERSIST is looked for, so the owner's key is not found",
         caught_by: "ssh.key-accepted",
+        symptom: "the key in /persist/ssh/authorized_keys was refused",
         also: &[],
         edits: &[Set(
             "/units/persist.service/preStart",
@@ -59,22 +65,26 @@ pub const MUTANTS: &[Mutant] = &[
         ),
         held_to: Itself,
         comes_up: true,
+        alone: true,
     },
     bind(
         "persist.home-missing",
         "/home is not kept",
+        "/home is not mounted",
         &[Remove("/filesystems/~1home")],
         r#"fileSystems."/home".enable = lib.mkForce false;"#,
     ),
     bind(
         "persist.home-from-elsewhere",
         "/home is another folder's content",
+        "/nixos, not from",
         &[Set("/filesystems/~1home/device", r#""/persist/nixos""#)],
         r#"fileSystems."/home".device = lib.mkForce "/persist/nixos";"#,
     ),
     bind(
         "persist.home-in-memory",
         "/home is mounted, but from memory",
+        "/home comes from 0:",
         &[Set(
             "/filesystems/~1home",
             r#"{ "device": "tmpfs", "fsType": "tmpfs", "options": ["mode=0755"] }"#,
@@ -84,6 +94,7 @@ pub const MUTANTS: &[Mutant] = &[
     bind(
         "persist.network-missing",
         "NetworkManager's connections are not kept",
+        "/etc/NetworkManager/system-connections is not mounted",
         &[Remove(
             "/filesystems/~1etc~1NetworkManager~1system-connections",
         )],
@@ -92,6 +103,7 @@ pub const MUTANTS: &[Mutant] = &[
     bind(
         "persist.network-read-only",
         "NetworkManager's connections cannot be changed",
+        "/etc/NetworkManager/system-connections is not writable",
         &[Append(
             "/filesystems/~1etc~1NetworkManager~1system-connections/options",
             r#""ro""#,
@@ -101,18 +113,21 @@ pub const MUTANTS: &[Mutant] = &[
     bind(
         "persist.nixos-missing",
         "/var/lib/nixos, which numbers users and groups, is not kept",
+        "/var/lib/nixos is not mounted",
         &[Remove("/filesystems/~1var~1lib~1nixos")],
         r#"fileSystems."/var/lib/nixos".enable = lib.mkForce false;"#,
     ),
     bind(
         "persist.journal-missing",
         "the journal is not kept",
+        "/var/log/journal is not mounted",
         &[Remove("/filesystems/~1var~1log~1journal")],
         r#"fileSystems."/var/log/journal".enable = lib.mkForce false;"#,
     ),
     bind(
         "persist.docker-from-elsewhere",
         "Docker's state is in another folder of PERSIST",
+        "/images, not from",
         &[Set(
             "/filesystems/~1var~1lib~1docker/device",
             r#""/persist/images""#,

@@ -14,6 +14,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ssh.password-login",
         "the server takes passwords",
         "ssh.password-refused",
+        "logged in by password",
         &[Replace(
             CONFIG,
             "\nPasswordAuthentication no",
@@ -25,6 +26,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ssh.keyboard-interactive-login",
         "the server asks for the password by keyboard-interactive (PAM)",
         "ssh.keyboard-interactive-refused",
+        "logged in by keyboard-interactive",
         &[Replace(
             CONFIG,
             "KbdInteractiveAuthentication no",
@@ -38,6 +40,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ssh.empty-password-login",
             "an empty password logs in",
             "ssh.empty-password-refused",
+            "logged in by an empty password",
             &[Replace(
                 CONFIG,
                 "\nPasswordAuthentication no\nPermitEmptyPasswords no",
@@ -53,6 +56,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ssh.empty-password-interactive",
             "an empty password logs in by keyboard-interactive (PAM)",
             "ssh.empty-password-refused",
+            "logged in by an empty password",
             &[
                 Replace(
                     CONFIG,
@@ -73,6 +77,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ssh.root-login",
         "root may log in",
         "ssh.root-refused",
+        "root logged in",
         &[Replace(CONFIG, "PermitRootLogin no", "PermitRootLogin yes")],
         r#"services.openssh.settings.PermitRootLogin = lib.mkForce "yes";"#,
     ),
@@ -80,6 +85,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ssh.root-login-with-key",
         "root may log in, but with a key only",
         "ssh.root-refused",
+        "root logged in",
         &[Replace(
             CONFIG,
             "PermitRootLogin no",
@@ -93,6 +99,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ssh.any-key-accepted",
             "whatever key is offered is taken for the account's",
             "ssh.unknown-key-refused",
+            "a stranger's key logged in",
             &[Replace(
                 CONFIG,
                 "\nAuthorizedKeysFile ",
@@ -101,32 +108,41 @@ pub const MUTANTS: &[Mutant] = &[
             r##"environment.etc.any-key = { mode = "0555"; text = "#!/bin/sh\necho $*"; }; services.openssh.authorizedKeysCommand = "/etc/any-key %t %k";"##,
         )
     },
-    in_both(
-        "ssh.persist-keys-unread",
-        "the keys on PERSIST are not read",
-        "ssh.key-accepted",
-        &[Replace(
-            CONFIG,
-            "AuthorizedKeysFile /persist/ssh/authorized_keys ",
-            "AuthorizedKeysFile ",
-        )],
-        r#"services.openssh.authorizedKeysFiles = lib.mkForce [ "%h/.ssh/authorized_keys" ];"#,
-    ),
-    in_both(
-        "ssh.keys-file-said-twice",
-        "of two AuthorizedKeysFile lines sshd keeps the first, which leaves PERSIST out",
-        "ssh.key-accepted",
-        &[Replace(
-            CONFIG,
-            "\nAuthorizedKeysFile ",
-            "\nAuthorizedKeysFile %h/.ssh/authorized_keys\nAuthorizedKeysFile ",
-        )],
-        r#"services.openssh.settings.AuthorizedKeysFile = "%h/.ssh/authorized_keys";"#,
-    ),
+    Mutant {
+        alone: true,
+        ..in_both(
+            "ssh.persist-keys-unread",
+            "the keys on PERSIST are not read",
+            "ssh.key-accepted",
+            "the key in /persist/ssh/authorized_keys was refused",
+            &[Replace(
+                CONFIG,
+                "AuthorizedKeysFile /persist/ssh/authorized_keys ",
+                "AuthorizedKeysFile ",
+            )],
+            r#"services.openssh.authorizedKeysFiles = lib.mkForce [ "%h/.ssh/authorized_keys" ];"#,
+        )
+    },
+    Mutant {
+        alone: true,
+        ..in_both(
+            "ssh.keys-file-said-twice",
+            "of two AuthorizedKeysFile lines sshd keeps the first, which leaves PERSIST out",
+            "ssh.key-accepted",
+            "the key in /persist/ssh/authorized_keys was refused",
+            &[Replace(
+                CONFIG,
+                "\nAuthorizedKeysFile ",
+                "\nAuthorizedKeysFile %h/.ssh/authorized_keys\nAuthorizedKeysFile ",
+            )],
+            r#"services.openssh.settings.AuthorizedKeysFile = "%h/.ssh/authorized_keys";"#,
+        )
+    },
     in_both(
         "ssh.home-keys-unread",
         "the keys in ~/.ssh are not read",
         "ssh.key-accepted",
+        "the key in ~/.ssh/authorized_keys was refused",
         &[Replace(CONFIG, " %h/.ssh/authorized_keys", "")],
         r#"services.openssh.authorizedKeysFiles = lib.mkForce [ "/persist/ssh/authorized_keys" ];"#,
     ),
@@ -134,6 +150,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ssh.weak-key-exchange",
         "a key exchange with SHA-1 is offered",
         "ssh.modern-crypto",
+        "diffie-hellman-group14-sha1",
         &[Replace(
             CONFIG,
             LAST_KEX,
@@ -145,6 +162,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ssh.weak-cipher",
         "a cipher in CBC mode is offered",
         "ssh.modern-crypto",
+        "aes128-cbc",
         &[Replace(
             CONFIG,
             LAST_CIPHER,
@@ -156,6 +174,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ssh.weak-mac",
         "a MAC with SHA-1 is offered",
         "ssh.modern-crypto",
+        "hmac-sha1",
         &[Replace(
             CONFIG,
             LAST_MAC,
@@ -167,6 +186,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ssh.default-ciphers",
         "the ciphers are those that OpenSSH offers by itself",
         "ssh.modern-crypto",
+        "aes128-ctr",
         &[Replace(
             CONFIG,
             "Ciphers chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com\n",
@@ -178,6 +198,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ssh.host-key-off-persist",
         "the host key is not on PERSIST but in memory",
         "ssh.identity-survives",
+        "other host keys after",
         &[
             Replace(CONFIG, "HostKey /persist/ssh/", "HostKey /etc/ssh/"),
             Replace("/ssh/hostKeys/0/path", "/persist/ssh/", "/etc/ssh/"),

@@ -11,6 +11,7 @@ pub const MUTANTS: &[Mutant] = &[
         "stick.folder-open-to-all",
         "everybody may read and change the connections, passwords included",
         "persist.created-on-first-boot",
+        "/persist/network 777",
         &[Replace(
             PERSIST,
             "install -d -m 0700 network",
@@ -24,6 +25,7 @@ pub const MUTANTS: &[Mutant] = &[
         "stick.does-not-grow",
         "a PERSIST made for an earlier version stays as small as it was",
         "update.from-previous",
+        "did not grow with its partition",
         &[Replace(
             PERSIST,
             r#"resize2fs "$device" >/dev/null 2>&1 || true"#,
@@ -35,6 +37,7 @@ pub const MUTANTS: &[Mutant] = &[
         "stick.noise-is-formatted",
         "a PERSIST that has lost its beginning is formatted",
         "boot.broken-persist",
+        "Garbage: PERSIST was formatted",
         &[Replace(
             PERSIST,
             "if superblock_copy; then",
@@ -46,6 +49,7 @@ pub const MUTANTS: &[Mutant] = &[
         "stick.write-protection-unseen",
         "a write-protected stick is taken for any other",
         "boot.broken-persist",
+        "ReadOnly: the login banner says",
         &[Replace(
             PERSIST,
             r#"if [ "$(blockdev --getro "$device")" = 1 ]; then"#,
@@ -57,6 +61,7 @@ pub const MUTANTS: &[Mutant] = &[
         "stick.another-is-taken",
         "of two sticks the last one is used, whichever the machine was started from",
         "persist.of-the-booted-stick",
+        r#"whose marker says "another's""#,
         &[Replace(
             PERSIST,
             "device=/dev/ollamalive/PERSIST",
@@ -68,6 +73,7 @@ pub const MUTANTS: &[Mutant] = &[
         "stick.another-grows",
         "PERSIST is enlarged on the other one of two sticks as well",
         "persist.of-the-booted-stick",
+        "the partition table of the other stick",
         &[Replace(
             PERSIST,
             "find_persist || return 1",
@@ -81,6 +87,7 @@ pub const MUTANTS: &[Mutant] = &[
             "stick.home-emptied",
             "what is in /home is removed whenever the machine is started",
             "persist.survives-reflash",
+            "after a reflash the data is",
             &[Set(
                 "/units/persist.service/postStart",
                 r#""rm -rf /persist/home/*""#,
@@ -96,6 +103,7 @@ pub const MUTANTS: &[Mutant] = &[
             "stick.home-saved-at-shutdown",
             "/home is in memory and saved to PERSIST when the machine is shut down, which a power cut is not",
             "persist.survives-power-cut",
+            "after a power cut the data is",
             &[Add(
                 "/units/home-in-memory.service",
                 r#"{ "script": "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home", "preStop": "cp -a /persist/home/. /run/saved && sync", "wantedBy": ["multi-user.target"], "before": ["sshd.service", "ssh.service"], "serviceConfig": { "Type": "oneshot", "RemainAfterExit": true } }"#,
@@ -109,6 +117,7 @@ pub const MUTANTS: &[Mutant] = &[
         "stick.root-kept",
         "/root is kept, which nothing should be that is not on the list",
         "persist.forgets-the-rest",
+        "there is still /root/forgotten",
         &[
             Set(
                 "/units/persist.service/postStart",
@@ -123,17 +132,22 @@ pub const MUTANTS: &[Mutant] = &[
             r#"boot.initrd.systemd.services.persist.postStart = "install -d -m 0700 /sysroot/persist/root"; fileSystems."/root" = { device = "/persist/root"; fsType = "none"; neededForBoot = true; options = [ "bind" "nofail" "x-systemd.after=persist.service" ]; };"#,
         ),
     ),
-    mutant(
-        "esp.keys-unread",
-        "keys on the stick's FAT partition are not taken over",
-        "ssh.key-from-esp",
-        &[Remove("/units/esp-import.service")],
-        Some("systemd.services.esp-import.enable = lib.mkForce false;"),
-    ),
+    Mutant {
+        alone: true,
+        ..mutant(
+            "esp.keys-unread",
+            "keys on the stick's FAT partition are not taken over",
+            "ssh.key-from-esp",
+            "the key in ollamalive/authorized_keys on the ESP was refused",
+            &[Remove("/units/esp-import.service")],
+            Some("systemd.services.esp-import.enable = lib.mkForce false;"),
+        )
+    },
     mutant(
         "esp.weak-key-taken",
         "an RSA key of 1024 bits is taken over",
         "ssh.key-from-esp",
+        "the journal does not say that a key of 1024 bits",
         &[Replace(
             IMPORT,
             r#"[ "$bits" -lt 2048 ]"#,
@@ -145,6 +159,7 @@ pub const MUTANTS: &[Mutant] = &[
         "esp.withdrawn-key-comes-back",
         "a key is taken over anew with every start, though it was withdrawn",
         "ssh.key-from-esp",
+        "a key that was withdrawn came back",
         &[Replace(
             IMPORT,
             r#"echo "$digest ${1#"$esp"/}" >> "$taken""#,
@@ -156,6 +171,7 @@ pub const MUTANTS: &[Mutant] = &[
         "esp.connection-readable",
         "everybody may read the password of the Wi-Fi",
         "network.from-esp",
+        "NetworkManager ignores it: 644",
         &[Replace(
             IMPORT,
             "(umask 077 && plain_text",

@@ -7,12 +7,13 @@ use super::{Edit, Mutant, in_both};
 const fn mutant(
     id: &'static str,
     breaks: &'static str,
+    symptom: &'static str,
     edits: &'static [Edit],
     nixos: &'static str,
 ) -> Mutant {
     Mutant {
         held_to: Unchanged,
-        ..in_both(id, breaks, "system.identity", edits, nixos)
+        ..in_both(id, breaks, "system.identity", symptom, edits, nixos)
     }
 }
 
@@ -20,61 +21,77 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "system.host-name",
         "the machine has another name",
+        "host name: Other",
         &[Set("/system/hostName", r#""Other""#)],
         r#"networking.hostName = lib.mkForce "Other";"#,
     ),
     mutant(
         "system.time-zone",
         "the clock shows another zone's time",
+        "time zone: ",
         &[Set("/system/timeZone", r#""UTC""#)],
         r#"time.timeZone = lib.mkForce "UTC";"#,
     ),
     mutant(
         "system.keyboard",
         "the keyboard has another layout",
+        "keyboard: ",
         &[Set("/system/keyMap", r#""us""#)],
         r#"console.keyMap = lib.mkForce "us";"#,
     ),
     mutant(
         "system.shell",
         "the owner's shell is another",
+        "/bash",
         &[Set("/users/ollamalive/shell", r#""bash""#)],
         "users.users.ollamalive.shell = pkgs.bashInteractive;",
     ),
     mutant(
         "system.group-missing",
         "the owner is not in a group",
+        "not in video",
         &[RemoveItem("/users/ollamalive/extraGroups", r#""video""#)],
         r#"users.users.ollamalive.extraGroups = lib.mkForce [ "docker" "networkmanager" "render" "wheel" ];"#,
     ),
     mutant(
         "system.group-added",
         "the owner is in one more group, which may read every disk",
+        "in disk too",
         &[Append("/users/ollamalive/extraGroups", r#""disk""#)],
         r#"users.users.ollamalive.extraGroups = [ "disk" ];"#,
     ),
     mutant(
         "system.user-number",
         "the owner has another number, and is not the owner of what is on PERSIST",
+        "user's number: ",
         &[Set("/users/ollamalive/uid", "1001")],
         "users.users.ollamalive.uid = lib.mkForce 1001;",
     ),
     mutant(
         "system.empty-password",
         "the owner's password is empty",
+        "locked passwords",
         &[Set("/users/ollamalive/hashedPassword", r#""""#)],
         r#"users.users.ollamalive.hashedPassword = lib.mkForce "";"#,
     ),
-    mutant(
-        "system.no-autologin",
-        "the console asks for a password, which nobody has",
-        &[Set("/system/autologin/user", "null")],
-        "services.getty.autologinUser = lib.mkForce null;",
-    ),
-    mutant(
-        "system.sudo-asks",
-        "sudo asks for a password, which nobody has",
-        &[Set("/users/sudo/wheelNeedsPassword", "true")],
-        "security.sudo.wheelNeedsPassword = lib.mkForce true;",
-    ),
+    Mutant {
+        alone: true,
+        ..mutant(
+            "system.no-autologin",
+            "the console asks for a password, which nobody has",
+            "has no shell on the console",
+            &[Set("/system/autologin/user", "null")],
+            "services.getty.autologinUser = lib.mkForce null;",
+        )
+    },
+    Mutant {
+        alone: true,
+        ..mutant(
+            "system.sudo-asks",
+            "sudo asks for a password, which nobody has",
+            "sudo without a password",
+            &[Set("/users/sudo/wheelNeedsPassword", "true")],
+            "security.sudo.wheelNeedsPassword = lib.mkForce true;",
+        )
+    },
 ];

@@ -112,19 +112,23 @@ pub fn kills_html(run: &KillTable) -> String {
 fn kill(outcome: &Outcome) -> Markup {
     let tone = match outcome.verdict {
         mutant::Verdict::Killed => Verdict::Pass,
-        mutant::Verdict::Survived | mutant::Verdict::WrongPromise => Verdict::Fail,
+        mutant::Verdict::Survived | mutant::Verdict::WrongReason => Verdict::Fail,
         mutant::Verdict::NotRun => Verdict::Skip,
     };
     html! {
         tr {
-            td { code { (outcome.id) } br; small { (outcome.breaks) } }
-            td { code { (outcome.expected) } }
+            td { code { (outcome.mutant.id) } br; small { (outcome.mutant.breaks) } }
+            td { code { (outcome.mutant.caught_by) } }
             td {
                 @for fault in &outcome.caught_by {
                     div { code { (fault.id) } br; small { (fault.evidence) } }
                 }
             }
-            td { (badge(tone, word(outcome.verdict).0)) @if let Some(why) = &outcome.why { " " small { (why) } } }
+            td {
+                (badge(tone, word(outcome.verdict).0))
+                @if !outcome.beside.is_empty() { " " small title=(outcome.beside.join(", ")) { "beside " (outcome.beside.len()) } }
+                @if let Some(why) = &outcome.why { " " small { (why) } }
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The kill table: which mutant was caught, and by which promise.
 
 use comfy_table::{Cell, Color};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use super::PromiseReport;
 use super::live::coloured;
@@ -19,6 +20,8 @@ pub struct KillTable {
     pub nixpkgs: String,
     /// Only the scenario that judges a mutant was run, so that nothing is known about unrelated promises.
     pub quick: bool,
+    /// How many machines were booted, some of them several times.
+    pub machines: usize,
     pub seconds: f64,
     pub mutants: Vec<Outcome>,
 }
@@ -26,16 +29,27 @@ pub struct KillTable {
 /// One mutant's line.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
-    pub id: &'static str,
-    pub breaks: &'static str,
-    /// The promise that is to catch it.
-    pub expected: &'static str,
+    #[serde(flatten, serialize_with = "in_brief")]
+    pub mutant: &'static Mutant,
+    /// The mutants that were on the machine where it was judged.
+    pub beside: Vec<&'static str>,
     pub verdict: Verdict,
     /// Why it was not killed.
     pub why: Option<String>,
     /// Every promise that it broke.
     pub caught_by: Vec<Fault>,
+    /// How long that machine took, which all on it share.
     pub seconds: f64,
+}
+
+/// What a mutant is called, what is wrong with it, which promise is to catch it, and by which words of its evidence.
+fn in_brief<S: Serializer>(mutant: &Mutant, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut fields = serializer.serialize_map(Some(4))?;
+    fields.serialize_entry("id", mutant.id)?;
+    fields.serialize_entry("breaks", mutant.breaks)?;
+    fields.serialize_entry("expected", mutant.caught_by)?;
+    fields.serialize_entry("symptom", mutant.symptom)?;
+    fields.end()
 }
 
 /// A broken promise, and what was seen.
@@ -69,12 +83,13 @@ impl KillTable {
             ""
         };
         format!(
-            "{} mutants: {} killed, {} survived, {} killed by the wrong promise, {} not run in {:.1} s; guest {}, {}{scope}",
+            "{} mutants: {} killed, {} survived, {} killed for the wrong reason, {} not run; {} machines, {:.1} s; guest {}, {}{scope}",
             self.mutants.len(),
             self.count(Verdict::Killed),
             self.count(Verdict::Survived),
-            self.count(Verdict::WrongPromise),
+            self.count(Verdict::WrongReason),
             self.count(Verdict::NotRun),
+            self.machines,
             self.seconds,
             self.guest,
             self.accelerator,
@@ -87,7 +102,7 @@ pub(super) fn word(verdict: Verdict) -> (&'static str, Color) {
     match verdict {
         Verdict::Killed => ("killed", Color::Green),
         Verdict::Survived => ("SURVIVED", Color::Red),
-        Verdict::WrongPromise => ("KILLED BY THE WRONG PROMISE", Color::Red),
+        Verdict::WrongReason => ("KILLED FOR THE WRONG REASON", Color::Red),
         Verdict::NotRun => ("not run", Color::Yellow),
     }
 }
@@ -104,10 +119,14 @@ impl Outcome {
 
     /// One line for whoever watches.
     pub fn line(&self) -> String {
+        let company = match self.beside.len() {
+            0 => String::new(),
+            others => format!(", beside {others}"),
+        };
         let mut line = format!(
-            "{} {} ({:.1} s)",
+            "{} {} ({:.1} s{company})",
             word(self.verdict).0,
-            self.id,
+            self.mutant.id,
             self.seconds
         );
         for fault in &self.caught_by {
@@ -133,8 +152,8 @@ pub fn kills(run: &KillTable) -> String {
         };
         let verdict = Cell::new(text);
         table.add_row([
-            Cell::new(outcome.id),
-            Cell::new(outcome.expected),
+            Cell::new(outcome.mutant.id),
+            Cell::new(outcome.mutant.caught_by),
             Cell::new(outcome.killers()),
             if colour { verdict.fg(tint) } else { verdict },
         ]);
@@ -158,9 +177,10 @@ mod tests {
 
     fn outcome(verdict: Verdict, why: Option<&str>) -> Outcome {
         Outcome {
-            id: "ssh.password-login",
-            breaks: "the server takes passwords",
-            expected: "ssh.password-refused",
+            mutant: crate::mutant::all()
+                .find(|mutant| mutant.id == "ssh.password-login")
+                .unwrap(),
+            beside: vec!["ssh.root-login"],
             verdict,
             why: why.map(str::to_string),
             caught_by: vec![Fault {
@@ -177,6 +197,7 @@ mod tests {
             accelerator: "tcg".into(),
             nixpkgs: "flake.lock".into(),
             quick: true,
+            machines: 2,
             seconds: 80.0,
             mutants: vec![
                 outcome(Verdict::Killed, None),
@@ -208,10 +229,12 @@ mod tests {
         );
         assert_eq!(
             run.mutants[0].line(),
-            "killed ssh.password-login (41.2 s); ssh.password-refused: logged in by password"
+            "killed ssh.password-login (41.2 s, beside 1); ssh.password-refused: logged in by password"
         );
         let json = serde_json::to_value(&run).unwrap();
         assert_eq!(json["mutants"][1]["verdict"], "survived");
+        assert_eq!(json["mutants"][1]["expected"], "ssh.password-refused");
+        assert_eq!(json["mutants"][1]["symptom"], "logged in by password");
         assert_eq!(
             json["mutants"][0]["caught_by"][0]["id"],
             "ssh.password-refused"

@@ -68,7 +68,7 @@ pub fn bind_mounts(cx: &mut Context) -> Result<Finding> {
         } else if mount != [device, &root] {
             faults.push(format!(
                 "{target} comes from {}, not from {device} {root}",
-                pair[0].text
+                mount.join(" ")
             ));
         } else if !pair[1].ok() {
             faults.push(format!("{target} is not writable: {}", pair[1].text));

@@ -101,7 +101,14 @@ pub fn identity(cx: &mut Context) -> Result<Finding> {
     let groups: BTreeSet<&str> = text(4).split_whitespace().collect();
     let extra = user.extra_groups.iter().map(String::as_str);
     let wanted: BTreeSet<&str> = extra.chain([user.group.as_str()]).collect();
-    expect("groups", groups == wanted, text(4));
+    let missing = wanted
+        .difference(&groups)
+        .map(|group| format!("not in {group}"));
+    let added = groups
+        .difference(&wanted)
+        .map(|group| format!("in {group} too"));
+    let amiss: Vec<String> = missing.chain(added).collect();
+    expect("groups", amiss.is_empty(), &amiss.join(", "));
     expect("locked passwords of user and root", text(5) == "!", text(5));
     expect(
         "sudo without a password",

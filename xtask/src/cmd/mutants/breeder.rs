@@ -1,4 +1,4 @@
-//! Puts a defect into a guest.
+//! Puts defects into a guest.
 
 use std::path::Path;
 
@@ -10,58 +10,68 @@ use crate::cmd::workbench::Bench;
 use crate::guest::{Kind, nixos, standin};
 use crate::mutant::{HeldTo, Mutant};
 use crate::nix::Nix;
-use crate::{project, snapshot};
+use crate::project;
 
-/// Makes benches with a defect.
+/// Makes benches with defects.
 pub struct Breeder<'a> {
     bench: &'a Bench,
     cache: &'a Path,
-    source: Source,
-}
-
-/// What a defect is put into.
-enum Source {
-    /// The recorded contract, for the stand-in guest.
-    Record(Value),
-    Flake(Nix),
+    /// The recorded contract, which the stand-in guest is made from.
+    record: &'a Value,
+    /// What the other guest is made from.
+    nix: Option<Nix>,
 }
 
 impl<'a> Breeder<'a> {
     /// `bench` is without defect; guests are taken from `cache`.
-    pub fn new(bench: &'a Bench, cache: &'a Path, nixpkgs: &Nixpkgs) -> Result<Self> {
-        let root = project::root()?;
-        let source = match bench.guest.kind {
-            Kind::Standin => Source::Record(snapshot::load_json(&snapshot::folder(&root))?),
-            Kind::Nixos => Source::Flake(Nix::find(&root, nixpkgs.nixpkgs.clone())?),
+    pub fn new(
+        bench: &'a Bench,
+        cache: &'a Path,
+        record: &'a Value,
+        nixpkgs: &Nixpkgs,
+    ) -> Result<Self> {
+        let nix = match bench.guest.kind {
+            Kind::Standin => None,
+            Kind::Nixos => Some(Nix::find(&project::root()?, nixpkgs.nixpkgs.clone())?),
         };
         Ok(Breeder {
             bench,
             cache,
-            source,
+            record,
+            nix,
         })
     }
 
-    /// A bench whose guest has the defect; the files that it takes are put into `folder`.
-    pub fn bench(&self, mutant: &Mutant, folder: &Path) -> Result<Bench> {
-        let (guest, contract) = match &self.source {
-            Source::Record(record) => {
-                let contract = serde_json::from_value(mutant.apply(record)?)?;
+    /// A bench whose guest has the defects of `batch`, all of which are held to the same; the files that it takes are put
+    /// into `folder`.
+    ///
+    /// # Errors
+    /// A defect does not fit the record; NixOS has no words for one, or refuses them together.
+    pub fn bench(&self, batch: &[&'static Mutant], folder: &Path) -> Result<Bench> {
+        let (guest, contract) = match &self.nix {
+            None => {
+                let mut record = self.record.clone();
+                for mutant in batch {
+                    record = mutant.apply(&record)?;
+                }
+                let contract = serde_json::from_value(record)?;
                 let guest = standin::prepare(&contract, self.cache, folder, &mut |_| ())?;
                 (guest, contract)
             }
-            Source::Flake(nix) => {
-                let module = mutant
-                    .nixos
-                    .context("no option of NixOS leads to this defect")?;
-                let (guest, contract) = nixos::prepare_changed(nix, module)?;
+            Some(nix) => {
+                let modules: Option<Vec<&str>> = batch.iter().map(|mutant| mutant.nixos).collect();
+                let modules = modules.context("no option of NixOS leads to this defect")?;
+                let (guest, contract) = nixos::prepare_changed(nix, &modules)?;
                 let contract = serde_json::from_value(contract)
                     .context("tests/contract.nix and the harness differ")?;
                 (guest, contract)
             }
         };
-        let contract = match mutant.held_to {
-            HeldTo::Itself => contract,
-            HeldTo::Unchanged => self.bench.contract.clone(),
+        let unchanged = batch.iter().any(|one| one.held_to == HeldTo::Unchanged);
+        let contract = if unchanged {
+            self.bench.contract.clone()
+        } else {
+            contract
         };
         Ok(self.bench.with(guest, contract))
     }

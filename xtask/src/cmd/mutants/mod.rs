@@ -1,24 +1,24 @@
 //! `mutants`: break the configuration on purpose, and see whether the promise that names the defect notices.
 
 mod breeder;
+mod judges;
+mod trial;
 
-use std::fs;
-use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use self::breeder::Breeder;
+use self::judges::place;
+use self::trial::{Batch, Trials};
 use super::doctor::{require_writable, write};
-use super::workbench::{Bench, Run};
+use super::workbench::Run;
 use crate::cli::Mutants;
-use crate::error::{Broken, one_line, usage};
+use crate::error::{Broken, usage};
 use crate::guest::Kind;
 use crate::mutant::{self, Mutant, Verdict};
-use crate::parallel::each;
-use crate::process;
-use crate::report::{self, Fault, KillTable, Outcome, Watcher};
-use crate::scenario::{Lane, PROMISES, Plan, Quiet, SCENARIOS, Scenario, run_lane, scenario};
+use crate::report::{self, KillTable, Outcome, Watcher};
+use crate::{project, snapshot};
 
 pub fn run(options: &Mutants) -> Result<()> {
     let mutants = mutant::chosen(&options.ids)?;
@@ -38,29 +38,32 @@ pub fn run(options: &Mutants) -> Result<()> {
     } = Run::of(options.guest, &options.nixpkgs, &options.consent, &watcher)?;
     let mutants = fitting(mutants, bench.guest.kind, !options.ids.is_empty())?;
     bench.introduce();
+    let record = snapshot::load_json(&snapshot::folder(&project::root()?))?;
+    let batches: Vec<Batch> = if options.alone {
+        mutants.iter().map(|&mutant| vec![mutant]).collect()
+    } else {
+        mutant::batches(&by_length(&mutants), &record, place)
+    };
+    watcher.say(&format!(
+        "{} mutants on {} machines",
+        mutants.len(),
+        batches.len()
+    ));
+    // A machine that will not come up keeps no core busy.
     let jobs = options
         .jobs
-        .map_or_else(|| bench.accelerator.machines_at_once(), usize::from);
-    let lanes = lanes(&mutants, options.quick);
-    watcher.say("the unchanged configuration first: what it breaks, no mutant can be caught by");
-    each(&lanes, jobs, |lane| {
-        unchanged(lane, &bench, folder.path(), &watcher)
-    })?;
-    let breeder = Breeder::new(&bench, &cache, &options.nixpkgs)?;
-    let outcomes = each(&mutants, jobs, |mutant| {
-        let spinner = watcher.spinner(mutant.id);
-        let outcome = try_out(mutant, &breeder, options.quick, folder.path())?;
-        drop(spinner);
-        watcher.say(&outcome.line());
-        Ok(outcome)
-    })?;
+        .map_or_else(|| bench.accelerator.machines_at_once() + 1, usize::from);
+    let breeder = Breeder::new(&bench, &cache, &record, &options.nixpkgs)?;
+    let trials = Trials::new(&bench, &breeder, options.quick, folder.path(), &watcher);
+    let outcomes = trials.run(batches, jobs)?;
     let table = KillTable {
         guest: bench.guest.kind.to_string(),
         accelerator: bench.accelerator.to_string(),
         nixpkgs: bench.nixpkgs.clone(),
         quick: options.quick,
+        machines: trials.machines(),
         seconds: start.elapsed().as_secs_f64(),
-        mutants: outcomes,
+        mutants: told_apart(in_order(&mutants, outcomes)),
     };
     tell!("{}", report::kills(&table));
     if let Some(file) = &options.json {
@@ -69,7 +72,7 @@ pub fn run(options: &Mutants) -> Result<()> {
     if let Some(file) = &options.html {
         write(file, &report::kills_html(&table))?;
     }
-    if table.count(Verdict::Survived) + table.count(Verdict::WrongPromise) > 0 {
+    if table.count(Verdict::Survived) + table.count(Verdict::WrongReason) > 0 {
         return Err(Broken.into());
     }
     match table.count(Verdict::NotRun) {
@@ -92,130 +95,54 @@ fn fitting(mutants: Vec<&'static Mutant>, kind: Kind, named: bool) -> Result<Vec
     }
 }
 
-/// The scenario that judges `mutant`.
-fn judging(mutant: &Mutant) -> &'static Scenario {
-    PROMISES
-        .iter()
-        .find(|promise| promise.id == mutant.caught_by)
-        .and_then(|promise| scenario(promise.scenario))
-        .expect("the mutants' tests hold them to the promises that there are")
+/// Those that are waited for first, then by machine, the longest first.
+fn by_length(mutants: &[&'static Mutant]) -> Batch {
+    let mut sorted = mutants.to_vec();
+    sorted.sort_by_key(|mutant| (mutant.comes_up, place(mutant)));
+    sorted
 }
 
-/// The machines that it takes to judge `mutants`: whole, or with only the scenarios that judge one.
-fn lanes(mutants: &[&'static Mutant], quick: bool) -> Vec<Lane> {
-    let judges = |scenario: &Scenario| {
-        let mut all = mutants.iter().map(|mutant| judging(mutant));
-        all.any(|judge| judge.name == scenario.name)
-    };
-    let scenarios: Vec<&'static Scenario> = SCENARIOS
+/// `outcomes` in the order of `mutants`.
+fn in_order(mutants: &[&'static Mutant], mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
+    outcomes.sort_by_key(|outcome| mutants.iter().position(|one| one.id == outcome.mutant.id));
+    outcomes
+}
+
+/// A kill on a shared machine counts for as much as its symptom: where a machine that did not have the mutant shows it as
+/// well, it tells nothing.
+fn told_apart(mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
+    let machines: Vec<(Batch, String, String)> = outcomes
         .iter()
-        .filter(|scenario| !quick || judges(scenario))
+        .flat_map(|outcome| {
+            let mut others = vec![outcome.mutant];
+            others.extend(mutant::all().filter(|one| outcome.beside.contains(&one.id)));
+            let faults = outcome.caught_by.iter();
+            faults.map(move |fault| (others.clone(), fault.id.clone(), fault.evidence.clone()))
+        })
         .collect();
-    let mut lanes = Plan::new(&scenarios).lanes;
-    lanes.retain(|lane| lane.scenarios.iter().any(|scenario| judges(scenario)));
-    lanes
-}
-
-/// Without any defect every promise has to be kept.
-fn unchanged(lane: &Lane, bench: &Bench, folder: &Path, watcher: &Watcher) -> Result<()> {
-    let folder = folder.join("unchanged").join(&lane.name);
-    let mut machine = bench.machine(lane.drives, folder.clone(), (0, 0))?;
-    let reports = run_lane(
-        lane,
-        &mut machine,
-        &bench.contract,
-        &bench.stranger,
-        &folder,
-        &watcher.lane(&lane.name),
-    )?;
-    let mut promises = reports.iter().flat_map(|report| &report.promises);
-    match promises.find(|promise| promise.verdict != report::Verdict::Pass) {
-        Some(promise) => Err(usage(format!(
-            "the unchanged configuration does not keep {} ({}): no mutant can be judged before `cargo xtask test` passes",
-            promise.id,
-            promise.evidence.lines().next().unwrap_or_default()
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// Boots `mutant` and judges it.
-///
-/// # Errors
-/// Ctrl-C. Whatever else goes wrong concerns this mutant alone, and is its outcome.
-fn try_out(
-    mutant: &'static Mutant,
-    breeder: &Breeder,
-    quick: bool,
-    folder: &Path,
-) -> Result<Outcome> {
-    let start = Instant::now();
-    let folder = folder.join(mutant.id);
-    let reports = checked(mutant, breeder, quick, &folder);
-    process::check_interrupt()?;
-    // Gone with the run at the latest.
-    let _ = fs::remove_dir_all(&folder);
-    let (verdict, why, caught_by) = match reports {
-        Ok((reports, came_up)) => {
-            let promises = || reports.iter().flat_map(|report| &report.promises);
-            let (verdict, why) = mutant::judge(mutant, promises(), came_up);
-            let broken = promises()
-                .filter(|promise| promise.verdict == report::Verdict::Fail && promise.found);
-            (verdict, why, broken.map(Fault::from).collect())
+    for outcome in &mut outcomes {
+        let mutant = outcome.mutant;
+        let elsewhere = machines.iter().find_map(|(batch, promise, evidence)| {
+            let without = batch.iter().all(|one| one.id != mutant.id);
+            (without && promise == mutant.caught_by)
+                .then(|| mutant::shown_without(mutant, batch, evidence))
+                .flatten()
+        });
+        if let (Some(other), Verdict::Killed) = (elsewhere, outcome.verdict) {
+            outcome.verdict = Verdict::WrongReason;
+            outcome.why = Some(format!(
+                "{:?} is seen without it as well, on the machine of {}",
+                mutant.symptom, other.id
+            ));
         }
-        Err(error) => (Verdict::NotRun, Some(one_line(&error)), Vec::new()),
-    };
-    Ok(Outcome {
-        id: mutant.id,
-        breaks: mutant.breaks,
-        expected: mutant.caught_by,
-        verdict,
-        why,
-        caught_by,
-        seconds: start.elapsed().as_secs_f64(),
-    })
-}
-
-/// What was found on the machine, and whether it got to a login at all.
-fn checked(
-    mutant: &'static Mutant,
-    breeder: &Breeder,
-    quick: bool,
-    folder: &Path,
-) -> Result<(Vec<report::ScenarioReport>, bool)> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let bench = breeder.bench(mutant, folder)?;
-    let lane = lanes(&[mutant], quick)
-        .pop()
-        .context("no machine runs the scenario that judges it")?;
-    let mut machine = bench.machine(lane.drives, folder.join(&lane.name), (0, 0))?;
-    let reports = run_lane(
-        &lane,
-        &mut machine,
-        &bench.contract,
-        &bench.stranger,
-        folder,
-        &Quiet,
-    )?;
-    Ok((reports, !machine.boots.is_empty()))
+    }
+    outcomes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mutant_runs_on_the_machine_of_its_promise_only() {
-        for mutant in mutant::all() {
-            for quick in [false, true] {
-                let lanes = lanes(&[mutant], quick);
-                assert_eq!(lanes.len(), 1, "{}", mutant.id);
-                let names: Vec<&str> = lanes[0].scenarios.iter().map(|one| one.name).collect();
-                assert!(names.contains(&judging(mutant).name), "{}", mutant.id);
-                assert!(!quick || names.len() == 1, "{}", mutant.id);
-            }
-        }
-    }
+    use crate::report::Fault;
 
     #[test]
     fn a_defect_that_nixos_has_no_words_for_is_left_out_or_told() {
@@ -233,5 +160,31 @@ mod tests {
         );
         let error = fitting(all, Kind::Nixos, true).unwrap_err().to_string();
         assert!(error.contains(without[0].id), "{error}");
+    }
+
+    #[test]
+    fn a_symptom_that_is_seen_without_its_mutant_kills_nothing() {
+        let named = |id: &str| mutant::all().find(|mutant| mutant.id == id).unwrap();
+        let killed = |id: &str, evidence: &str| Outcome {
+            mutant: named(id),
+            beside: Vec::new(),
+            verdict: Verdict::Killed,
+            why: None,
+            caught_by: vec![Fault {
+                id: named(id).caught_by.to_string(),
+                evidence: evidence.to_string(),
+            }],
+            seconds: 1.0,
+        };
+        let verdicts = |keyboard: &str| {
+            let zone = killed("system.time-zone", "time zone: UTC");
+            let outcomes = told_apart(vec![zone, killed("system.keyboard", keyboard)]);
+            [outcomes[0].verdict, outcomes[1].verdict]
+        };
+        assert_eq!(verdicts("keyboard: us"), [Verdict::Killed; 2]);
+        assert_eq!(
+            verdicts("keyboard: us; time zone: ?"),
+            [Verdict::WrongReason, Verdict::Killed]
+        );
     }
 }

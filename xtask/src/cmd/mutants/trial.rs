@@ -1,0 +1,239 @@
+//! Mutants on their machines. Those that can be told apart share one; what is undecided there is tried again in smaller
+//! company, in the end by itself, and is judged then.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::breeder::Breeder;
+use super::judges::lanes;
+use crate::cmd::workbench::Bench;
+use crate::error::{one_line, usage};
+use crate::mutant::{self, Mutant, Verdict};
+use crate::parallel::{self, Queue};
+use crate::process;
+use crate::report::{self, Fault, Outcome, PromiseReport, Watcher};
+use crate::scenario::{Lane, Observer, Quiet, run_lane};
+
+/// The mutants of one machine.
+pub type Batch = Vec<&'static Mutant>;
+
+/// How mutants are tried.
+pub struct Trials<'a> {
+    /// Without defect.
+    pub bench: &'a Bench,
+    pub breeder: &'a Breeder<'a>,
+    /// Only the scenarios that judge a mutant are run.
+    pub quick: bool,
+    /// Takes the machines' disks and logs.
+    pub folder: &'a Path,
+    pub watcher: &'a Watcher,
+    /// How many machines there were.
+    machines: AtomicUsize,
+    /// The promises that were seen kept on some machine.
+    kept: Mutex<BTreeSet<String>>,
+}
+
+/// What a machine came to.
+struct Seen {
+    promises: Vec<PromiseReport>,
+    /// It got to a login.
+    came_up: bool,
+}
+
+impl<'a> Trials<'a> {
+    pub fn new(
+        bench: &'a Bench,
+        breeder: &'a Breeder<'a>,
+        quick: bool,
+        folder: &'a Path,
+        watcher: &'a Watcher,
+    ) -> Self {
+        Trials {
+            bench,
+            breeder,
+            quick,
+            folder,
+            watcher,
+            machines: AtomicUsize::new(0),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// How many machines there were by now.
+    pub fn machines(&self) -> usize {
+        self.machines.load(Ordering::Relaxed)
+    }
+
+    /// Judges every mutant of `batches`, on `jobs` machines at a time.
+    ///
+    /// # Errors
+    /// Ctrl-C, or a promise that is not kept without any defect either.
+    pub fn run(&self, batches: Vec<Batch>, jobs: usize) -> Result<Vec<Outcome>> {
+        let outcomes = parallel::all(batches, jobs, |batch, queue| self.batch(batch, queue))?;
+        let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+        self.control(outcomes.iter().map(|outcome| outcome.mutant), jobs)?;
+        Ok(outcomes)
+    }
+
+    /// What was decided about the mutants of `batch`; the others go to the end of the queue.
+    fn batch(&self, batch: Batch, queue: &Queue<Batch>) -> Result<Vec<Outcome>> {
+        let name = match &batch[..] {
+            [one] => one.id.to_string(),
+            [first, others @ ..] => format!("{} and {} more", first.id, others.len()),
+            [] => return Ok(Vec::new()),
+        };
+        let spinner = self.watcher.spinner(&name);
+        let start = Instant::now();
+        let seen = self.machine(&batch);
+        process::check_interrupt()?;
+        drop(spinner);
+        let seconds = start.elapsed().as_secs_f64();
+        let judged = batch.iter().map(|one| judged(one, &batch, &seen, seconds));
+        let (decided, open): (Vec<Outcome>, Vec<Outcome>) =
+            judged.partition(|outcome| batch.len() == 1 || outcome.verdict == Verdict::Killed);
+        for outcome in &decided {
+            self.watcher.say(&outcome.line());
+        }
+        let mut again: Batch = open.iter().map(|outcome| outcome.mutant).collect();
+        if !again.is_empty() {
+            self.watcher.say(&undecided(&name, &open));
+            if decided.is_empty() {
+                // Before every half of it is tried: is it the host that keeps no promise?
+                self.control(again.iter().copied(), 1)?;
+                let half = again.split_off(again.len() / 2);
+                queue.add_last(half);
+            }
+            queue.add_last(again);
+        }
+        Ok(decided)
+    }
+
+    /// Boots a machine with all of `batch`, and checks what is to catch them.
+    fn machine(&self, batch: &[&'static Mutant]) -> Result<Seen> {
+        let number = self.machines.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.join(format!("{}-{number}", batch[0].id));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let bench = self.breeder.bench(batch, &folder);
+        let seen = bench.and_then(|bench| {
+            let lane = lanes(batch, self.quick)
+                .pop()
+                .context("no machine runs the scenario that judges it")?;
+            self.on_lane(&lane, &bench, folder.clone(), &Quiet)
+        });
+        // Gone with the run at the latest.
+        let _ = fs::remove_dir_all(&folder);
+        seen
+    }
+
+    fn on_lane(
+        &self,
+        lane: &Lane,
+        bench: &Bench,
+        folder: PathBuf,
+        observer: &dyn Observer,
+    ) -> Result<Seen> {
+        let mut machine = bench.machine(lane.drives, folder.join(&lane.name), (0, 0))?;
+        let (contract, stranger) = (&bench.contract, &bench.stranger);
+        let reports = run_lane(lane, &mut machine, contract, stranger, &folder, observer)?;
+        let promises: Vec<PromiseReport> = reports
+            .into_iter()
+            .flat_map(|report| report.promises)
+            .collect();
+        let kept = promises
+            .iter()
+            .filter(|promise| promise.verdict == report::Verdict::Pass);
+        let mut known = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(kept.map(|promise| promise.id.clone()));
+        Ok(Seen {
+            promises,
+            came_up: !machine.boots.is_empty(),
+        })
+    }
+
+    /// A promise that nobody has seen kept catches nothing: each that is to catch one of `mutants`, and was not kept on a
+    /// machine with others, is checked without any defect.
+    ///
+    /// # Errors
+    /// It is not kept then either.
+    fn control(&self, mutants: impl Iterator<Item = &'static Mutant>, jobs: usize) -> Result<()> {
+        let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let unseen: Batch = mutants
+            .filter(|mutant| !known.contains(mutant.caught_by))
+            .collect();
+        drop(known);
+        if unseen.is_empty() {
+            return Ok(());
+        }
+        self.watcher
+            .say("the unchanged configuration: what it breaks as well, no mutant was caught by");
+        let broken = parallel::each(&lanes(&unseen, true), jobs, |lane| {
+            let number = self.machines.fetch_add(1, Ordering::Relaxed);
+            let folder = self.folder.join(format!("unchanged-{number}"));
+            let view = self.watcher.lane(&lane.name);
+            let seen = self.on_lane(lane, self.bench, folder, &view)?;
+            let mut promises = seen.promises.into_iter();
+            Ok(promises.find(|promise| promise.verdict != report::Verdict::Pass))
+        })?;
+        match broken.into_iter().flatten().next() {
+            Some(promise) => Err(usage(format!(
+                "the unchanged configuration does not keep {} ({}): no mutant can be judged before `cargo xtask test` passes",
+                promise.id,
+                promise.evidence.lines().next().unwrap_or_default()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the machine says of `mutant`, one of `batch`.
+fn judged(
+    mutant: &'static Mutant,
+    batch: &[&'static Mutant],
+    seen: &Result<Seen>,
+    seconds: f64,
+) -> Outcome {
+    let beside: Vec<&Mutant> = batch
+        .iter()
+        .copied()
+        .filter(|other| other.id != mutant.id)
+        .collect();
+    let (verdict, why, caught_by) = match seen {
+        Ok(Seen { promises, came_up }) => {
+            let (verdict, why) = mutant::judge(mutant, &beside, promises.iter(), *came_up);
+            let broken = promises
+                .iter()
+                .filter(|promise| promise.verdict == report::Verdict::Fail && promise.found)
+                .filter(|promise| {
+                    let id = promise.id.as_str();
+                    beside.is_empty() || id == mutant.caught_by || mutant.also.contains(&id)
+                });
+            (verdict, why, broken.map(Fault::from).collect())
+        }
+        Err(error) => (Verdict::NotRun, Some(one_line(error)), Vec::new()),
+    };
+    Outcome {
+        mutant,
+        beside: beside.iter().map(|other| other.id).collect(),
+        verdict,
+        why,
+        caught_by,
+        seconds,
+    }
+}
+
+/// One line about those of a machine that nothing is known of yet.
+fn undecided(machine: &str, open: &[Outcome]) -> String {
+    let ids: Vec<&str> = open.iter().map(|outcome| outcome.mutant.id).collect();
+    let why = open.iter().find_map(|outcome| outcome.why.as_deref());
+    format!(
+        "tried again, not all on the machine of {machine}: {} ({})",
+        ids.join(", "),
+        why.and_then(|why| why.lines().next()).unwrap_or_default()
+    )
+}

@@ -1,0 +1,180 @@
+//! Which mutants one machine can have at the same time. A boot is what a mutant costs, and most defects do not get in each
+//! other's way: each is told from the others by its [symptom](Mutant::symptom). (Group testing, after R. Dorfman, "The
+//! Detection of Defective Members of Large Populations", 1943.)
+
+use serde_json::Value;
+
+use super::{Edit, Mutant};
+
+/// `mutants` in as few groups as a first fit finds, in their order, each of which `record` can have at once. `machine`
+/// names the machine that judges a mutant: those of different machines are not together.
+pub fn batches<K: PartialEq>(
+    mutants: &[&'static Mutant],
+    record: &Value,
+    machine: impl Fn(&Mutant) -> K,
+) -> Vec<Vec<&'static Mutant>> {
+    let mut batches: Vec<(K, Value, Vec<&'static Mutant>)> = Vec::new();
+    for &mutant in mutants {
+        let place = machine(mutant);
+        let fitting = batches.iter_mut().find_map(|(other, changed, batch)| {
+            let fits = *other == place && batch.iter().all(|one| go_together(one, mutant));
+            let both = fits.then(|| mutant.apply(changed).ok()).flatten()?;
+            Some((both, changed, batch))
+        });
+        match fitting {
+            Some((both, changed, batch)) => {
+                *changed = both;
+                batch.push(mutant);
+            }
+            // What does not fit the record either is told when it is tried.
+            None => {
+                let changed = mutant.apply(record).unwrap_or_else(|_| record.clone());
+                batches.push((place, changed, vec![mutant]));
+            }
+        }
+    }
+    batches.into_iter().map(|(_, _, batch)| batch).collect()
+}
+
+/// Whether a machine with both tells of both. One that breaks several promises breaks its own in several ways, and hides
+/// what else breaks it.
+fn go_together(one: &Mutant, other: &Mutant) -> bool {
+    let breaks_that_of = |one: &Mutant, other: &Mutant| one.also.contains(&other.caught_by);
+    let same_promise = one.caught_by == other.caught_by;
+    let several = !one.also.is_empty() || !other.also.is_empty();
+    let overlap = |(a, b): (&Edit, &Edit)| a.overlaps(b);
+    let mut pairs = one
+        .edits
+        .iter()
+        .flat_map(|edit| other.edits.iter().map(move |another| (edit, another)));
+    let alone = |one: &Mutant| one.alone || !one.comes_up;
+    !alone(one)
+        && !alone(other)
+        && one.held_to == other.held_to
+        && one.symptom != other.symptom
+        && !(same_promise && several)
+        && !breaks_that_of(one, other)
+        && !breaks_that_of(other, one)
+        && !pairs.any(overlap)
+}
+
+/// A mutant of `with`, a machine without `mutant`, that could have shared one with it, though the promise of both says
+/// there what it is to say because of `mutant`: together they could not be told apart.
+pub fn shown_without(
+    mutant: &Mutant,
+    with: &[&'static Mutant],
+    evidence: &str,
+) -> Option<&'static Mutant> {
+    with.iter().copied().find(|other| {
+        evidence.contains(mutant.symptom)
+            && other.caught_by == mutant.caught_by
+            && go_together(other, mutant)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutant::{self, HeldTo};
+    use crate::{project, snapshot};
+
+    const ONE: Mutant = Mutant {
+        id: "a.one",
+        breaks: "",
+        caught_by: "first",
+        symptom: "one is broken",
+        also: &[],
+        edits: &[Edit::Set("/one", "2")],
+        nixos: None,
+        held_to: HeldTo::Itself,
+        comes_up: true,
+        alone: false,
+    };
+    const OTHER: Mutant = Mutant {
+        id: "a.other",
+        symptom: "the other is broken",
+        edits: &[Edit::Set("/other", "2")],
+        ..ONE
+    };
+
+    #[test]
+    fn what_can_be_told_apart_goes_together() {
+        assert!(go_together(&ONE, &OTHER));
+        let apart = [
+            Mutant {
+                symptom: ONE.symptom,
+                ..OTHER
+            },
+            Mutant {
+                edits: ONE.edits,
+                ..OTHER
+            },
+            Mutant {
+                comes_up: false,
+                ..OTHER
+            },
+            Mutant {
+                alone: true,
+                ..OTHER
+            },
+            Mutant {
+                held_to: HeldTo::Unchanged,
+                ..OTHER
+            },
+            Mutant {
+                also: &["second"],
+                ..OTHER
+            },
+            Mutant {
+                caught_by: "second",
+                also: &["first"],
+                ..OTHER
+            },
+        ];
+        for other in &apart {
+            assert!(!go_together(&ONE, other), "{other:?}");
+            assert!(!go_together(other, &ONE), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_symptom_that_another_shows_is_found() {
+        static SHOWS: Mutant = OTHER;
+        let shown = |evidence| shown_without(&ONE, &[&SHOWS], evidence).map(|other| other.id);
+        assert_eq!(shown("the other is broken"), None);
+        assert_eq!(shown("the other is broken; one is broken"), Some("a.other"));
+    }
+
+    #[test]
+    fn every_mutant_is_in_one_batch_that_the_record_can_have() {
+        let record = snapshot::load_json(&snapshot::folder(&project::root().unwrap())).unwrap();
+        let all: Vec<&'static Mutant> = mutant::all().collect();
+        let batches = batches(&all, &record, |mutant| mutant.caught_by);
+        let mut batched: Vec<&str> = batches.iter().flatten().map(|one| one.id).collect();
+        let mut ids: Vec<&str> = all.iter().map(|one| one.id).collect();
+        batched.sort_unstable();
+        ids.sort_unstable();
+        assert_eq!(batched, ids);
+        assert!(batches.len() < all.len());
+        for batch in &batches {
+            let mut changed = record.clone();
+            for mutant in batch {
+                changed = mutant.apply(&changed).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn no_symptom_is_a_part_of_another_of_the_same_promise() {
+        for one in mutant::all() {
+            for other in mutant::all().filter(|other| other.caught_by == one.caught_by) {
+                assert!(
+                    one.symptom == other.symptom || !one.symptom.contains(other.symptom),
+                    "{} and {}",
+                    one.id,
+                    other.id
+                );
+            }
+        }
+    }
+}
