@@ -67,8 +67,17 @@ pub struct NoLogin {
 
 /// The machine ended by itself, or something outside ended it: no promise can be judged any more.
 #[derive(Debug, thiserror::Error)]
-#[error("QEMU ended in the middle of the test ({0}); if nothing killed it, see {1}")]
-pub struct Ended(pub String, pub String);
+#[error(
+    "QEMU ended in the middle of the test ({how}); the console's last words: {said:?}; if nothing killed it, see {log}"
+)]
+pub struct Ended {
+    /// Its exit status.
+    pub how: String,
+    /// The last line on the console: of a kernel that panics, why.
+    pub said: String,
+    /// Where the console's log is.
+    pub log: String,
+}
 
 /// The owner's key does not open a root shell: what has to be looked at from inside cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -299,7 +308,14 @@ impl Machine {
     }
 
     fn ended(&self, how: String) -> anyhow::Error {
-        Ended(how, self.folder.join("console.log").display().to_string()).into()
+        let log = self.folder.join("console.log");
+        let tail = console::tail(&log);
+        Ended {
+            how,
+            said: tail.lines().last().unwrap_or_default().trim().to_string(),
+            log: log.display().to_string(),
+        }
+        .into()
     }
 
     fn running(&mut self) -> Result<&mut Running> {

@@ -39,13 +39,17 @@ pub const MUTANTS: &[Mutant] = &[
         &[Set("/system/keyMap", r#""us""#)],
         r#"console.keyMap = lib.mkForce "us";"#,
     ),
-    mutant(
-        "system.shell",
-        "the owner's shell is another",
-        "/bash",
-        &[Set("/users/ollamalive/shell", r#""bash""#)],
-        "users.users.ollamalive.shell = pkgs.bashInteractive;",
-    ),
+    Mutant {
+        // The notices are shown by the start-up file of the shell that was configured.
+        also: &["ollama.without-gpu"],
+        ..mutant(
+            "system.shell",
+            "the owner's shell is another",
+            "/bash",
+            &[Set("/users/ollamalive/shell", r#""bash""#)],
+            "users.users.ollamalive.shell = pkgs.bashInteractive;",
+        )
+    },
     mutant(
         "system.group-missing",
         "the owner is not in a group",

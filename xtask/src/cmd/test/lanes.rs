@@ -227,9 +227,10 @@ impl Lanes<'_> {
             return error;
         }
         match error.downcast::<Ended>() {
-            Ok(Ended(how, _)) => {
+            Ok(ended) => {
                 let log = self.kept.join(name).join("console.log");
-                Ended(how, log.display().to_string()).into()
+                let log = log.display().to_string();
+                Ended { log, ..ended }.into()
             }
             Err(other) => other,
         }
