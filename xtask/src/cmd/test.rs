@@ -9,7 +9,7 @@ use chrono::Local;
 
 use self::lanes::Lanes;
 use super::doctor::{require_writable, write};
-use super::workbench::Run;
+use super::workbench::{Run, Wanted};
 use crate::cli::{GuestChoice, Test};
 use crate::error::{Broken, usage};
 use crate::guest::Kind;
@@ -38,11 +38,17 @@ pub fn run(options: &Test) -> Result<()> {
     let (start, started) = (Instant::now(), Local::now());
     let git = Git::at(&project::root()?);
     let commit = git.state();
+    let ready = options.image.as_deref().zip(options.contract.as_deref());
+    let wanted = Wanted {
+        snapshots: options.snapshots.as_deref(),
+        ready,
+        ..Wanted::from_project(options.guest, &options.nixpkgs, &options.consent)
+    };
     let Run {
         cache,
         folder,
         bench,
-    } = Run::prepare(options, &watcher)?;
+    } = Run::prepare(wanted, &watcher)?;
     bench.introduce();
     let lanes = Lanes {
         bench: &bench,

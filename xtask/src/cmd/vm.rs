@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::workbench::Run;
+use super::workbench::{Run, Wanted};
 use crate::cli::{Consent, Vm};
 use crate::machine::workshop::Drives;
 use crate::report::Watcher;
@@ -12,12 +12,9 @@ const PORTS: (u16, u16) = (2222, 11434);
 
 pub fn run(options: &Vm) -> Result<()> {
     let watcher = Watcher::default();
-    let Run { folder, bench, .. } = Run::of(
-        options.guest,
-        &options.nixpkgs,
-        &Consent::default(),
-        &watcher,
-    )?;
+    let unasked = Consent::default();
+    let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &unasked);
+    let Run { folder, bench, .. } = Run::prepare(wanted, &watcher)?;
     let mut machine = bench.machine(Drives::Complete, folder.path().join("vm"), PORTS)?;
     bench.introduce();
     watcher.say("booting");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::cli::{Consent, GuestChoice, Nixpkgs, Test};
+use crate::cli::{Consent, GuestChoice, Nixpkgs};
 use crate::contract::Contract;
 use crate::error::usage;
 use crate::guest::{Guest, Kind, nixos, standin};
@@ -19,6 +19,35 @@ use crate::{packages, project, snapshot};
 
 /// The user who is let in.
 const USER: &str = "ollamalive";
+
+/// Which guest a verb runs, and what it may do to have it.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub guest: GuestChoice,
+    pub nixpkgs: &'a Nixpkgs,
+    pub consent: &'a Consent,
+    /// Another record of the configuration than the project's, for the stand-in guest.
+    pub snapshots: Option<&'a Path>,
+    /// An image that is there already, and the contract that it is held to.
+    pub ready: Option<(&'a Path, &'a Path)>,
+}
+
+impl<'a> Wanted<'a> {
+    /// A guest made from what is in this project.
+    pub fn from_project(
+        guest: GuestChoice,
+        nixpkgs: &'a Nixpkgs,
+        consent: &'a Consent,
+    ) -> Wanted<'a> {
+        Wanted {
+            guest,
+            nixpkgs,
+            consent,
+            snapshots: None,
+            ready: None,
+        }
+    }
+}
 
 /// One run of such a verb.
 pub struct Run {
@@ -34,34 +63,15 @@ impl Run {
     ///
     /// # Errors
     /// The guest that was asked for cannot run here, or the disk is full: a user's error.
-    pub fn prepare(options: &Test, watcher: &Watcher) -> Result<Self> {
+    pub fn prepare(wanted: Wanted, watcher: &Watcher) -> Result<Self> {
         let cache = project::cache()?;
         let folder = project::run_folder(&cache)?;
-        let bench = Bench::prepare(options, &cache, folder.path(), watcher)?;
+        let bench = Bench::prepare(wanted, &cache, folder.path(), watcher)?;
         Ok(Run {
             cache,
             folder,
             bench,
         })
-    }
-
-    /// The same for a verb that only names its guest.
-    ///
-    /// # Errors
-    /// As `prepare`.
-    pub fn of(
-        guest: GuestChoice,
-        nixpkgs: &Nixpkgs,
-        consent: &Consent,
-        watcher: &Watcher,
-    ) -> Result<Self> {
-        let test = Test {
-            guest,
-            nixpkgs: nixpkgs.clone(),
-            consent: consent.clone(),
-            ..Test::default()
-        };
-        Self::prepare(&test, watcher)
     }
 }
 
@@ -78,21 +88,21 @@ pub struct Bench {
 }
 
 impl Bench {
-    fn prepare(options: &Test, cache: &Path, folder: &Path, watcher: &Watcher) -> Result<Self> {
-        if let (Some(image), Some(contract)) = (&options.image, &options.contract) {
-            packages::ensure(options.consent.yes, Some(Kind::Nixos))?;
+    fn prepare(wanted: Wanted, cache: &Path, folder: &Path, watcher: &Watcher) -> Result<Self> {
+        if let Some((image, contract)) = wanted.ready {
+            packages::ensure(wanted.consent.yes, Some(Kind::Nixos))?;
             let contract = Contract::read(contract)?;
             let origin = image.display().to_string();
             return Self::furnish(nixos::ready(image)?, contract, origin, cache, folder);
         }
         let root = project::root()?;
-        let nix = choose(options, &root, watcher)?;
+        let nix = choose(wanted, &root, watcher)?;
         let kind = if nix.is_some() {
             Kind::Nixos
         } else {
             Kind::Standin
         };
-        packages::ensure(options.consent.yes, Some(kind))?;
+        packages::ensure(wanted.consent.yes, Some(kind))?;
         let (guest, contract, nixpkgs) = match &nix {
             Some(nix) => {
                 watcher.say("evaluating the configuration");
@@ -102,13 +112,14 @@ impl Bench {
                 (nixos::prepare(nix)?, contract, nix.nixpkgs().to_string())
             }
             None => {
-                let record = options
-                    .snapshots
-                    .clone()
-                    .unwrap_or_else(|| snapshot::folder(&root));
-                if options.snapshots.is_none() {
-                    snapshot::require_fresh(&record, &root)?;
-                }
+                let record = match wanted.snapshots {
+                    Some(another) => another.to_path_buf(),
+                    None => {
+                        let record = snapshot::folder(&root);
+                        snapshot::require_fresh(&record, &root)?;
+                        record
+                    }
+                };
                 let contract = snapshot::load(&record)?;
                 let spinner = watcher.spinner("guest");
                 let guest = standin::prepare(&contract, cache, folder, &mut |text| {
@@ -201,11 +212,11 @@ impl Bench {
 }
 
 /// Nix when the nixos guest is to run, nothing when the stand-in is; says why where it had the choice.
-fn choose(options: &Test, root: &Path, watcher: &Watcher) -> Result<Option<Nix>> {
-    let find = || Nix::find(root, options.nixpkgs.nixpkgs.clone());
-    match options.guest {
+fn choose(wanted: Wanted, root: &Path, watcher: &Watcher) -> Result<Option<Nix>> {
+    let find = || Nix::find(root, wanted.nixpkgs.nixpkgs.clone());
+    match wanted.guest {
         GuestChoice::Standin => Ok(None),
-        GuestChoice::Nixos if options.snapshots.is_some() => Err(usage(
+        GuestChoice::Nixos if wanted.snapshots.is_some() => Err(usage(
             "--snapshots is for the stand-in guest: leave it out, or use --guest standin",
         )),
         GuestChoice::Nixos => {
@@ -218,7 +229,7 @@ fn choose(options: &Test, root: &Path, watcher: &Watcher) -> Result<Option<Nix>>
                 ))),
             }
         }
-        GuestChoice::Auto if options.snapshots.is_some() => Ok(None),
+        GuestChoice::Auto if wanted.snapshots.is_some() => Ok(None),
         GuestChoice::Auto => {
             let Ok(nix) = find() else {
                 watcher.say("guest standin: Nix is not installed");

@@ -47,9 +47,9 @@ fn go_together(one: &Mutant, other: &Mutant) -> bool {
         .edits
         .iter()
         .flat_map(|edit| other.edits.iter().map(move |another| (edit, another)));
-    let alone = |one: &Mutant| one.alone || !one.comes_up;
-    !alone(one)
-        && !alone(other)
+    let sociable = |one: &Mutant| one.comes_up && !one.alone;
+    sociable(one)
+        && sociable(other)
         && one.held_to == other.held_to
         && one.symptom != other.symptom
         && !(same_promise && several)
@@ -65,11 +65,13 @@ pub fn shown_without(
     with: &[&'static Mutant],
     evidence: &str,
 ) -> Option<&'static Mutant> {
-    with.iter().copied().find(|other| {
-        evidence.contains(mutant.symptom)
-            && other.caught_by == mutant.caught_by
-            && go_together(other, mutant)
-    })
+    let same_promise = |other: &&&'static Mutant| other.caught_by == mutant.caught_by;
+    let others = || with.iter().filter(same_promise).copied();
+    let explained = others().any(|other| other.symptom == mutant.symptom);
+    if explained || !evidence.contains(mutant.symptom) {
+        return None;
+    }
+    others().find(|other| go_together(other, mutant))
 }
 
 #[cfg(test)]
@@ -143,6 +145,12 @@ mod tests {
         let shown = |evidence| shown_without(&ONE, &[&SHOWS], evidence).map(|other| other.id);
         assert_eq!(shown("the other is broken"), None);
         assert_eq!(shown("the other is broken; one is broken"), Some("a.other"));
+        static SAME: Mutant = Mutant {
+            symptom: ONE.symptom,
+            ..OTHER
+        };
+        let with = [&SHOWS, &SAME];
+        assert!(shown_without(&ONE, &with, "one is broken").is_none());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use self::figures::{Figure, Figures, once, processor, repeat};
 use super::doctor::write;
-use super::workbench::{Bench as Workbench, Run};
+use super::workbench::{Bench as Workbench, Run, Wanted};
 use crate::cli::{Bench, Measure};
 use crate::error::Broken;
 use crate::machine::workshop::Drives;
@@ -29,8 +29,8 @@ pub fn run(options: &Bench) -> Result<()> {
         options.what.clone()
     };
     let watcher = Watcher::default();
-    let Run { folder, bench, .. } =
-        Run::of(options.guest, &options.nixpkgs, &options.consent, &watcher)?;
+    let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &options.consent);
+    let Run { folder, bench, .. } = Run::prepare(wanted, &watcher)?;
     bench.introduce();
     let mut figures = Figures {
         guest: bench.guest.kind.to_string(),

@@ -12,7 +12,7 @@ use self::breeder::Breeder;
 use self::judges::place;
 use self::trial::{Batch, Trials};
 use super::doctor::{require_writable, write};
-use super::workbench::Run;
+use super::workbench::{Run, Wanted};
 use crate::cli::Mutants;
 use crate::error::{Broken, usage};
 use crate::guest::Kind;
@@ -31,11 +31,12 @@ pub fn run(options: &Mutants) -> Result<()> {
     }
     let watcher = Watcher::default();
     let start = Instant::now();
+    let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &options.consent);
     let Run {
         cache,
         folder,
         bench,
-    } = Run::of(options.guest, &options.nixpkgs, &options.consent, &watcher)?;
+    } = Run::prepare(wanted, &watcher)?;
     let mutants = fitting(mutants, bench.guest.kind, !options.ids.is_empty())?;
     bench.introduce();
     let record = snapshot::load_json(&snapshot::folder(&project::root()?))?;
