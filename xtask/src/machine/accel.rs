@@ -18,14 +18,6 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(8);
 /// isa-debug-exit ends QEMU with `(value << 1) | 1`.
 const REPORTED: i32 = (0x10 << 1) | 1;
 
-/// What a guest's kernel is told to leave out on an emulated processor: its protections against its own users, its
-/// watchdogs, its patience, serial ports that are not there, the trial of every cipher, and of the timer, which a busy host
-/// fails (arch/x86/kernel/apic/io_apic.c panics then). They cost time and prove nothing here. Random addresses cost the most, a third of a boot: QEMU translates code by its virtual address, so every process
-/// would have its libraries translated for itself.
-pub const LEAN_KERNEL: &str = "norandmaps nokaslr mitigations=off nopti init_on_alloc=0 hardened_usercopy=off \
-    randomize_kstack_offset=off nowatchdog tsc=reliable rcupdate.rcu_expedited=1 8250.nr_uarts=1 cryptomgr.notests \
-    no_timer_check";
-
 /// How the guest's processor is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accelerator {
@@ -153,12 +145,6 @@ fn ask() -> Result<Accelerator> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_lean_kernel_fits_into_an_option_of_qemu() {
-        // A comma would begin the next value.
-        assert!(!LEAN_KERNEL.contains(','));
-    }
 
     #[test]
     fn the_memory_is_believed_within_one_boot_only() {

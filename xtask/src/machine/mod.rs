@@ -7,6 +7,7 @@ pub mod esp;
 mod evidence;
 mod frames;
 pub mod hardware;
+pub mod lean;
 pub mod ollama_stub;
 pub mod qemu;
 pub mod qmp;

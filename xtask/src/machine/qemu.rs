@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::Signal;
 
-use super::Parts;
-use super::accel::{Accelerator, LEAN_KERNEL};
+use super::accel::Accelerator;
 use super::hardware::{drive, pluggable};
 use super::qmp::Qmp;
+use super::{Parts, lean};
 use crate::error::usage;
 use crate::guest::Boot;
 use crate::process::{self, Group};
@@ -89,7 +89,8 @@ impl Qemu {
             if let Accelerator::Tcg { .. } = accelerator {
                 // The boot stub in the image adds it to the image's own command line (systemd-stub(7)).
                 command.arg("-smbios").arg(format!(
-                    "type=11,value=io.systemd.stub.kernel-cmdline-extra={LEAN_KERNEL}"
+                    "type=11,value=io.systemd.stub.kernel-cmdline-extra={}",
+                    lean::kernel_arguments()
                 ));
             }
         }

@@ -55,7 +55,8 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: "there is memory at /persist before PERSIST is looked for, so the owner's key is not found",
         caught_by: "ssh.key-accepted",
         symptom: "the key in /persist/ssh/authorized_keys was refused",
-        also: &[],
+        // The archive that Ollama is loaded from is on PERSIST.
+        also: &["ollama.answers"],
         edits: &[Set(
             "/units/persist.service/preStart",
             r#""mkdir -p /persist && mount -t tmpfs tmpfs /persist""#,

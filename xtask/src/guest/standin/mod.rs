@@ -26,8 +26,7 @@ use uuid::Uuid;
 
 use super::{Boot, Guest, Kind};
 use crate::contract::Contract;
-use crate::machine::accel::LEAN_KERNEL;
-use crate::machine::table;
+use crate::machine::{lean, table};
 
 /// MiB; Docker with one small container fits into half of it, the rest is the root's tmpfs.
 const MEMORY: u32 = 1280;
@@ -75,7 +74,7 @@ fn append(recorded: &[String], esp: Uuid) -> String {
         .map(String::as_str);
     let started_from = format!("ollamalive.esp={esp}");
     consoles
-        .chain([APPEND, LEAN_KERNEL, &started_from])
+        .chain([APPEND, lean::kernel_arguments(), &started_from])
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -90,7 +89,7 @@ mod tests {
             format!(
                 "console=tty0 console=ttyS0,115200 {} {} ollamalive.esp=00000000-0000-0000-0000-000000000005",
                 super::APPEND,
-                super::LEAN_KERNEL
+                super::lean::kernel_arguments()
             )
         );
     }
