@@ -100,16 +100,16 @@ impl<'a> Trials<'a> {
         for outcome in &decided {
             self.watcher.say(&outcome.line());
         }
-        let mut again: Batch = open.iter().map(|outcome| outcome.mutant).collect();
+        let again: Batch = open.iter().map(|outcome| outcome.mutant).collect();
         if !again.is_empty() {
             self.watcher.say(&undecided(&name, &open));
             if decided.is_empty() {
-                // Before every half of it is tried: is it the host that keeps no promise?
+                // Before every part of it is tried: is it the host that keeps no promise?
                 self.control(again.iter().copied(), 1)?;
-                let half = again.split_off(again.len() / 2);
-                queue.add_last(half);
             }
-            queue.add_last(again);
+            for batch in smaller(again, decided.is_empty()) {
+                queue.add_last(batch);
+            }
         }
         Ok(decided)
     }
@@ -227,6 +227,16 @@ fn judged(
     }
 }
 
+/// How those of a machine that nothing is known of yet are tried again: without the others, whose defects may have hidden
+/// theirs; in two halves where there were no others.
+fn smaller(mut again: Batch, all: bool) -> Vec<Batch> {
+    if !all {
+        return vec![again];
+    }
+    let half = again.split_off(again.len() / 2);
+    vec![again, half]
+}
+
 /// One line about those of a machine that nothing is known of yet.
 fn undecided(machine: &str, open: &[Outcome]) -> String {
     let ids: Vec<&str> = open.iter().map(|outcome| outcome.mutant.id).collect();
@@ -236,4 +246,22 @@ fn undecided(machine: &str, open: &[Outcome]) -> String {
         ids.join(", "),
         why.and_then(|why| why.lines().next()).unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_tried_again_is_in_smaller_company() {
+        for count in 2..6 {
+            let open: Batch = mutant::all().take(count).collect();
+            let ids = |batch: &Batch| batch.iter().map(|one| one.id).collect::<Vec<_>>();
+            let rest = smaller(open.clone(), false);
+            assert_eq!(rest.iter().map(ids).collect::<Vec<_>>(), [ids(&open)]);
+            let halves = smaller(open.clone(), true);
+            assert!(halves.iter().all(|half| (1..count).contains(&half.len())));
+            assert_eq!(halves.iter().flat_map(ids).collect::<Vec<_>>(), ids(&open));
+        }
+    }
 }
