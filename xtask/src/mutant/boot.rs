@@ -37,9 +37,9 @@ pub const MUTANTS: &[Mutant] = &[
         "first-time-only.service",
         &[Add(
             "/units/first-time-only.service",
-            r#"{ "script": "[ ! -e /persist/home/started ]; touch /persist/home/started", "wantedBy": ["multi-user.target"], "after": ["persist.service"], "serviceConfig": { "Type": "oneshot" } }"#,
+            r#"{ "script": "[ ! -e /persist/started ]; touch /persist/started", "wantedBy": ["multi-user.target"], "after": ["persist.service"], "serviceConfig": { "Type": "oneshot" } }"#,
         )],
-        r#"systemd.services.first-time-only = { script = "[ ! -e /persist/home/started ]; touch /persist/home/started"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
+        r#"systemd.services.first-time-only = { script = "[ ! -e /persist/started ]; touch /persist/started"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
     ),
     Mutant {
         // systemd breaks the cycle by leaving one of the two out.
