@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use rexpect::error::Error as Expect;
 use rexpect::session::{Options, StreamSession};
 
@@ -52,10 +52,27 @@ impl Console {
     /// # Errors
     /// `deadline` passes, the console closes, or Ctrl-C; the error names what was waited for.
     pub fn wait_for(&mut self, pattern: &str, deadline: Duration) -> Result<String> {
+        self.find(pattern, deadline, pattern)
+    }
+
+    /// As [`Console::wait_for`], but once `hopeless`, a text, is shown, nobody waits any longer.
+    pub fn wait_for_unless(
+        &mut self,
+        pattern: &str,
+        hopeless: &str,
+        deadline: Duration,
+    ) -> Result<()> {
+        let either = format!("{pattern}|{}", regex::escape(hopeless));
+        let shown = self.find(&either, deadline, pattern)?;
+        ensure!(shown != hopeless, "the console shows {hopeless:?}");
+        Ok(())
+    }
+
+    fn find(&mut self, expression: &str, deadline: Duration, pattern: &str) -> Result<String> {
         let end = Instant::now() + deadline;
         loop {
             check_interrupt()?;
-            match self.session.exp_regex(pattern) {
+            match self.session.exp_regex(expression) {
                 Ok((_, found)) => return Ok(found),
                 Err(Expect::Timeout { .. }) if Instant::now() < end => {}
                 Err(Expect::Timeout { .. }) => {
@@ -164,6 +181,23 @@ mod tests {
         let tail = tail(file.path());
         assert_eq!(tail.lines().count(), TAIL);
         assert!(tail.starts_with("line 60") && tail.ends_with("line 99"));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_login_in_emergency_mode() {
+        let shown = |text: &str| {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let mut console = Console::new(ours, Path::new("/nonexistent"), 0).unwrap();
+            theirs.write_all(text.as_bytes()).unwrap();
+            let waited =
+                console.wait_for_unless("login: ", "emergency (mode)", Duration::from_secs(1));
+            waited.map_err(|error| error.to_string())
+        };
+        assert_eq!(shown("OllamaLive login: "), Ok(()));
+        let hopeless = shown("in emergency (mode).").unwrap_err();
+        assert_eq!(hopeless, r#"the console shows "emergency (mode)""#);
+        let late = shown("emergency").unwrap_err();
+        assert_eq!(late, "the console did not show /login: / within 1 s");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 
 use self::accel::Accelerator;
 use self::console::Console;
@@ -180,12 +180,10 @@ impl Machine {
         let (deadline, surroundings) = (self.parts.deadline, self.parts.surroundings);
         let log = self.folder.join("console.log");
         let running = self.switch_on(None)?;
-        let end_of_boot = format!("login: |{EMERGENCY}");
         let came_up = running
             .console
-            .wait_for(&end_of_boot, deadline)
-            .and_then(|shown| {
-                ensure!(shown != EMERGENCY, "the machine is in emergency mode");
+            .wait_for_unless("login: ", EMERGENCY, deadline)
+            .and_then(|()| {
                 if !surroundings.cable {
                     return Ok(());
                 }
