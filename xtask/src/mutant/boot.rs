@@ -128,14 +128,17 @@ pub const MUTANTS: &[Mutant] = &[
             r#"systemd.services.docker-ollama.preStart = lib.mkBefore "tee() { cat >/dev/null; }";"#,
         ),
     ),
-    mutant(
-        "boot.notice-unshown",
-        "it is noted that PERSIST is missing, but not shown to who logs in",
-        "boot.no-drives",
-        r#""NOTHING IS KEPT": ;"#,
-        &[Set("/system/loginShellInit", "[]")],
-        Some(r#"environment.loginShellInit = lib.mkForce "";"#),
-    ),
+    Mutant {
+        alone: true,
+        ..mutant(
+            "boot.notice-unshown",
+            "it is noted that PERSIST is missing, but not shown to who logs in",
+            "boot.no-drives",
+            r#""NOTHING IS KEPT": ;"#,
+            &[Set("/system/loginShellInit", "[]")],
+            Some(r#"environment.loginShellInit = lib.mkForce "";"#),
+        )
+    },
     Mutant {
         comes_up: false,
         ..mutant(

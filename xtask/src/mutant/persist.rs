@@ -85,7 +85,7 @@ pub const MUTANTS: &[Mutant] = &[
     bind(
         "persist.home-in-memory",
         "/home is mounted, but from memory",
-        "/home comes from 0:",
+        " /, not from",
         &[Set(
             "/filesystems/~1home",
             r#"{ "device": "tmpfs", "fsType": "tmpfs", "options": ["mode=0755"] }"#,
