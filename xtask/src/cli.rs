@@ -172,7 +172,7 @@ pub struct Mutants {
     /// Give every mutant a machine of its own; by default those that can be told apart share one
     #[arg(long)]
     pub alone: bool,
-    /// How many machines run at the same time; by default one more than the cores keep busy
+    /// How many machines run at the same time; by default two more than the cores keep busy
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
     /// Write the table of kills as JSON

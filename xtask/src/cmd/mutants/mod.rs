@@ -20,6 +20,9 @@ use crate::mutant::{self, Mutant, Verdict};
 use crate::report::{self, KillTable, Outcome, Watcher};
 use crate::{project, snapshot};
 
+/// How many machines more than the cores can serve run at the same time.
+const WAITING: usize = 2;
+
 pub fn run(options: &Mutants) -> Result<()> {
     let mutants = mutant::chosen(&options.ids)?;
     if options.list {
@@ -50,10 +53,10 @@ pub fn run(options: &Mutants) -> Result<()> {
         mutants.len(),
         batches.len()
     ));
-    // A machine that will not come up keeps no core busy.
-    let jobs = options
-        .jobs
-        .map_or_else(|| bench.accelerator.machines_at_once() + 1, usize::from);
+    // Some are waited for most of their time (for a login that does not come, for a server on another port), and keep no
+    // core busy.
+    let usual = bench.accelerator.machines_at_once() + WAITING;
+    let jobs = options.jobs.map_or(usual, usize::from);
     let breeder = Breeder::new(&bench, &cache, &record, &options.nixpkgs)?;
     let trials = Trials::new(&bench, &breeder, options.quick, folder.path(), &watcher);
     let outcomes = trials.run(batches, jobs)?;
