@@ -50,10 +50,9 @@ impl<'a> Breeder<'a> {
     pub fn bench(&self, batch: &[&'static Mutant], folder: &Path) -> Result<Bench> {
         let (guest, contract) = match &self.nix {
             None => {
-                let mut record = self.record.clone();
-                for mutant in batch {
-                    record = mutant.apply(&record)?;
-                }
+                let mut defects = batch.iter();
+                let record =
+                    defects.try_fold(self.record.clone(), |record, one| one.apply(&record))?;
                 let contract = serde_json::from_value(record)?;
                 let guest = standin::prepare(&contract, self.cache, folder, &mut |_| ())?;
                 (guest, contract)

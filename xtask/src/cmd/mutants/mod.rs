@@ -102,7 +102,7 @@ fn fitting(mutants: Vec<&'static Mutant>, kind: Kind, named: bool) -> Result<Vec
 /// Those that are waited for first, then by machine, the longest first.
 fn by_length(mutants: &[&'static Mutant]) -> Batch {
     let mut sorted = mutants.to_vec();
-    sorted.sort_by_key(|mutant| (mutant.comes_up, place(mutant)));
+    sorted.sort_by_cached_key(|mutant| (mutant.comes_up, place(mutant)));
     sorted
 }
 
@@ -115,32 +115,35 @@ fn in_order(mutants: &[&'static Mutant], mut outcomes: Vec<Outcome>) -> Vec<Outc
 /// A kill on a shared machine counts for as much as its symptom: where a machine that did not have the mutant shows it as
 /// well, it tells nothing.
 fn told_apart(mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
-    let machines: Vec<(Batch, String, String)> = outcomes
-        .iter()
-        .flat_map(|outcome| {
-            let mut others = vec![outcome.mutant];
-            others.extend(mutant::all().filter(|one| outcome.beside.contains(&one.id)));
-            let faults = outcome.caught_by.iter();
-            faults.map(move |fault| (others.clone(), fault.id.clone(), fault.evidence.clone()))
-        })
-        .collect();
-    for outcome in &mut outcomes {
-        let mutant = outcome.mutant;
-        let elsewhere = machines.iter().find_map(|(batch, promise, evidence)| {
-            let without = batch.iter().all(|one| one.id != mutant.id);
-            (without && promise == mutant.caught_by)
-                .then(|| mutant::shown_without(mutant, batch, evidence))
-                .flatten()
-        });
-        if let (Some(other), Verdict::Killed) = (elsewhere, outcome.verdict) {
+    let shown = outcomes.iter().map(|one| elsewhere(one.mutant, &outcomes));
+    let shown: Vec<Option<&Mutant>> = shown.collect();
+    for (outcome, other) in outcomes.iter_mut().zip(shown) {
+        if let (Some(other), Verdict::Killed) = (other, outcome.verdict) {
             outcome.verdict = Verdict::WrongReason;
             outcome.why = Some(format!(
                 "{:?} is seen without it as well, on the machine of {}",
-                mutant.symptom, other.id
+                outcome.mutant.symptom, other.id
             ));
         }
     }
     outcomes
+}
+
+/// A mutant on whose machine the symptom of `mutant` was seen, which was not there.
+fn elsewhere(mutant: &Mutant, outcomes: &[Outcome]) -> Option<&'static Mutant> {
+    outcomes.iter().find_map(|outcome| {
+        let mut ids = outcome.beside.clone();
+        ids.push(outcome.mutant.id);
+        let fault = outcome
+            .caught_by
+            .iter()
+            .find(|fault| fault.id == mutant.caught_by)?;
+        if ids.contains(&mutant.id) {
+            return None;
+        }
+        let with: Batch = mutant::all().filter(|one| ids.contains(&one.id)).collect();
+        mutant::shown_without(mutant, &with, &fault.evidence)
+    })
 }
 
 #[cfg(test)]
