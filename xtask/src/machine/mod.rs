@@ -136,6 +136,36 @@ struct Running {
     server: Server,
     ollama_port: u16,
     shell: Option<Shell>,
+    /// What was said when the owner's key was refused, if it has opened no shell before: nobody asks again until the next
+    /// start, since a server keeps a client waiting whom it has refused a few times.
+    refused: Option<String>,
+    /// The owner's key has opened a shell.
+    let_in: bool,
+}
+
+impl Running {
+    /// The root shell that `owner` opens, or has opened before.
+    ///
+    /// # Errors
+    /// [`NoShell`]
+    fn shell(&mut self, owner: &Key) -> Result<&mut Shell> {
+        if let Some(why) = &self.refused {
+            return Err(NoShell(why.clone()).into());
+        }
+        if self.shell.is_none() {
+            match self.server.shell(owner) {
+                Ok(shell) => self.shell = Some(shell),
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    let final_word = !self.let_in && why.contains("Permission denied");
+                    self.refused = final_word.then(|| why.clone());
+                    return Err(NoShell(why).into());
+                }
+            }
+            self.let_in = true;
+        }
+        self.shell.as_mut().context("no shell")
+    }
 }
 
 /// A machine with its power on or off; its disks keep their content.
@@ -243,6 +273,8 @@ impl Machine {
             server,
             ollama_port,
             shell: None,
+            refused: None,
+            let_in: false,
         }))
     }
 
@@ -356,12 +388,7 @@ impl Machine {
     pub fn ask_within(&mut self, commands: &[&str], deadline: Duration) -> Result<Vec<Output>> {
         let owner = self.parts.owner.clone();
         let running = self.running()?;
-        if running.shell.is_none() {
-            let shell = running.server.shell(&owner);
-            running.shell = Some(shell.map_err(|error| NoShell(format!("{error:#}")))?);
-        }
-        let shell = running.shell.as_mut().context("no shell")?;
-        let outputs = shell.batch(commands, deadline);
+        let outputs = running.shell(&owner)?.batch(commands, deadline);
         if outputs.is_err() {
             // Late answers must not be taken for those of the next question.
             running.shell = None;

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::Value;
 
 use super::{Context, Finding};
@@ -20,6 +20,11 @@ const LOOK: Duration = Duration::from_secs(5);
 const TOO_MANY_RESTARTS: u64 = 3;
 /// A container that has been running for this long without an answer gives none.
 const DEAF: Duration = Duration::from_secs(60);
+/// After this many answers on the machine itself, and none outside, there will be none outside.
+const SHUT_OUT: usize = 3;
+
+/// When a container was started; nothing of one that is not running. (Docker says the year 1 of one that never was.)
+const STARTED: &str = "{{if .State.Running}}{{.State.StartedAt}}{{end}}";
 
 /// GETs `path` and returns the body.
 fn get(port: u16, path: &str) -> Result<String> {
@@ -50,16 +55,10 @@ fn version_after(cx: &mut Context, deadline: Duration, restarts: u64) -> Result<
     let port = cx.machine.ollama_port()?;
     let start = Instant::now();
     let mut looked = start;
+    let mut inside = 0;
     loop {
         check_interrupt()?;
-        let asked = get(port, "/api/version").and_then(|body| {
-            let answer: Value = serde_json::from_str(&body)?;
-            answer["version"]
-                .as_str()
-                .map(str::to_string)
-                .ok_or_else(|| anyhow::anyhow!("no version in {body}"))
-        });
-        match asked {
+        match asked(port) {
             Ok(version) => return Ok(version),
             Err(error) if start.elapsed() > deadline => {
                 bail!("no answer within {} s: {error:#}", deadline.as_secs())
@@ -67,8 +66,9 @@ fn version_after(cx: &mut Context, deadline: Duration, restarts: u64) -> Result<
             Err(error) if looked.elapsed() > LOOK => {
                 looked = Instant::now();
                 // Without a root shell nobody knows, and there is hope.
-                if let Ok(Some(why)) = hopeless(cx, restarts) {
-                    bail!("no answer: {error:#}; {why}");
+                if let Ok(Some(why)) = hopeless(cx, restarts, &mut inside) {
+                    // Looking takes a while, in which it may have come up.
+                    return asked(port).map_err(|_| anyhow!("no answer: {error:#}; {why}"));
                 }
             }
             Err(_) => thread::sleep(Duration::from_millis(200)),
@@ -76,18 +76,39 @@ fn version_after(cx: &mut Context, deadline: Duration, restarts: u64) -> Result<
     }
 }
 
-/// Why no answer is to be expected any more, if so.
-fn hopeless(cx: &mut Context, before: u64) -> Result<Option<String>> {
+/// The version that is told at `port`.
+fn asked(port: u16) -> Result<String> {
+    let body = get(port, "/api/version")?;
+    let answer: Value = serde_json::from_str(&body)?;
+    let version = answer["version"].as_str().map(str::to_string);
+    version.with_context(|| format!("no version in {body}"))
+}
+
+/// Why no answer is to be expected any more, if so: of a unit that was restarted `before`, which has answered on the machine
+/// itself `inside` times by now.
+fn hopeless(cx: &mut Context, before: u64, inside: &mut usize) -> Result<Option<String>> {
     let unit = &cx.contract.ollama.unit;
     let container = &cx.contract.ollama.container;
+    let port = cx.contract.ollama.port;
     let outputs = cx.machine.ask(&[
         &format!("systemctl show {unit} -p NRestarts --value"),
         &format!("systemctl is-failed {unit}"),
         &format!(
-            "started=$(docker inspect --format '{{{{.State.StartedAt}}}}' {container}) && \
+            "started=$(docker inspect --format '{STARTED}' {container}) && [ -n \"$started\" ] && \
              echo $(( $(date +%s) - $(date -d \"$started\" +%s) ))"
         ),
+        &format!(
+            "timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && \
+             printf \"GET /api/version HTTP/1.0\\r\\n\\r\\n\" >&3 && grep -q \\\"version <&3'"
+        ),
     ])?;
+    if outputs[3].ok() {
+        *inside += 1;
+    }
+    if *inside >= SHUT_OUT {
+        let why = "it answers on the machine itself: the way to it is shut";
+        return Ok(Some(why.to_string()));
+    }
     let number = |text: &str| text.trim().parse::<u64>().ok();
     let restarts = number(&outputs[0].text)
         .unwrap_or_default()
@@ -116,6 +137,8 @@ fn journal(cx: &mut Context) -> String {
 
 /// Waits for Ollama, for checks that need it up but do not judge it. They find out themselves if it is not.
 pub fn wait_until_up(cx: &mut Context) -> Result<()> {
+    // They have questions, which nobody answers without a shell.
+    cx.machine.ask(&["true"])?;
     if version(cx, UP).is_err() {
         check_interrupt()?;
     }
