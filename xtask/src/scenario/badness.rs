@@ -35,13 +35,13 @@ const BAD: &[(&str, &str)] = &[
     ),
 ];
 
-/// The bad lines in `console`, each with its meaning. The first of each kind is enough.
-pub fn bad_lines(console: &str) -> Vec<String> {
+/// The bad ones of `console`'s lines, each with its meaning. The first of each kind is enough.
+pub fn bad_lines<'a>(console: impl Iterator<Item = &'a str>) -> Vec<String> {
     let set =
         RegexSet::new(BAD.iter().map(|(_, pattern)| pattern)).expect("the patterns are fixed");
     let mut seen = vec![false; BAD.len()];
     let mut found = Vec::new();
-    for line in console.lines() {
+    for line in console {
         for kind in set.matches(line) {
             if !std::mem::replace(&mut seen[kind], true) {
                 found.push(format!("{}: {}", BAD[kind].0, line.trim()));
@@ -74,7 +74,7 @@ mod tests {
     fn every_entry_of_the_table_catches_its_sample() {
         assert_eq!(SAMPLES.len(), BAD.len());
         for (sample, (meaning, _)) in SAMPLES.iter().zip(BAD) {
-            let found = bad_lines(sample);
+            let found = bad_lines(sample.lines());
             assert!(
                 found.iter().any(|line| line.starts_with(meaning)),
                 "{meaning} not found in: {sample} ({found:?})"
@@ -86,13 +86,13 @@ mod tests {
     fn a_good_console_is_quiet() {
         let good = "[    0.0] Linux version 6.12\n[  OK  ] Reached target multi-user.target - Multi-User System.\n\
                     [    2.1] EXT4-fs (vda3): mounted filesystem with ordered data mode.\nOllamaLive login: \n";
-        assert_eq!(bad_lines(good), Vec::<String>::new());
+        assert_eq!(bad_lines(good.lines()), Vec::<String>::new());
     }
 
     #[test]
     fn the_same_kind_is_told_once() {
         assert_eq!(
-            bad_lines("Failed to start a\nFailed to start b\n"),
+            bad_lines("Failed to start a\nFailed to start b\n".lines()),
             ["failed unit: Failed to start a"]
         );
     }

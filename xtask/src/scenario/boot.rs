@@ -8,8 +8,10 @@ use anyhow::{Result, bail};
 use super::{Context, Finding, login_banner};
 use crate::process::check_interrupt;
 
-/// Until the last unit has noticed what it misses: the models drive is waited for, after Docker has started.
-const NOTICED: Duration = Duration::from_secs(90);
+/// Until a unit that is tried again after the boot's last job has noticed what it misses.
+const NOTICED: Duration = Duration::from_secs(30);
+/// How often to look: a login shell is much work for an emulated machine, and takes time from what is waited for.
+const LOOK: Duration = Duration::from_secs(2);
 /// Shell on the console, under emulation.
 const CONSOLE: Duration = Duration::from_secs(60);
 
@@ -95,6 +97,8 @@ pub fn no_drives(cx: &mut Context) -> Result<Finding> {
         faults.push("the key in ~/.ssh/authorized_keys was refused".to_string());
         return Ok(Finding::from_faults(&faults, ""));
     }
+    // The models drive is waited for, after Docker has started.
+    cx.machine.settle()?;
     let persist = cx.contract.persist.mount_point.clone();
     let touch = format!("touch {persist}/probe && rm {persist}/probe");
     let findmnt = format!("findmnt -no FSTYPE --mountpoint {persist}");
@@ -140,7 +144,7 @@ fn banner_without<'a>(cx: &mut Context, words: &[&'a str]) -> Result<(String, Ve
         if unsaid.is_empty() || start.elapsed() > NOTICED {
             return Ok((banner.replace('\n', " | "), unsaid));
         }
-        thread::sleep(Duration::from_millis(500));
+        thread::sleep(LOOK);
     }
 }
 

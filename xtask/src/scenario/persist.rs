@@ -49,6 +49,7 @@ pub fn mounted(cx: &mut Context) -> Result<Finding> {
 
 /// `persist.bind-mounts`
 pub fn bind_mounts(cx: &mut Context) -> Result<Finding> {
+    cx.machine.settle()?;
     let mut commands = vec!["findmnt -no MAJ:MIN --mountpoint /persist".to_string()];
     for (target, folder) in KEPT {
         commands.push(format!("findmnt -no MAJ:MIN,FSROOT --mountpoint {target}"));
