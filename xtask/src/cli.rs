@@ -166,7 +166,7 @@ pub struct Mutants {
     /// Print the mutants and do nothing else
     #[arg(long)]
     pub list: bool,
-    /// Check only the scenarios with a promise that is to catch a mutant, and not all that share its machine
+    /// Check only the promises that are to catch a mutant, and not all that its machine could be asked for
     #[arg(long)]
     pub quick: bool,
     /// Give every mutant a machine of its own; by default those that can be told apart share one

@@ -22,7 +22,7 @@ pub const TEST: &str = examples!(
 pub const MUTANTS: &str = examples!(
     "mutants" => "every defect; fails when one survives",
     "mutants --alone" => "each on a machine of its own, which takes twice as long",
-    "mutants --quick ssh.root-login" => "one defect, and only the scenario that is to notice",
+    "mutants --quick ssh.root-login" => "one defect, and only the promise that is to notice",
     "mutants --html kills.html" => "the table of kills as a page",
 );
 pub const CHECK: &str = examples!(

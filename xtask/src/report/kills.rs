@@ -18,7 +18,7 @@ pub struct KillTable {
     pub accelerator: String,
     /// The flake reference of nixpkgs, or where the record is.
     pub nixpkgs: String,
-    /// Only the scenario that judges a mutant was run, so that nothing is known about unrelated promises.
+    /// Only the promises that are to catch a mutant were looked at, so that little is known about unrelated ones.
     pub quick: bool,
     /// How many machines were booted, some of them several times.
     pub machines: usize,

@@ -16,8 +16,8 @@ mod run;
 mod ssh;
 mod system;
 
-pub use promises::{PROMISES, SCENARIOS, scenario};
-pub use run::{Boot, Lane, Observer, Plan, Quiet, judge_all, run_lane, switch_on};
+pub use promises::{PROMISES, SCENARIOS, promises_of, scenario};
+pub use run::{Boot, Lane, Observer, Plan, Quiet, judge_all, switch_on};
 
 use std::path::PathBuf;
 use std::time::Duration;

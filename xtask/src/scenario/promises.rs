@@ -342,6 +342,17 @@ pub fn scenario(name: &str) -> Option<&'static Scenario> {
     SCENARIOS.iter().find(|scenario| scenario.name == name)
 }
 
+/// The promises of `scenarios`, in their order.
+pub fn promises_of(scenarios: &[&'static Scenario]) -> Vec<&'static Promise> {
+    let ours = |scenario: &&Scenario| {
+        let name = scenario.name;
+        PROMISES
+            .iter()
+            .filter(move |promise| promise.scenario == name)
+    };
+    scenarios.iter().flat_map(ours).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

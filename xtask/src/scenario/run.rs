@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Context, Finding, PROMISES, Promise, Scenario};
+use super::{Context, Finding, Promise, Scenario, promises_of};
 use crate::contract::Contract;
 use crate::error::Usage;
 use crate::machine::ssh::Key;
@@ -37,11 +37,7 @@ impl Lane {
     /// How long it takes, in rough units: a boot is two of them, a promise one.
     fn length(&self) -> usize {
         let boots = self.scenarios.iter().map(|scenario| scenario.boots);
-        let ours = |promise: &&Promise| {
-            let mut names = self.scenarios.iter().map(|scenario| scenario.name);
-            names.any(|name| name == promise.scenario)
-        };
-        2 * boots.max().unwrap_or_default() + PROMISES.iter().filter(ours).count()
+        2 * boots.max().unwrap_or_default() + promises_of(&self.scenarios).len()
     }
 }
 
@@ -100,34 +96,10 @@ impl Observer for Quiet {
 /// How long a machine took to its login, or why it did not get there.
 pub type Boot = std::result::Result<Duration, NoLogin>;
 
-/// Boots `machine` and keeps or breaks every promise of the lane's scenarios.
-///
-/// # Errors
-/// The run itself cannot go on: Ctrl-C, QEMU gone, QEMU's refusal.
-pub fn run_lane(
-    lane: &Lane,
-    machine: &mut Machine,
-    contract: &Contract,
-    stranger: &Key,
-    folder: &Path,
-    observer: &dyn Observer,
-) -> Result<Vec<ScenarioReport>> {
-    let boot = switch_on(&lane.name, machine, observer)?;
-    judge_all(
-        &lane.scenarios,
-        &boot,
-        machine,
-        contract,
-        stranger,
-        folder,
-        observer,
-    )
-}
-
 /// Switches `machine` on.
 ///
 /// # Errors
-/// As [`run_lane`].
+/// The run itself cannot go on: Ctrl-C, QEMU gone, QEMU's refusal.
 pub fn switch_on(name: &str, machine: &mut Machine, observer: &dyn Observer) -> Result<Boot> {
     observer.booting(name);
     match machine.boot() {
@@ -139,12 +111,13 @@ pub fn switch_on(name: &str, machine: &mut Machine, observer: &dyn Observer) -> 
     }
 }
 
-/// Keeps or breaks every promise of `scenarios` on a machine that was switched on.
+/// Keeps or breaks each of `promises`, which are in the order of [`PROMISES`](super::PROMISES), on a machine that was
+/// switched on; a report for each of their scenarios.
 ///
 /// # Errors
-/// As [`run_lane`].
+/// As [`switch_on`].
 pub fn judge_all(
-    scenarios: &[&'static Scenario],
+    promises: &[&'static Promise],
     boot: &Boot,
     machine: &mut Machine,
     contract: &Contract,
@@ -154,13 +127,10 @@ pub fn judge_all(
 ) -> Result<Vec<ScenarioReport>> {
     let mut reports = Vec::new();
     let mut journey = None;
-    for scenario in scenarios {
+    for ours in promises.chunk_by(|one, next| one.scenario == next.scenario) {
         let start = Instant::now();
         let mut promises = Vec::new();
-        for promise in PROMISES
-            .iter()
-            .filter(|promise| promise.scenario == scenario.name)
-        {
+        for &promise in ours {
             observer.judging(promise);
             let report = match boot {
                 Ok(took) => {
@@ -197,7 +167,7 @@ pub fn judge_all(
             promises.push(report);
         }
         reports.push(ScenarioReport {
-            name: scenario.name.into(),
+            name: ours[0].scenario.into(),
             seconds: start.elapsed().as_secs_f64(),
             promises,
         });

@@ -1,66 +1,116 @@
-//! Which machine judges a mutant.
+//! Which machine judges a mutant, and by which promises.
 
 use crate::mutant::Mutant;
-use crate::scenario::{Lane, PROMISES, Plan, SCENARIOS, Scenario, scenario};
+use crate::scenario::{Lane, Plan, Promise, SCENARIOS, promises_of};
 
-/// The scenario that judges `mutant`.
-pub fn judging(mutant: &Mutant) -> &'static Scenario {
-    PROMISES
+/// A machine, and what is looked at on it.
+pub struct Hearing {
+    pub lane: Lane,
+    pub promises: Vec<&'static Promise>,
+}
+
+/// The machines that it takes to look at the promises that are `wanted`, the longest first.
+pub fn hearings(wanted: impl Fn(&Promise) -> bool) -> Vec<Hearing> {
+    let hearing = |lane: Lane| {
+        let mut promises = promises_of(&lane.scenarios);
+        promises.retain(|promise| wanted(promise));
+        Hearing { lane, promises }
+    };
+    let mut hearings: Vec<Hearing> = lanes().into_iter().map(hearing).collect();
+    hearings.retain(|hearing| !hearing.promises.is_empty());
+    hearings
+}
+
+/// The machine that judges `mutant`.
+pub fn lane(mutant: &Mutant) -> Lane {
+    lanes().swap_remove(place(mutant))
+}
+
+/// The place of that machine among all, the longest first.
+pub fn place(mutant: &Mutant) -> usize {
+    lanes()
         .iter()
-        .find(|promise| promise.id == mutant.caught_by)
-        .and_then(|promise| scenario(promise.scenario))
+        .position(|lane| {
+            let promises = promises_of(&lane.scenarios);
+            promises.iter().any(|promise| catches(promise, mutant))
+        })
         .expect("the mutants' tests hold them to the promises that there are")
 }
 
-/// The machines that it takes to judge `mutants`, the longest first: whole, or with only the scenarios that judge one.
-pub fn lanes(mutants: &[&'static Mutant], quick: bool) -> Vec<Lane> {
-    let judges = |scenario: &Scenario| {
-        let mut all = mutants.iter().map(|mutant| judging(mutant));
-        all.any(|judge| judge.name == scenario.name)
-    };
-    let scenarios: Vec<&'static Scenario> = SCENARIOS
-        .iter()
-        .filter(|scenario| !quick || judges(scenario))
-        .collect();
-    let mut lanes = Plan::new(&scenarios).lanes;
-    lanes.retain(|lane| lane.scenarios.iter().any(|scenario| judges(scenario)));
-    lanes
+/// Whether most of the time that it takes to judge `mutant` passes in waiting: for a login that does not come, or for a
+/// network or a container that takes its time.
+pub fn is_waited_for(mutant: &Mutant) -> bool {
+    !mutant.comes_up || lane(mutant).scenarios.iter().any(|one| one.fault)
 }
 
-/// The place of the machine that judges `mutant` among all, the longest first.
-pub fn place(mutant: &Mutant) -> usize {
-    let all: Vec<&'static Scenario> = SCENARIOS.iter().collect();
-    let judge = judging(mutant);
-    let judges = |lane: &Lane| {
-        let mut scenarios = lane.scenarios.iter();
-        scenarios.any(|scenario| scenario.name == judge.name)
-    };
-    let lanes = Plan::new(&all).lanes;
-    lanes.iter().position(judges).unwrap_or(lanes.len())
+/// Whether `promise` is the one that is to catch `mutant`.
+pub fn catches(promise: &Promise, mutant: &Mutant) -> bool {
+    promise.id == mutant.caught_by
+}
+
+/// Whether `mutant` is known to break `promise`, or to keep it from being looked at.
+pub fn spoils(mutant: &Mutant, promise: &Promise) -> bool {
+    let known = catches(promise, mutant) || mutant.also.contains(&promise.id);
+    known || mutant.alone || !mutant.comes_up
+}
+
+fn lanes() -> Vec<Lane> {
+    Plan::new(&SCENARIOS.iter().collect::<Vec<_>>()).lanes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::mutant;
+    use crate::scenario::PROMISES;
+
+    fn named(id: &str) -> &'static Mutant {
+        mutant::all().find(|mutant| mutant.id == id).unwrap()
+    }
 
     #[test]
-    fn a_mutant_runs_on_the_machine_of_its_promise_only() {
+    fn a_mutant_is_judged_on_the_machine_of_its_promise() {
         for mutant in mutant::all() {
-            for quick in [false, true] {
-                let lanes = lanes(&[mutant], quick);
-                assert_eq!(lanes.len(), 1, "{}", mutant.id);
-                let names: Vec<&str> = lanes[0].scenarios.iter().map(|one| one.name).collect();
-                assert!(names.contains(&judging(mutant).name), "{}", mutant.id);
-                assert!(!quick || names.len() == 1, "{}", mutant.id);
-            }
+            let hearings = hearings(|promise| catches(promise, mutant));
+            assert_eq!(hearings.len(), 1, "{}", mutant.id);
+            assert_eq!(hearings[0].promises.len(), 1, "{}", mutant.id);
+            assert_eq!(hearings[0].lane.name, lane(mutant).name, "{}", mutant.id);
         }
     }
 
     #[test]
+    fn every_promise_is_looked_at_once() {
+        let hearings = hearings(|_| true);
+        let promises: usize = hearings.iter().map(|one| one.promises.len()).sum();
+        assert_eq!((promises, hearings.len()), (PROMISES.len(), lanes().len()));
+    }
+
+    #[test]
     fn scenarios_of_one_machine_have_one_place() {
-        let place = |id: &str| place(mutant::all().find(|mutant| mutant.id == id).unwrap());
+        let place = |id: &str| place(named(id));
         assert_eq!(place("ssh.root-login"), place("firewall.off"));
         assert_ne!(place("ssh.root-login"), place("stick.root-kept"));
+    }
+
+    #[test]
+    fn what_is_waited_for_is_told_from_what_keeps_a_core_busy() {
+        for (id, waits) in [
+            ("boot.no-serial-console", true),
+            ("fault.gives-up-on-dhcp", true),
+            ("ssh.root-login", false),
+        ] {
+            assert_eq!(is_waited_for(named(id)), waits, "{id}");
+        }
+    }
+
+    #[test]
+    fn what_a_mutant_is_not_known_to_break_is_a_control() {
+        let promise = |id: &str| PROMISES.iter().find(|promise| promise.id == id).unwrap();
+        let spoils = |mutant, id| spoils(named(mutant), promise(id));
+        assert!(spoils("firewall.off", "firewall.only-open-ports"));
+        assert!(spoils("firewall.off", "firewall.published-ports-contained"));
+        assert!(!spoils("firewall.off", "ssh.root-refused"));
+        assert!(spoils("boot.no-serial-console", "ssh.root-refused"));
+        assert!(spoils("system.sudo-asks", "ssh.root-refused"));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use self::breeder::Breeder;
-use self::judges::place;
+use self::judges::{is_waited_for, place};
 use self::trial::{Batch, Trials};
 use super::doctor::{require_writable, write};
 use super::workbench::{Run, Wanted};
@@ -48,6 +48,7 @@ pub fn run(options: &Mutants) -> Result<()> {
     } else {
         mutant::batches(&by_length(&mutants), &record, place)
     };
+    let batches = in_turn(batches);
     watcher.say(&format!(
         "{} mutants on {} machines",
         mutants.len(),
@@ -99,11 +100,27 @@ fn fitting(mutants: Vec<&'static Mutant>, kind: Kind, named: bool) -> Result<Vec
     }
 }
 
-/// Those that are waited for first, then by machine, the longest first.
+/// `mutants` by machine, the longest first.
 fn by_length(mutants: &[&'static Mutant]) -> Batch {
     let mut sorted = mutants.to_vec();
     sorted.sort_by_cached_key(|mutant| (mutant.comes_up, place(mutant)));
     sorted
+}
+
+/// `batches` with one that is waited for after each that keeps a core busy, as long as there are any.
+fn in_turn(batches: Vec<Batch>) -> Vec<Batch> {
+    let (waiting, busy): (Vec<Batch>, Vec<Batch>) = batches
+        .into_iter()
+        .partition(|batch| is_waited_for(batch[0]));
+    let (mut waiting, mut busy) = (waiting.into_iter(), busy.into_iter());
+    let mut all = Vec::new();
+    loop {
+        let pair = [busy.next(), waiting.next()];
+        if pair.iter().all(Option::is_none) {
+            return all;
+        }
+        all.extend(pair.into_iter().flatten());
+    }
 }
 
 /// `outcomes` in the order of `mutants`.
@@ -167,6 +184,18 @@ mod tests {
         );
         let error = fitting(all, Kind::Nixos, true).unwrap_err().to_string();
         assert!(error.contains(without[0].id), "{error}");
+    }
+
+    #[test]
+    fn machines_that_keep_a_core_busy_and_machines_that_wait_take_turns() {
+        let all: Vec<_> = mutant::all().map(|mutant| vec![mutant]).collect();
+        let count = all.len();
+        let waits: Vec<bool> = in_turn(all)
+            .iter()
+            .map(|one| is_waited_for(one[0]))
+            .collect();
+        assert_eq!(waits.len(), count);
+        assert_eq!(waits[..6], [false, true, false, true, false, true]);
     }
 
     #[test]

@@ -11,14 +11,14 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::breeder::Breeder;
-use super::judges::lanes;
+use super::judges::{Hearing, catches, hearings, lane, spoils};
 use crate::cmd::workbench::Bench;
 use crate::error::{one_line, usage};
 use crate::mutant::{self, Mutant, Verdict};
 use crate::parallel::{self, Queue};
 use crate::process;
 use crate::report::{self, Fault, Outcome, PromiseReport, Watcher};
-use crate::scenario::{Lane, Observer, Quiet, run_lane};
+use crate::scenario::{Observer, Promise, Quiet, judge_all, promises_of, switch_on};
 
 /// The mutants of one machine.
 pub type Batch = Vec<&'static Mutant>;
@@ -28,7 +28,7 @@ pub struct Trials<'a> {
     /// Without defect.
     pub bench: &'a Bench,
     pub breeder: &'a Breeder<'a>,
-    /// Only the scenarios that judge a mutant are run.
+    /// Only the promises that are to catch a mutant are looked at, and each once where no mutant breaks it.
     pub quick: bool,
     /// Takes the machines' disks and logs.
     pub folder: &'a Path,
@@ -37,6 +37,8 @@ pub struct Trials<'a> {
     machines: AtomicUsize,
     /// The promises that were seen kept on some machine.
     kept: Mutex<BTreeSet<String>>,
+    /// The promises that no machine has been told yet to look at without a mutant that breaks them.
+    unasked: Mutex<BTreeSet<&'static str>>,
 }
 
 /// What a machine came to.
@@ -62,6 +64,7 @@ impl<'a> Trials<'a> {
             watcher,
             machines: AtomicUsize::new(0),
             kept: Mutex::default(),
+            unasked: Mutex::default(),
         }
     }
 
@@ -75,6 +78,8 @@ impl<'a> Trials<'a> {
     /// # Errors
     /// Ctrl-C, or a promise that is not kept without any defect either.
     pub fn run(&self, batches: Vec<Batch>, jobs: usize) -> Result<Vec<Outcome>> {
+        let asked = batches.iter().flatten().map(|mutant| mutant.caught_by);
+        *self.unasked.lock().unwrap_or_else(PoisonError::into_inner) = asked.collect();
         let outcomes = parallel::all(batches, jobs, |batch, queue| self.batch(batch, queue))?;
         let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
         self.control(outcomes.iter().map(|outcome| outcome.mutant), jobs)?;
@@ -120,27 +125,47 @@ impl<'a> Trials<'a> {
         let folder = self.folder.join(format!("{}-{number}", batch[0].id));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let bench = self.breeder.bench(batch, &folder);
-        let seen = bench.and_then(|bench| {
-            let lane = lanes(batch, self.quick)
-                .pop()
-                .context("no machine runs the scenario that judges it")?;
-            self.on_lane(&lane, &bench, folder.clone(), &Quiet)
-        });
+        let hearing = self.hearing(batch);
+        let seen = bench.and_then(|bench| self.hear(&hearing, &bench, folder.clone(), &Quiet));
         // Gone with the run at the latest.
         let _ = fs::remove_dir_all(&folder);
         seen
     }
 
-    fn on_lane(
+    /// What is looked at on the machine of `batch`: everything there, or what is to catch one of them and, in passing, what
+    /// nobody has seen kept yet.
+    fn hearing(&self, batch: &[&'static Mutant]) -> Hearing {
+        let lane = lane(batch[0]);
+        let mut promises = promises_of(&lane.scenarios);
+        let mut unasked = self.unasked.lock().unwrap_or_else(PoisonError::into_inner);
+        promises.retain(|promise| {
+            let as_control =
+                !batch.iter().any(|one| spoils(one, promise)) && unasked.remove(promise.id);
+            as_control || !self.quick || batch.iter().any(|one| catches(promise, one))
+        });
+        Hearing { lane, promises }
+    }
+
+    /// Boots the machine of `hearing`, and looks.
+    fn hear(
         &self,
-        lane: &Lane,
+        Hearing { lane, promises }: &Hearing,
         bench: &Bench,
         folder: PathBuf,
         observer: &dyn Observer,
     ) -> Result<Seen> {
         let mut machine = bench.machine(lane.drives, folder.join(&lane.name), (0, 0))?;
+        let boot = switch_on(&lane.name, &mut machine, observer)?;
         let (contract, stranger) = (&bench.contract, &bench.stranger);
-        let reports = run_lane(lane, &mut machine, contract, stranger, &folder, observer)?;
+        let reports = judge_all(
+            promises,
+            &boot,
+            &mut machine,
+            contract,
+            stranger,
+            &folder,
+            observer,
+        )?;
         let promises: Vec<PromiseReport> = reports
             .into_iter()
             .flat_map(|report| report.promises)
@@ -152,7 +177,7 @@ impl<'a> Trials<'a> {
         known.extend(kept.map(|promise| promise.id.clone()));
         Ok(Seen {
             promises,
-            came_up: !machine.boots.is_empty(),
+            came_up: boot.is_ok(),
         })
     }
 
@@ -162,21 +187,21 @@ impl<'a> Trials<'a> {
     /// # Errors
     /// It is not kept then either.
     fn control(&self, mutants: impl Iterator<Item = &'static Mutant>, jobs: usize) -> Result<()> {
+        let asked: BTreeSet<&str> = mutants.map(|mutant| mutant.caught_by).collect();
         let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let unseen: Batch = mutants
-            .filter(|mutant| !known.contains(mutant.caught_by))
-            .collect();
+        let unseen = |promise: &Promise| asked.contains(promise.id) && !known.contains(promise.id);
+        let hearings = hearings(unseen);
         drop(known);
-        if unseen.is_empty() {
+        if hearings.is_empty() {
             return Ok(());
         }
         self.watcher
             .say("the unchanged configuration: what it breaks as well, no mutant was caught by");
-        let broken = parallel::each(&lanes(&unseen, true), jobs, |lane| {
+        let broken = parallel::each(&hearings, jobs, |hearing| {
             let number = self.machines.fetch_add(1, Ordering::Relaxed);
             let folder = self.folder.join(format!("unchanged-{number}"));
-            let view = self.watcher.lane(&lane.name);
-            let seen = self.on_lane(lane, self.bench, folder, &view)?;
+            let view = self.watcher.lane(&hearing.lane.name);
+            let seen = self.hear(hearing, self.bench, folder, &view)?;
             let mut promises = seen.promises.into_iter();
             Ok(promises.find(|promise| promise.verdict != report::Verdict::Pass))
         })?;

@@ -14,7 +14,7 @@ use crate::machine::{Door, Ended, Machine};
 use crate::parallel::{self, Queue};
 use crate::process;
 use crate::report::{self, Dossier, ScenarioReport, Tally, Verdict, Watcher};
-use crate::scenario::{Lane, Plan, Scenario, judge_all, switch_on};
+use crate::scenario::{Lane, Plan, Scenario, judge_all, promises_of, switch_on};
 
 /// How lanes are run.
 pub struct Lanes<'a> {
@@ -124,8 +124,9 @@ impl Lanes<'_> {
         };
         let judge = |machine: &mut Machine, scenarios: &[&'static Scenario]| {
             let (contract, stranger) = (&bench.contract, &bench.stranger);
+            let promises = promises_of(scenarios);
             judge_all(
-                scenarios, &boot, machine, contract, stranger, &folder, &dossier,
+                &promises, &boot, machine, contract, stranger, &folder, &dossier,
             )
             .map_err(|error| self.given_up(error, machine, &dossier, &name))
         };
