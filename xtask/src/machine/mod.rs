@@ -1,12 +1,14 @@
 //! A running guest: QEMU, its serial console, its SSH server, a neighbour on its wire, its disks.
 
 pub mod accel;
+mod asking;
 pub mod console;
 pub mod disk;
 pub mod esp;
 mod evidence;
 mod frames;
 pub mod hardware;
+mod hotplug;
 pub mod lean;
 pub mod ollama_stub;
 pub mod qemu;
@@ -28,11 +30,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use self::accel::Accelerator;
+pub use self::asking::{ASK, NoShell, SETTLE};
 use self::console::Console;
 use self::hardware::{Disk, Surroundings};
+pub use self::hotplug::PluggedIn;
 use self::qemu::{Forwards, Qemu};
 pub use self::session::Door;
-use self::shell::{Output, Shell};
+use self::shell::Shell;
 use self::ssh::{Key, Server};
 use self::stick::Stick;
 use self::wire::Wire;
@@ -46,14 +50,8 @@ const BOOT_KVM: Duration = Duration::from_secs(120);
 const BOOT_STANDIN: Duration = Duration::from_secs(240);
 /// The same under emulation, through UEFI and with all of NixOS.
 const BOOT_NIXOS: Duration = Duration::from_secs(600);
-/// Until the last job of a boot is done, under emulation.
-pub const SETTLE: Duration = Duration::from_secs(240);
 /// A clean shutdown: containers get time to stop.
 const SHUTDOWN: Duration = Duration::from_secs(180);
-/// A guest answers the request to let go of a disk within seconds.
-const PULL: Duration = Duration::from_secs(60);
-/// Questions to a root shell.
-pub const ASK: Duration = Duration::from_secs(90);
 /// What systemd-sulogin-shell shows where a machine does not come up by itself (systemd, src/sulogin-shell/sulogin-shell.c).
 const EMERGENCY: &str = "You are in emergency mode";
 
@@ -79,11 +77,6 @@ pub struct Ended {
     /// Where the console's log is.
     pub log: String,
 }
-
-/// The owner's key does not open a root shell: what has to be looked at from inside cannot be judged.
-#[derive(Debug, thiserror::Error)]
-#[error("no root shell: {0}")]
-pub struct NoShell(String);
 
 /// What a machine is made of.
 #[derive(Debug, Clone)]
@@ -112,15 +105,6 @@ pub fn boot_deadline(kind: Kind, accelerator: &Accelerator) -> Duration {
     }
 }
 
-/// What happened when the network cable was plugged in.
-#[derive(Debug, Clone, Copy)]
-pub struct PluggedIn {
-    /// How many answers the DHCP server did not give.
-    pub withheld: usize,
-    /// From the cable to SSH's answer.
-    pub took: Duration,
-}
-
 /// The partition table of each of `disks`; nothing in the place of one that cannot be read.
 pub fn tables(disks: &[Disk]) -> Vec<Vec<u8>> {
     disks
@@ -141,31 +125,6 @@ struct Running {
     refused: Option<String>,
     /// The owner's key has opened a shell.
     let_in: bool,
-}
-
-impl Running {
-    /// The root shell that `owner` opens, or has opened before.
-    ///
-    /// # Errors
-    /// [`NoShell`]
-    fn shell(&mut self, owner: &Key) -> Result<&mut Shell> {
-        if let Some(why) = &self.refused {
-            return Err(NoShell(why.clone()).into());
-        }
-        if self.shell.is_none() {
-            match self.server.shell(owner) {
-                Ok(shell) => self.shell = Some(shell),
-                Err(error) => {
-                    let why = format!("{error:#}");
-                    let final_word = !self.let_in && why.contains("Permission denied");
-                    self.refused = final_word.then(|| why.clone());
-                    return Err(NoShell(why).into());
-                }
-            }
-            self.let_in = true;
-        }
-        self.shell.as_mut().context("no shell")
-    }
 }
 
 /// A machine with its power on or off; its disks keep their content.
@@ -278,66 +237,6 @@ impl Machine {
         }))
     }
 
-    /// Plugs the cable in, into a network whose DHCP server comes up `late`, and waits for SSH to answer. Once: after
-    /// that, what happened then is told again.
-    ///
-    /// # Errors
-    /// No answer within `late` and `deadline`, or QEMU is gone.
-    pub fn plug_in(&mut self, late: Duration, deadline: Duration) -> Result<PluggedIn> {
-        if self.plugged_in.is_none() {
-            let plugged_in = self.connect(late, deadline);
-            check_interrupt()?;
-            let plugged_in = plugged_in.map_err(|error| format!("{:#}", self.blame(error)));
-            self.plugged_in = Some(plugged_in);
-        }
-        match self.plugged_in.clone() {
-            Some(Ok(plugged_in)) => Ok(plugged_in),
-            Some(Err(why)) => Err(anyhow!(why)),
-            None => bail!("the cable is not plugged in"),
-        }
-    }
-
-    fn connect(&mut self, late: Duration, deadline: Duration) -> Result<PluggedIn> {
-        let running = self.running()?;
-        running.wire.silence_dhcp(late);
-        running.qemu.qmp.set_link(true)?;
-        let start = Instant::now();
-        let qemu = &mut running.qemu;
-        running
-            .server
-            .wait(late + deadline, || match qemu.ended() {
-                Some(how) => Err(anyhow!("QEMU ended: {how}")),
-                None => Ok(()),
-            })?;
-        Ok(PluggedIn {
-            withheld: running.wire.withheld(),
-            took: start.elapsed(),
-        })
-    }
-
-    /// Pulls the disk called `serial` out of the running machine.
-    ///
-    /// # Errors
-    /// The guest has not let go of it within [`PULL`].
-    pub fn pull(&mut self, serial: &str) -> Result<()> {
-        let qmp = &mut self.running()?.qemu.qmp;
-        let end = Instant::now() + PULL;
-        qmp.pull(serial)?;
-        while qmp.has(serial)? {
-            check_interrupt()?;
-            if Instant::now() > end {
-                bail!("the guest keeps the disk {serial} for {} s", PULL.as_secs());
-            }
-            std::thread::sleep(POLL);
-        }
-        Ok(())
-    }
-
-    /// Plugs the disk called `serial` in again.
-    pub fn plug(&mut self, serial: &str) -> Result<()> {
-        self.running()?.qemu.qmp.plug(serial)
-    }
-
     fn ended(&self, how: String) -> anyhow::Error {
         let log = self.folder.join("console.log");
         let tail = console::tail(&log);
@@ -377,35 +276,6 @@ impl Machine {
     /// The port of 127.0.0.1 that leads to Ollama's.
     pub fn ollama_port(&mut self) -> Result<u16> {
         Ok(self.running()?.ollama_port)
-    }
-
-    /// Runs command lines as root, all in one round trip, each in a subshell of its own.
-    pub fn ask(&mut self, commands: &[&str]) -> Result<Vec<Output>> {
-        self.ask_within(commands, ASK)
-    }
-
-    /// As [`Machine::ask`] with a deadline of its own.
-    pub fn ask_within(&mut self, commands: &[&str], deadline: Duration) -> Result<Vec<Output>> {
-        let owner = self.parts.owner.clone();
-        let running = self.running()?;
-        let outputs = running.shell(&owner)?.batch(commands, deadline);
-        if outputs.is_err() {
-            // Late answers must not be taken for those of the next question.
-            running.shell = None;
-        }
-        outputs
-    }
-
-    /// Runs one command line as root.
-    ///
-    /// # Errors
-    /// Its exit status is not 0: then what it wrote is in the message.
-    pub fn succeed(&mut self, command: &str) -> Result<String> {
-        let output = self.ask(&[command])?.remove(0);
-        if !output.ok() {
-            bail!("`{command}` ended with {}: {}", output.status, output.text);
-        }
-        Ok(output.text)
     }
 
     /// The power goes without a warning.
@@ -448,22 +318,6 @@ impl Machine {
         }
         self.running = None;
         self.boot()
-    }
-
-    /// The system's state, in systemd's words, once the last job of its boot is done.
-    ///
-    /// # Errors
-    /// It was not done within `SETTLE`, or there is no shell.
-    pub fn settle(&mut self) -> Result<Output> {
-        let command = "systemctl is-system-running --wait";
-        Ok(self.ask_within(&[command], SETTLE)?.remove(0))
-    }
-
-    /// The last boot was not over at the login: its units took `more`.
-    pub fn settled(&mut self, more: Duration) {
-        if let Some(boot) = self.boots.last_mut() {
-            *boot += more;
-        }
     }
 
     /// How a person reaches the machine.

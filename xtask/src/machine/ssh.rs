@@ -198,6 +198,10 @@ impl Server {
                     log: end.stderr,
                 });
             }
+            // Let in, and the session over before the command was run: that is how it is meant.
+            if let Some(status) = turned_away(&end.stderr) {
+                bail!("the server let {user} in and ran no command: exit status {status}");
+            }
             // No verdict: the server does not listen to a client that it has refused several times (OpenSSH's
             // PerSourcePenalties), until a while has passed.
             if start.elapsed() > VERDICT_DEADLINE
@@ -280,6 +284,13 @@ impl Server {
     }
 }
 
+/// How the session of a client that had been let in ended, by the client's log.
+fn turned_away(log: &str) -> Option<&str> {
+    let session = log.split_once("Authenticated to ")?.1;
+    let mut lines = session.lines();
+    lines.find_map(|line| line.strip_prefix("debug1: Exit status "))
+}
+
 fn offered(log: &str) -> Vec<String> {
     log.lines()
         .filter_map(|line| line.split_once("Authentications that can continue: "))
@@ -311,6 +322,17 @@ mod tests {
     fn what_the_server_offers_is_read_from_the_clients_log() {
         let log = "debug1: Authentications that can continue: publickey,password\nPermission denied (publickey).";
         assert_eq!(offered(log), ["publickey", "password"]);
+    }
+
+    #[test]
+    fn a_session_that_ends_without_its_command_is_told_from_a_lost_connection() {
+        let log = "debug1: Connecting to 127.0.0.1\nAuthenticated to 127.0.0.1 ([127.0.0.1]:22) using \"publickey\".\n";
+        assert_eq!(
+            turned_away(&format!("{log}debug1: Exit status 1\n")),
+            Some("1")
+        );
+        assert_eq!(turned_away(&format!("{log}Connection reset by peer")), None);
+        assert_eq!(turned_away("debug1: Exit status -1"), None);
     }
 
     #[test]
