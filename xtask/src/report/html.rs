@@ -7,10 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::kills::word;
-use super::{KillTable, Outcome, PromiseReport, Report, ScenarioReport, Verdict, failure};
+use super::{PromiseReport, Report, ScenarioReport, Verdict, failure};
 use crate::machine::console;
-use crate::mutant;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -55,7 +53,7 @@ pub(super) fn page(title: &str, body: &Markup) -> String {
 }
 
 /// A badge.
-fn badge(verdict: Verdict, text: &str) -> Markup {
+pub(super) fn badge(verdict: Verdict, text: &str) -> Markup {
     let class = match verdict {
         Verdict::Pass => "badge pass",
         Verdict::Fail => "badge fail",
@@ -83,53 +81,6 @@ fn facts(report: &Report) -> Markup {
     facts.extend(folders.map(|folder| ("kept", folder.display().to_string())));
     html! {
         dl { @for (name, value) in &facts { dt { (name) } dd { (value) } } }
-    }
-}
-
-/// The table of kills as a page.
-pub fn kills_html(run: &KillTable) -> String {
-    let facts = [
-        ("guest", run.guest.as_str()),
-        ("accelerator", &run.accelerator),
-        ("nixpkgs", &run.nixpkgs),
-    ];
-    let body = html! {
-        header {
-            h1 { "Mutants on " (run.guest) }
-            p { (run.tally_line()) }
-            dl { @for (name, value) in facts { dt { (name) } dd { (value) } } }
-        }
-        section {
-            table {
-                thead { tr { th { "mutant" } th { "expected" } th { "caught by" } th { "verdict" } } }
-                tbody { @for outcome in &run.mutants { (kill(outcome)) } }
-            }
-        }
-    };
-    page(&format!("OllamaLive's mutants on {}", run.guest), &body)
-}
-
-fn kill(outcome: &Outcome) -> Markup {
-    let tone = match outcome.verdict {
-        mutant::Verdict::Killed => Verdict::Pass,
-        mutant::Verdict::Survived | mutant::Verdict::WrongReason => Verdict::Fail,
-        mutant::Verdict::NotRun => Verdict::Skip,
-    };
-    html! {
-        tr {
-            td { code { (outcome.mutant.id) } br; small { (outcome.mutant.breaks) } }
-            td { code { (outcome.mutant.caught_by) } }
-            td {
-                @for fault in &outcome.caught_by {
-                    div { code { (fault.id) } br; small { (fault.evidence) } }
-                }
-            }
-            td {
-                (badge(tone, word(outcome.verdict).0))
-                @if !outcome.beside.is_empty() { " " small title=(outcome.beside.join(", ")) { "beside " (outcome.beside.len()) } }
-                @if let Some(why) = &outcome.why { " " small { (why) } }
-            }
-        }
     }
 }
 

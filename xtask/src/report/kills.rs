@@ -108,13 +108,9 @@ pub(super) fn word(verdict: Verdict) -> (&'static str, Color) {
 }
 
 impl Outcome {
-    fn killers(&self) -> String {
-        let ids: Vec<&str> = self
-            .caught_by
-            .iter()
-            .map(|fault| fault.id.as_str())
-            .collect();
-        ids.join(", ")
+    fn killers(&self) -> Vec<&str> {
+        let faults = self.caught_by.iter();
+        faults.map(|fault| fault.id.as_str()).collect()
     }
 
     /// One line for whoever watches.
@@ -154,7 +150,8 @@ pub fn kills(run: &KillTable) -> String {
         table.add_row([
             Cell::new(outcome.mutant.id),
             Cell::new(outcome.mutant.caught_by),
-            Cell::new(outcome.killers()),
+            // One below the other: a long line would be broken in the middle of a name.
+            Cell::new(outcome.killers().join("\n")),
             if colour { verdict.fg(tint) } else { verdict },
         ]);
     }
@@ -212,6 +209,10 @@ mod tests {
         assert_eq!(page.matches("<code>ssh.password-login</code>").count(), 2);
         assert!(page.contains("badge pass\">killed<") && page.contains("badge fail\">SURVIVED<"));
         assert!(page.contains("2 mutants: 1 killed, 1 survived"), "{page}");
+        assert!(
+            page.contains("<mark>logged in by password</mark>\nand more"),
+            "{page}"
+        );
     }
 
     #[test]
