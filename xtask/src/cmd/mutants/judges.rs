@@ -1,5 +1,7 @@
 //! Which machine judges a mutant, and by which promises.
 
+use std::collections::BTreeSet;
+
 use crate::mutant::Mutant;
 use crate::scenario::{Lane, Plan, Promise, SCENARIOS, promises_of};
 
@@ -21,8 +23,25 @@ pub fn hearings(wanted: impl Fn(&Promise) -> bool) -> Vec<Hearing> {
     hearings
 }
 
+/// What is looked at on the machine of `batch`, which is not empty: everything there or, to be `quick`, what is to catch one
+/// of them. And, in passing, what is still `unasked`, if none of them spoils it; that is taken out of the set.
+pub fn hearing(
+    batch: &[&'static Mutant],
+    quick: bool,
+    unasked: &mut BTreeSet<&'static str>,
+) -> Hearing {
+    let lane = lane(batch[0]);
+    let mut promises = promises_of(&lane.scenarios);
+    promises.retain(|promise| {
+        let spoilt = batch.iter().any(|one| spoils(one, promise));
+        let in_passing = !spoilt && unasked.remove(promise.id);
+        in_passing || !quick || batch.iter().any(|one| catches(promise, one))
+    });
+    Hearing { lane, promises }
+}
+
 /// The machine that judges `mutant`.
-pub fn lane(mutant: &Mutant) -> Lane {
+fn lane(mutant: &Mutant) -> Lane {
     lanes().swap_remove(place(mutant))
 }
 
@@ -44,12 +63,12 @@ pub fn is_waited_for(mutant: &Mutant) -> bool {
 }
 
 /// Whether `promise` is the one that is to catch `mutant`.
-pub fn catches(promise: &Promise, mutant: &Mutant) -> bool {
+fn catches(promise: &Promise, mutant: &Mutant) -> bool {
     promise.id == mutant.caught_by
 }
 
 /// Whether `mutant` is known to break `promise`, or to keep it from being looked at.
-pub fn spoils(mutant: &Mutant, promise: &Promise) -> bool {
+fn spoils(mutant: &Mutant, promise: &Promise) -> bool {
     let known = catches(promise, mutant) || mutant.also.contains(&promise.id);
     known || mutant.alone || !mutant.comes_up
 }
@@ -104,13 +123,19 @@ mod tests {
     }
 
     #[test]
-    fn what_a_mutant_is_not_known_to_break_is_a_control() {
-        let promise = |id: &str| PROMISES.iter().find(|promise| promise.id == id).unwrap();
-        let spoils = |mutant, id| spoils(named(mutant), promise(id));
-        assert!(spoils("firewall.off", "firewall.only-open-ports"));
-        assert!(spoils("firewall.off", "firewall.published-ports-contained"));
-        assert!(!spoils("firewall.off", "ssh.root-refused"));
-        assert!(spoils("boot.no-serial-console", "ssh.root-refused"));
-        assert!(spoils("system.sudo-asks", "ssh.root-refused"));
+    fn what_no_mutant_there_spoils_is_looked_at_once_in_passing() {
+        let mut unasked = BTreeSet::from(["ssh.root-refused", "firewall.only-open-ports"]);
+        let mut looked_at = |id: &str, quick| {
+            let hearing = hearing(&[named(id)], quick, &mut unasked);
+            let ids = hearing.promises.iter().map(|promise| promise.id);
+            ids.collect::<Vec<_>>()
+        };
+        let (port, root) = ("firewall.only-open-ports", "ssh.root-refused");
+        // Nothing can be looked at on a machine without a shell for root.
+        assert_eq!(looked_at("system.sudo-asks", true), ["system.identity"]);
+        assert_eq!(looked_at("firewall.off", true), [root, port]);
+        assert_eq!(looked_at("ssh.weak-cipher", true)[1..], [port]);
+        assert_eq!(looked_at("ssh.weak-cipher", true).len(), 1);
+        assert!(looked_at("ssh.weak-cipher", false).len() > 10);
     }
 }

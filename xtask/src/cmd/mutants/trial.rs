@@ -11,14 +11,14 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::breeder::Breeder;
-use super::judges::{Hearing, catches, hearings, lane, spoils};
+use super::judges::{Hearing, hearing, hearings};
 use crate::cmd::workbench::Bench;
 use crate::error::{one_line, usage};
 use crate::mutant::{self, Mutant, Verdict};
 use crate::parallel::{self, Queue};
 use crate::process;
 use crate::report::{self, Fault, Outcome, PromiseReport, Watcher};
-use crate::scenario::{Observer, Promise, Quiet, judge_all, promises_of, switch_on};
+use crate::scenario::{Observer, Promise, Quiet, judge_all, switch_on};
 
 /// The mutants of one machine.
 pub type Batch = Vec<&'static Mutant>;
@@ -125,25 +125,13 @@ impl<'a> Trials<'a> {
         let folder = self.folder.join(format!("{}-{number}", batch[0].id));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let bench = self.breeder.bench(batch, &folder);
-        let hearing = self.hearing(batch);
+        let mut unasked = self.unasked.lock().unwrap_or_else(PoisonError::into_inner);
+        let hearing = hearing(batch, self.quick, &mut unasked);
+        drop(unasked);
         let seen = bench.and_then(|bench| self.hear(&hearing, &bench, folder.clone(), &Quiet));
         // Gone with the run at the latest.
         let _ = fs::remove_dir_all(&folder);
         seen
-    }
-
-    /// What is looked at on the machine of `batch`: everything there, or what is to catch one of them and, in passing, what
-    /// nobody has seen kept yet.
-    fn hearing(&self, batch: &[&'static Mutant]) -> Hearing {
-        let lane = lane(batch[0]);
-        let mut promises = promises_of(&lane.scenarios);
-        let mut unasked = self.unasked.lock().unwrap_or_else(PoisonError::into_inner);
-        promises.retain(|promise| {
-            let as_control =
-                !batch.iter().any(|one| spoils(one, promise)) && unasked.remove(promise.id);
-            as_control || !self.quick || batch.iter().any(|one| catches(promise, one))
-        });
-        Hearing { lane, promises }
     }
 
     /// Boots the machine of `hearing`, and looks.
