@@ -8,8 +8,8 @@ use libtest_mimic::{Failed, Trial};
 use xtask::machine::esp;
 
 use crate::common::{refused, trial};
-use crate::setting::{KEY, SLOT, STICK, USED, flash, has_no_table, read, same, succeeded};
-use crate::stick::{ESP, compress, image, used_stick};
+use crate::setting::{Case, KEY, SLOT, STICK, USED, flash, has_no_table, read, same, succeeded};
+use crate::stick::{ESP, compress, image};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -87,14 +87,12 @@ impl Drop for Mount {
 }
 
 fn disk() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let raw = image(folder.path(), "image", SLOT, USED);
-    let stick = used_stick(folder.path(), STICK);
-    let key = folder.path().join("me.pub");
+    let case = Case::new()?;
+    let key = case.folder.path().join("me.pub");
     fs::write(&key, KEY)?;
-    let device = Loop::new(&["--partscan"], &stick);
+    let device = Loop::new(&["--partscan"], &case.stick);
     let text = succeeded(&flash(&[
-        &compress(&raw),
+        &compress(&case.raw),
         &device.0,
         &"--yes",
         &"--authorized-key",
@@ -104,7 +102,7 @@ fn disk() -> Result<(), Failed> {
         text.contains("not mounted") && text.contains(&device.0.display().to_string()),
         "{text}"
     );
-    same(&raw, &device.0, SLOT, USED);
+    same(&case.raw, &device.0, SLOT, USED);
     assert_eq!(
         esp::get(&device.0, ESP, "authorized_keys")?.unwrap(),
         format!("{KEY}\n").as_bytes()
@@ -112,17 +110,15 @@ fn disk() -> Result<(), Failed> {
     // The kernel knows the new partitions, as far as it reads such tables at all.
     let known = device.part(1).exists();
     drop(device);
-    let anew = Loop::new(&["--partscan"], &stick);
+    let anew = Loop::new(&["--partscan"], &case.stick);
     assert_eq!(known, anew.part(1).exists());
     Ok(())
 }
 
 fn disks_that_are_refused() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let raw = image(folder.path(), "image", SLOT, USED);
-    let stick = used_stick(folder.path(), STICK);
-    succeeded(&flash(&[&raw, &stick, &"--yes"]));
-    let device = Loop::new(&["--partscan"], &stick);
+    let case = Case::new()?;
+    succeeded(&flash(&[&case.raw, &case.stick, &"--yes"]));
+    let device = Loop::new(&["--partscan"], &case.stick);
     let name = device.0.display().to_string();
     let data = device.part(2);
     if !data.exists() {
@@ -133,27 +129,27 @@ fn disks_that_are_refused() -> Result<(), Failed> {
     let before = read(&device.0, STICK);
     let part = data.display().to_string();
     refused(
-        &flash(&[&raw, &data, &"--yes"]),
+        &flash(&[&case.raw, &data, &"--yes"]),
         &[&part, "is a partition", &name],
     )?;
-    let at = folder.path().join("mounted");
+    let at = case.folder.path().join("mounted");
     let mount = Mount::new(&["-o", "ro"], &data, &at);
     let words = [
         "is in use",
         &at.display().to_string(),
         &format!("umount {part}"),
     ];
-    refused(&flash(&[&raw, &device.0, &"--yes"]), &words)?;
+    refused(&flash(&[&case.raw, &device.0, &"--yes"]), &words)?;
     drop(mount);
     // The file behind it would be written to under its feet.
     refused(
-        &flash(&[&raw, &stick, &"--yes"]),
+        &flash(&[&case.raw, &case.stick, &"--yes"]),
         &[&format!("is in use as {name}")],
     )?;
     drop(device);
-    let device = Loop::new(&["--read-only"], &stick);
+    let device = Loop::new(&["--read-only"], &case.stick);
     refused(
-        &flash(&[&raw, &device.0, &"--yes"]),
+        &flash(&[&case.raw, &device.0, &"--yes"]),
         &["is read-only", "switch"],
     )?;
     assert!(read(&device.0, STICK) == before);

@@ -8,7 +8,7 @@ use std::process::Command;
 use libtest_mimic::{Failed, Trial};
 
 use crate::common::{refused, trial};
-use crate::setting::{SLOT, STICK, USED, flash, same, succeeded};
+use crate::setting::{Case, SLOT, STICK, USED, flash, same, succeeded};
 use crate::stick::{MIB, compress, image, noise, persist, used_stick};
 
 pub fn trials() -> Vec<Trial> {
@@ -30,23 +30,20 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn no_terminal() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let raw = image(folder.path(), "image", SLOT, USED);
-    let stick = used_stick(folder.path(), STICK);
-    let before = fs::read(&stick)?;
-    refused(&flash(&[&raw, &stick]), &["nobody can be asked", "--yes"])?;
-    assert!(fs::read(&stick)? == before);
+    let case = Case::new()?;
+    refused(
+        &flash(&[&case.raw, &case.stick]),
+        &["nobody can be asked", "--yes"],
+    )?;
+    case.is_untouched()?;
     Ok(())
 }
 
 fn answers() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let raw = image(folder.path(), "image", SLOT, USED);
-    let stick = used_stick(folder.path(), STICK);
-    let before = fs::read(&stick)?;
+    let case = Case::new()?;
     let ask = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.arg("flash").args([&raw, &stick]);
+        command.arg("flash").args([&case.raw, &case.stick]);
         rexpect::session::spawn_command(command, Some(60_000))
     };
     for (answer, words) in [
@@ -61,33 +58,31 @@ fn answers() -> Result<(), Failed> {
         }
         session.exp_string(words)?;
         session.exp_eof()?;
-        assert!(fs::read(&stick)? == before, "written to after {answer:?}");
+        case.is_untouched()?;
     }
     let mut session = ask()?;
     session.exp_string("Type `yes`")?;
     session.send_line("yes")?;
     session.exp_string("can be pulled out")?;
     session.exp_eof()?;
-    same(&raw, &stick, SLOT, USED);
+    case.is_flashed();
     Ok(())
 }
 
 fn no_stick() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let raw = image(folder.path(), "image", SLOT, USED);
-    let stick = used_stick(folder.path(), STICK);
-    fs::set_permissions(&stick, fs::Permissions::from_mode(0o444))?;
-    let none = folder.path().join("none");
+    let case = Case::new()?;
+    fs::set_permissions(&case.stick, fs::Permissions::from_mode(0o444))?;
+    let none = case.folder.path().join("none");
     let bad: [(&Path, &str); 5] = [
-        (folder.path(), "is a folder"),
+        (case.folder.path(), "is a folder"),
         (&none, "does not exist"),
         (Path::new("/dev/null"), "neither a disk nor a file"),
-        (&stick, "is read-only"),
-        (&raw, "is the image itself"),
+        (&case.stick, "is read-only"),
+        (&case.raw, "is the image itself"),
     ];
     for (device, words) in bad {
         let name = device.display().to_string();
-        refused(&flash(&[&raw, &device, &"--yes"]), &[words, &name])?;
+        refused(&flash(&[&case.raw, &device, &"--yes"]), &[words, &name])?;
     }
     assert!(!none.exists());
     Ok(())
@@ -120,11 +115,8 @@ fn no_image() -> Result<(), Failed> {
 }
 
 fn damaged() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let stick = used_stick(folder.path(), STICK);
-    let before = fs::read(&stick)?;
-    let raw = image(folder.path(), "image", SLOT, USED);
-    let packed = compress(&raw);
+    let case = Case::new()?;
+    let packed = compress(&case.raw);
     let good = fs::read(&packed)?;
     let cut = |file: &Path, bytes: u64| {
         File::options()
@@ -141,26 +133,26 @@ fn damaged() -> Result<(), Failed> {
     flipped[good.len() / 2 + (64 << 10)] ^= 1;
     fs::write(&packed, flipped)?;
     refused(
-        &flash(&[&packed, &stick, &"--yes"]),
+        &flash(&[&packed, &case.stick, &"--yes"]),
         &["image.zst is damaged", "download it again", "checksum"],
     )?;
     fs::write(&packed, &good)?;
     cut(&packed, good.len() as u64 - 9);
     refused(
-        &flash(&[&packed, &stick, &"--yes"]),
+        &flash(&[&packed, &case.stick, &"--yes"]),
         &["image.zst is damaged", "incomplete"],
     )?;
     fs::write(&packed, [&good[..], b"more"].concat())?;
     refused(
-        &flash(&[&packed, &stick, &"--yes"]),
+        &flash(&[&packed, &case.stick, &"--yes"]),
         &["image.zst is damaged"],
     )?;
-    cut(&raw, persist(SLOT) - MIB);
+    cut(&case.raw, persist(SLOT) - MIB);
     refused(
-        &flash(&[&raw, &stick, &"--yes"]),
+        &flash(&[&case.raw, &case.stick, &"--yes"]),
         &["is cut off", "download it again"],
     )?;
-    assert!(fs::read(&stick)? == before);
+    case.is_untouched()?;
     Ok(())
 }
 

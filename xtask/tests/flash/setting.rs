@@ -1,13 +1,15 @@
 //! Images and sticks as most tests here have them, and what is looked for on them.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use tempfile::TempDir;
+
 use crate::common::xtask;
-use crate::stick::{MIB, persist};
+use crate::stick::{MIB, image, persist, used_stick};
 
 pub const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE8wrGXB1GRjJcdnYvsgk8DrIXvSZSvzEEK4kH8aU1nM me@home";
@@ -16,6 +18,40 @@ pub const SLOT: u64 = 24;
 pub const USED: u64 = 6;
 /// The length of most sticks here.
 pub const STICK: u64 = 96 * MIB;
+
+/// An image, and a stick that is in use.
+pub struct Case {
+    /// Both are in it, and go with it.
+    pub folder: TempDir,
+    pub raw: PathBuf,
+    pub stick: PathBuf,
+    /// What was on the stick.
+    before: Vec<u8>,
+}
+
+impl Case {
+    pub fn new() -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let stick = used_stick(folder.path(), STICK);
+        Ok(Case {
+            raw: image(folder.path(), "image", SLOT, USED),
+            before: fs::read(&stick)?,
+            stick,
+            folder,
+        })
+    }
+
+    /// Fails unless the stick is as it was.
+    pub fn is_untouched(&self) -> io::Result<()> {
+        assert!(fs::read(&self.stick)? == self.before, "it was written to");
+        Ok(())
+    }
+
+    /// Fails unless the image is on the stick.
+    pub fn is_flashed(&self) {
+        same(&self.raw, &self.stick, SLOT, USED);
+    }
+}
 
 /// Runs `flash` with nobody to ask.
 pub fn flash(arguments: &[&dyn AsRef<Path>]) -> Output {

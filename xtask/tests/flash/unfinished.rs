@@ -11,9 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::common::{refused, trial};
-use crate::setting::{
-    SLOT, STICK, USED, command, flash, has_no_table, read, same, starts_empty, succeeded,
-};
+use crate::setting::{Case, SLOT, command, flash, has_no_table, read, starts_empty, succeeded};
 use crate::stick::{MIB, STORE, image, used_stick};
 
 pub fn trials() -> Vec<Trial> {
@@ -30,10 +28,8 @@ pub fn trials() -> Vec<Trial> {
 
 /// A disk that takes no more than so much is a stick that is pulled out as it is written to.
 fn cut_short() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let raw = image(folder.path(), "image", SLOT, USED);
-    let stick = used_stick(folder.path(), STICK);
-    succeeded(&flash(&[&raw, &stick, &"--yes"]));
+    let case = Case::new()?;
+    succeeded(&flash(&[&case.raw, &case.stick, &"--yes"]));
     let mut limited = Command::new("sh");
     // In blocks of 512 bytes: in the middle of STORE.
     limited
@@ -44,7 +40,7 @@ fn cut_short() -> Result<(), Failed> {
             env!("CARGO_BIN_EXE_xtask"),
             "flash",
         ])
-        .args([&raw, &stick])
+        .args([&case.raw, &case.stick])
         .arg("--yes")
         .stdin(Stdio::null());
     let output = limited.output()?;
@@ -56,29 +52,27 @@ fn cut_short() -> Result<(), Failed> {
             "is not usable until it is flashed again",
         ],
     )?;
-    starts_empty(&stick);
-    succeeded(&flash(&[&raw, &stick, &"--yes"]));
-    same(&raw, &stick, SLOT, USED);
+    starts_empty(&case.stick);
+    succeeded(&flash(&[&case.raw, &case.stick, &"--yes"]));
+    case.is_flashed();
     Ok(())
 }
 
 /// A stick that does not keep what was written to it, as cheap ones do that are smaller than they say.
 fn forgetful() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let raw = image(folder.path(), "image", SLOT, USED);
-    let stick = used_stick(folder.path(), STICK);
+    let case = Case::new()?;
     let place = STORE + 5 * MIB + 77;
     let mut byte = [0];
-    File::open(&raw)?.read_exact_at(&mut byte, place)?;
+    File::open(&case.raw)?.read_exact_at(&mut byte, place)?;
     let over = std::sync::atomic::AtomicBool::new(false);
     let output = std::thread::scope(|scope| {
         scope.spawn(|| {
-            let file = File::options().write(true).open(&stick).unwrap();
+            let file = File::options().write(true).open(&case.stick).unwrap();
             while !over.load(std::sync::atomic::Ordering::Relaxed) {
                 file.write_all_at(&[!byte[0]], place).unwrap();
             }
         });
-        let output = flash(&[&raw, &stick, &"--yes"]);
+        let output = flash(&[&case.raw, &case.stick, &"--yes"]);
         over.store(true, std::sync::atomic::Ordering::Relaxed);
         output
     });
@@ -90,7 +84,7 @@ fn forgetful() -> Result<(), Failed> {
         "{stderr}"
     );
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    has_no_table(&stick, SLOT);
+    has_no_table(&case.stick, SLOT);
     Ok(())
 }
 

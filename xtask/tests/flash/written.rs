@@ -7,7 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use xtask::machine::esp;
 
 use crate::common::{refused, trial};
-use crate::setting::{KEY, SLOT, STICK, USED, flash, read, same, succeeded};
+use crate::setting::{Case, KEY, SLOT, STICK, USED, flash, read, same, succeeded};
 use crate::stick::{ESP, MIB, STORE, compress, image, persist, used_stick};
 
 /// The ext4 superblock's magic number, behind the beginning of a partition.
@@ -122,15 +122,12 @@ fn persist_elsewhere() -> Result<(), Failed> {
 }
 
 fn dry_run() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let raw = image(folder.path(), "image", SLOT, USED);
-    let stick = used_stick(folder.path(), STICK);
-    let before = fs::read(&stick)?;
-    let text = succeeded(&flash(&[&raw, &stick, &"--dry-run"]));
+    let case = Case::new()?;
+    let text = succeeded(&flash(&[&case.raw, &case.stick, &"--dry-run"]));
     assert!(
         text.contains("nothing was written") && text.contains("made on the first start"),
         "{text}"
     );
-    assert!(fs::read(&stick)? == before);
+    case.is_untouched()?;
     Ok(())
 }
