@@ -40,6 +40,16 @@ pub fn hearing(
     Hearing { lane, promises }
 }
 
+/// Whether the machine of one of `batches`, none of which is empty, can look at `promise` in passing.
+pub fn heard_by_any(batches: &[Vec<&'static Mutant>], promise: &Promise) -> bool {
+    let on_its_machine = |batch: &Vec<&'static Mutant>| {
+        let mut scenarios = lane(batch[0]).scenarios.into_iter();
+        scenarios.any(|scenario| scenario.name == promise.scenario)
+    };
+    let mut batches = batches.iter();
+    batches.any(|batch| on_its_machine(batch) && !batch.iter().any(|one| spoils(one, promise)))
+}
+
 /// The machine that judges `mutant`.
 fn lane(mutant: &Mutant) -> Lane {
     lanes().swap_remove(place(mutant))
@@ -137,5 +147,15 @@ mod tests {
         assert_eq!(looked_at("ssh.weak-cipher", true)[1..], [port]);
         assert_eq!(looked_at("ssh.weak-cipher", true).len(), 1);
         assert!(looked_at("ssh.weak-cipher", false).len() > 10);
+    }
+
+    #[test]
+    fn a_promise_that_every_machine_spoils_needs_one_without_a_mutant() {
+        let promise = |id: &str| PROMISES.iter().find(|promise| promise.id == id).unwrap();
+        let batches = [vec![named("firewall.off"), named("system.host-name")]];
+        let heard = |id| heard_by_any(&batches, promise(id));
+        assert!(heard("ssh.root-refused"));
+        assert!(!heard("firewall.only-open-ports") && !heard("system.identity"));
+        assert!(!heard("boot.no-drives"), "that is another machine");
     }
 }

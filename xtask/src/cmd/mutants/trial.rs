@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::breeder::Breeder;
-use super::judges::{Hearing, hearing, hearings};
+use super::judges::{Hearing, heard_by_any, hearing, hearings};
 use crate::cmd::workbench::Bench;
 use crate::error::{one_line, usage};
 use crate::mutant::{self, Mutant, Verdict};
@@ -22,6 +22,13 @@ use crate::scenario::{Observer, Promise, Quiet, judge_all, switch_on};
 
 /// The mutants of one machine.
 pub type Batch = Vec<&'static Mutant>;
+
+/// One machine's turn.
+enum Turn {
+    Mutants(Batch),
+    /// The unchanged configuration.
+    Control(Hearing),
+}
 
 /// How mutants are tried.
 pub struct Trials<'a> {
@@ -78,16 +85,26 @@ impl<'a> Trials<'a> {
     /// # Errors
     /// Ctrl-C, or a promise that is not kept without any defect either.
     pub fn run(&self, batches: Vec<Batch>, jobs: usize) -> Result<Vec<Outcome>> {
-        let asked = batches.iter().flatten().map(|mutant| mutant.caught_by);
-        *self.unasked.lock().unwrap_or_else(PoisonError::into_inner) = asked.collect();
-        let outcomes = parallel::all(batches, jobs, |batch, queue| self.batch(batch, queue))?;
+        let asked: BTreeSet<&str> = caught_by(batches.iter().flatten());
+        *self.unasked.lock().unwrap_or_else(PoisonError::into_inner) = asked.clone();
+        // The longest first: these are the machines that are started most often.
+        let controls =
+            hearings(|promise| asked.contains(promise.id) && !heard_by_any(&batches, promise));
+        let turns = controls
+            .into_iter()
+            .map(Turn::Control)
+            .chain(batches.into_iter().map(Turn::Mutants));
+        let outcomes = parallel::all(turns, jobs, |turn, queue| match turn {
+            Turn::Mutants(batch) => self.batch(batch, queue),
+            Turn::Control(hearing) => self.unchanged(&hearing).map(|()| Vec::new()),
+        })?;
         let outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
-        self.control(outcomes.iter().map(|outcome| outcome.mutant), jobs)?;
+        self.control(outcomes.iter().map(|outcome| &outcome.mutant), jobs)?;
         Ok(outcomes)
     }
 
     /// What was decided about the mutants of `batch`; the others go to the end of the queue.
-    fn batch(&self, batch: Batch, queue: &Queue<Batch>) -> Result<Vec<Outcome>> {
+    fn batch(&self, batch: Batch, queue: &Queue<Turn>) -> Result<Vec<Outcome>> {
         let name = match &batch[..] {
             [one] => one.id.to_string(),
             [first, others @ ..] => format!("{} and {} more", first.id, others.len()),
@@ -110,10 +127,10 @@ impl<'a> Trials<'a> {
             self.watcher.say(&undecided(&name, &open));
             if decided.is_empty() {
                 // Before every part of it is tried: is it the host that keeps no promise?
-                self.control(again.iter().copied(), 1)?;
+                self.control(again.iter(), 1)?;
             }
             for batch in smaller(again, decided.is_empty()) {
-                queue.add_last(batch);
+                queue.add_last(Turn::Mutants(batch));
             }
         }
         Ok(decided)
@@ -174,34 +191,57 @@ impl<'a> Trials<'a> {
     ///
     /// # Errors
     /// It is not kept then either.
-    fn control(&self, mutants: impl Iterator<Item = &'static Mutant>, jobs: usize) -> Result<()> {
-        let asked: BTreeSet<&str> = mutants.map(|mutant| mutant.caught_by).collect();
+    fn control<'m>(
+        &self,
+        mutants: impl Iterator<Item = &'m &'static Mutant>,
+        jobs: usize,
+    ) -> Result<()> {
+        let asked = caught_by(mutants);
         let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let unseen = |promise: &Promise| asked.contains(promise.id) && !known.contains(promise.id);
         let hearings = hearings(unseen);
         drop(known);
-        if hearings.is_empty() {
-            return Ok(());
-        }
-        self.watcher
-            .say("the unchanged configuration: what it breaks as well, no mutant was caught by");
-        let broken = parallel::each(&hearings, jobs, |hearing| {
-            let number = self.machines.fetch_add(1, Ordering::Relaxed);
-            let folder = self.folder.join(format!("unchanged-{number}"));
-            let view = self.watcher.lane(&hearing.lane.name);
-            let seen = self.hear(hearing, self.bench, folder, &view)?;
-            let mut promises = seen.promises.into_iter();
-            Ok(promises.find(|promise| promise.verdict != report::Verdict::Pass))
-        })?;
-        match broken.into_iter().flatten().next() {
-            Some(promise) => Err(usage(format!(
+        parallel::each(&hearings, jobs, |hearing| self.unchanged(hearing)).map(drop)
+    }
+
+    /// Boots the unchanged configuration on the machine of `hearing`.
+    ///
+    /// # Errors
+    /// A promise is not kept.
+    fn unchanged(&self, hearing: &Hearing) -> Result<()> {
+        let name = format!("{}, unchanged", hearing.lane.name);
+        let spinner = self.watcher.spinner(&name);
+        let start = Instant::now();
+        let number = self.machines.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.join(format!("unchanged-{number}"));
+        let seen = self.hear(hearing, self.bench, folder, &Quiet)?;
+        process::check_interrupt()?;
+        drop(spinner);
+        let mut promises = seen.promises.iter();
+        if let Some(promise) = promises.find(|promise| promise.verdict != report::Verdict::Pass) {
+            return Err(usage(format!(
                 "the unchanged configuration does not keep {} ({}): no mutant can be judged before `cargo xtask test` passes",
                 promise.id,
                 promise.evidence.lines().next().unwrap_or_default()
-            ))),
-            None => Ok(()),
+            )));
         }
+        let ids: Vec<&str> = seen
+            .promises
+            .iter()
+            .map(|promise| promise.id.as_str())
+            .collect();
+        self.watcher.say(&format!(
+            "kept by the unchanged configuration ({:.1} s): {}",
+            start.elapsed().as_secs_f64(),
+            ids.join(", ")
+        ));
+        Ok(())
     }
+}
+
+/// The promises that are to catch `mutants`.
+fn caught_by<'m>(mutants: impl Iterator<Item = &'m &'static Mutant>) -> BTreeSet<&'static str> {
+    mutants.map(|mutant| mutant.caught_by).collect()
 }
 
 /// What the machine says of `mutant`, one of `batch`.
