@@ -1,0 +1,125 @@
+//! What a user is shown.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use libtest_mimic::{Failed, Trial};
+use xtask::scenario::PROMISES;
+
+use crate::common::{refused, root, trial, xtask};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("every_promise_is_listed", &[], list),
+        trial("the_readme_shows_the_promises_as_they_are", &[], readme),
+        trial("mutants_are_listed_and_known_by_name", &[], mutants),
+        trial("help_shows_examples_of_every_verb", &[], help),
+        trial("bash_completes_the_verbs", &["bash"], completions),
+        trial("nobody_has_to_listen_to_the_end", &[], closed_pipe),
+    ]
+}
+
+fn list() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let output = xtask(cache.path(), &["test", "--list"]).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    for promise in PROMISES {
+        assert!(
+            text.contains(promise.id),
+            "{} is not listed:\n{text}",
+            promise.id
+        );
+    }
+    assert!(output.status.success());
+    Ok(())
+}
+
+/// The table between the markers is generated: `UPDATE_README=1 cargo test -p xtask --test cli readme` writes it.
+fn readme() -> Result<(), Failed> {
+    const BEGIN: &str = "<!-- promises: generated -->\n";
+    const END: &str = "<!-- end of promises -->";
+    let path = root().join("README.md");
+    let text = fs::read_to_string(&path)?;
+    let (head, rest) = text
+        .split_once(BEGIN)
+        .ok_or("README.md has lost its marker")?;
+    let (table, tail) = rest
+        .split_once(END)
+        .ok_or("README.md has lost its marker")?;
+    let wanted = xtask::report::markdown();
+    if std::env::var_os("UPDATE_README").is_some() {
+        fs::write(&path, format!("{head}{BEGIN}{wanted}{END}{tail}"))?;
+    } else if table != wanted {
+        return Err("the promises in README.md are not those of the code: UPDATE_README=1 cargo test -p xtask --test cli readme".into());
+    }
+    Ok(())
+}
+
+/// The list names every mutant beside the promise that is to catch it; a name that no mutant has is refused.
+fn mutants() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let list = xtask(cache.path(), &["mutants", "--list"]).output()?;
+    let text = String::from_utf8(list.stdout)?;
+    assert!(list.status.success());
+    for mutant in xtask::mutant::all() {
+        let mut lines = text.lines();
+        let listed = lines.any(|line| line.contains(mutant.id) && line.contains(mutant.caught_by));
+        assert!(listed, "{} is not listed:\n{text}", mutant.id);
+    }
+    let unknown = xtask(cache.path(), &["mutants", "ssh.pasword-login"]).output()?;
+    refused(
+        &unknown,
+        &[
+            "no mutant \"ssh.pasword-login\"",
+            "did you mean \"ssh.password-login\"",
+            "--list",
+        ],
+    )
+}
+
+fn help() -> Result<(), Failed> {
+    use clap::CommandFactory;
+    let cache = tempfile::tempdir()?;
+    for verb in xtask::cli::Cli::command().get_subcommands() {
+        let output = xtask(cache.path(), &[verb.get_name(), "--help"]).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let example = format!("  cargo xtask {}", verb.get_name());
+        assert!(
+            output.status.success() && text.contains("Examples:") && text.contains(&example),
+            "{text}"
+        );
+    }
+    Ok(())
+}
+
+/// What bash offers after `cargo xtask mut` and after `xtask test --mul`.
+fn completions() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let output = xtask(cache.path(), &["completions", "bash"]).output()?;
+    let script = cache.path().join("xtask.bash");
+    fs::write(&script, output.stdout)?;
+    let asked = r#"source "$1"
+        COMP_WORDS=(cargo xtask mut) COMP_CWORD=2; _cargo_or_xtask cargo mut xtask; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(xtask test --mul) COMP_CWORD=2; _xtask xtask --mul test; echo "${COMPREPLY[@]}""#;
+    let offered = Command::new("bash")
+        .args(["-c", asked, "bash"])
+        .arg(&script)
+        .output()?;
+    let text = String::from_utf8(offered.stdout)?;
+    assert_eq!(text, "mutants\n--multiply\n", "{:?}", offered.stderr);
+    let elvish = xtask(cache.path(), &["completions", "elvish"]).output()?;
+    refused(&elvish, &["elvish", "bash, zsh or fish"])
+}
+
+fn closed_pipe() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let mut child = xtask(cache.path(), &["mutants", "--list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(child.stdout.take());
+    let output = child.wait_with_output()?;
+    assert!(output.status.success(), "{}", output.status);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    Ok(())
+}
