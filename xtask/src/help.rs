@@ -21,7 +21,7 @@ pub const TEST: &str = examples!(
 );
 pub const MUTANTS: &str = examples!(
     "mutants" => "every defect; fails when one survives",
-    "mutants --alone" => "each on a machine of its own, which takes twice as long",
+    "mutants --alone" => "each on a machine of its own, which takes several times as long",
     "mutants --quick ssh.root-login" => "one defect, and only the promise that is to notice",
     "mutants --html kills.html" => "the table of kills as a page",
 );

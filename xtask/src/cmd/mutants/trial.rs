@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -18,7 +18,7 @@ use crate::mutant::{self, Mutant, Verdict};
 use crate::parallel::{self, Queue};
 use crate::process;
 use crate::report::{self, Fault, Outcome, PromiseReport, Watcher};
-use crate::scenario::{Observer, Promise, Quiet, judge_all, switch_on};
+use crate::scenario::{Promise, Quiet, judge_all, switch_on};
 
 /// The mutants of one machine.
 pub type Batch = Vec<&'static Mutant>;
@@ -145,7 +145,7 @@ impl<'a> Trials<'a> {
         let mut unasked = self.unasked.lock().unwrap_or_else(PoisonError::into_inner);
         let hearing = hearing(batch, self.quick, &mut unasked);
         drop(unasked);
-        let seen = bench.and_then(|bench| self.hear(&hearing, &bench, folder.clone(), &Quiet));
+        let seen = bench.and_then(|bench| self.hear(&hearing, &bench, &folder));
         // Gone with the run at the latest.
         let _ = fs::remove_dir_all(&folder);
         seen
@@ -156,11 +156,10 @@ impl<'a> Trials<'a> {
         &self,
         Hearing { lane, promises }: &Hearing,
         bench: &Bench,
-        folder: PathBuf,
-        observer: &dyn Observer,
+        folder: &Path,
     ) -> Result<Seen> {
         let mut machine = bench.machine(lane.drives, folder.join(&lane.name), (0, 0))?;
-        let boot = switch_on(&lane.name, &mut machine, observer)?;
+        let boot = switch_on(&lane.name, &mut machine, &Quiet)?;
         let (contract, stranger) = (&bench.contract, &bench.stranger);
         let reports = judge_all(
             promises,
@@ -168,8 +167,8 @@ impl<'a> Trials<'a> {
             &mut machine,
             contract,
             stranger,
-            &folder,
-            observer,
+            folder,
+            &Quiet,
         )?;
         let promises: Vec<PromiseReport> = reports
             .into_iter()
@@ -214,7 +213,9 @@ impl<'a> Trials<'a> {
         let start = Instant::now();
         let number = self.machines.fetch_add(1, Ordering::Relaxed);
         let folder = self.folder.join(format!("unchanged-{number}"));
-        let seen = self.hear(hearing, self.bench, folder, &Quiet)?;
+        let seen = self.hear(hearing, self.bench, &folder)?;
+        // As that of a mutant.
+        let _ = fs::remove_dir_all(&folder);
         process::check_interrupt()?;
         drop(spinner);
         let mut promises = seen.promises.iter();
