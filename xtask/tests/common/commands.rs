@@ -188,10 +188,19 @@ impl Facts {
 fn cargo_test(words: &[&str]) -> Result<Vec<&'static str>, String> {
     let name = words.iter().skip_while(|word| **word != "--test").nth(1);
     match name {
-        Some(name) if root().join(format!("xtask/tests/{name}.rs")).exists() => Ok(Vec::new()),
-        Some(name) => Err(format!("there is no xtask/tests/{name}.rs")),
+        Some(name) if is_test(name) => Ok(Vec::new()),
+        Some(name) => Err(format!(
+            "there is neither xtask/tests/{name}.rs nor xtask/tests/{name}/main.rs"
+        )),
         None => Err("no test program is named".into()),
     }
+}
+
+/// Whether Cargo finds a test program of that name: a file, or a folder with several.
+fn is_test(name: &str) -> bool {
+    let tests = root().join("xtask/tests");
+    let places = [format!("{name}.rs"), format!("{name}/main.rs")];
+    places.iter().any(|place| tests.join(place).exists())
 }
 
 /// `NAME=value` before a command.
