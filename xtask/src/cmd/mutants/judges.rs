@@ -66,6 +66,12 @@ pub fn place(mutant: &Mutant) -> usize {
         .expect("the mutants' tests hold them to the promises that there are")
 }
 
+/// How often the machine that judges `mutant` is switched on.
+pub fn boots(mutant: &Mutant) -> usize {
+    let scenarios = lane(mutant).scenarios.into_iter();
+    scenarios.map(|scenario| scenario.boots).max().unwrap_or(1)
+}
+
 /// Whether most of the time that it takes to judge `mutant` passes in waiting: for a login that does not come, or for a
 /// network or a container that takes its time.
 pub fn is_waited_for(mutant: &Mutant) -> bool {

@@ -4,12 +4,13 @@ mod breeder;
 mod judges;
 mod trial;
 
+use std::cmp::Reverse;
 use std::time::Instant;
 
 use anyhow::Result;
 
 use self::breeder::Breeder;
-use self::judges::{is_waited_for, place};
+use self::judges::{boots, is_waited_for, place};
 use self::trial::{Batch, Trials};
 use super::doctor::{require_writable, write};
 use super::workbench::{Run, Wanted};
@@ -107,8 +108,10 @@ fn by_length(mutants: &[&'static Mutant]) -> Batch {
     sorted
 }
 
-/// `batches` with one that is waited for after each that keeps a core busy, as long as there are any.
-fn in_turn(batches: Vec<Batch>) -> Vec<Batch> {
+/// `batches` with one that is waited for after each that keeps a core busy, as long as there are any; those that are started
+/// most often first, so that none of them is left at the end.
+fn in_turn(mut batches: Vec<Batch>) -> Vec<Batch> {
+    batches.sort_by_cached_key(|batch| Reverse(boots(batch[0])));
     let (waiting, busy): (Vec<Batch>, Vec<Batch>) = batches
         .into_iter()
         .partition(|batch| is_waited_for(batch[0]));
@@ -195,6 +198,8 @@ mod tests {
             .map(|one| is_waited_for(one[0]))
             .collect();
         assert_eq!(waits.len(), count);
+        let first = in_turn(mutant::all().map(|mutant| vec![mutant]).collect()).remove(0);
+        assert!(boots(first[0]) > 1, "{}", first[0].id);
         assert_eq!(waits[..6], [false, true, false, true, false, true]);
     }
 
