@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::breeder::Breeder;
-use super::judges::{Hearing, heard_by_any, hearing, hearings};
+use super::judges::{Hearing, hearing, hearings, unheard};
 use crate::cmd::workbench::Bench;
 use crate::error::{one_line, usage};
 use crate::mutant::{self, Mutant, Verdict};
@@ -88,8 +88,8 @@ impl<'a> Trials<'a> {
         let asked: BTreeSet<&str> = caught_by(batches.iter().flatten());
         *self.unasked.lock().unwrap_or_else(PoisonError::into_inner) = asked.clone();
         // The longest first: these are the machines that are started most often.
-        let controls =
-            hearings(|promise| asked.contains(promise.id) && !heard_by_any(&batches, promise));
+        let unheard = unheard(&batches, asked);
+        let controls = hearings(|promise| unheard.contains(promise.id));
         let turns = controls
             .into_iter()
             .map(Turn::Control)
