@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use vm::process;
 use xtask::cli::Cli;
-use xtask::{cmd, error, process, tell_aside};
+use xtask::{cmd, error, tell_aside};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let result = process::catch_interrupts().and_then(|()| cmd::run(cli.command));
+    let result =
+        process::catch_interrupts(stick::cancel::request).and_then(|()| cmd::run(cli.command));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

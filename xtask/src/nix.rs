@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::usage;
-use crate::process;
+use vm::process;
 
 /// Evaluating the whole system from nothing, on a slow machine.
 const EVALUATE: Duration = Duration::from_secs(600);
@@ -340,7 +340,7 @@ fn fixed_outputs(shown: &Value) -> Vec<String> {
 
 /// The part of Nix's message that says what is wrong: failed assertions, or the last `error:`.
 fn reason(stderr: &str) -> String {
-    let text = crate::machine::console::clean(stderr);
+    let text = vm::console::clean(stderr);
     if let Some((_, list)) = text.split_once("Failed assertions:") {
         let sentences: Vec<&str> = list
             .lines()

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::error::usage;
 use crate::guest::Kind;
-use crate::process;
+use vm::process;
 
 const INSTALL: Duration = Duration::from_secs(1200);
 

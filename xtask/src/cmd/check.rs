@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use crate::cli::{Check, Snapshot};
-use crate::machine::accel::{self, Accelerator};
 use crate::nix::Nix;
 use crate::scenario::SCENARIOS;
 use crate::{packages, project};
+use vm::accel::{self, Accelerator};
 
 /// What users build, and what the tests boot.
 const OUTPUTS: &[&str] = &[
@@ -69,7 +69,7 @@ fn no_machines(nix: &Nix) -> Result<Option<String>> {
         return Ok(Some(format!("Nix has no system feature {feature} here")));
     }
     // Nix takes the device for the feature; it may be there and not work.
-    if !packages::has(crate::machine::qemu::PROGRAM) {
+    if !packages::has(vm::qemu::PROGRAM) {
         return Ok(Some("without QEMU nobody knows whether KVM works".into()));
     }
     Ok(match accel::probe(&project::cache()?)? {

@@ -9,9 +9,11 @@ use xshell::{Shell, cmd};
 use crate::cli::{Check, Ci, GuestChoice, Test};
 use crate::error::{Broken, usage};
 use crate::guest::nixos;
-use crate::machine::accel::{self, Accelerator};
 use crate::nix::Nix;
-use crate::{packages, process, project};
+use vm::accel::{self, Accelerator};
+use vm::process;
+
+use crate::{packages, project};
 
 /// One step; compiling everything from nothing on two cores is the longest of the short ones.
 const STEP: Duration = Duration::from_secs(1800);

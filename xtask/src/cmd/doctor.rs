@@ -9,9 +9,11 @@ use serde_json::json;
 
 use crate::cli::Doctor;
 use crate::guest::nixos;
-use crate::machine::{accel, qemu};
 use crate::nix::Nix;
-use crate::{packages, process, project};
+use vm::process;
+use vm::{accel, qemu};
+
+use crate::{packages, project};
 
 const ASK: Duration = Duration::from_secs(20);
 

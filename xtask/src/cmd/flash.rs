@@ -8,14 +8,14 @@ use anyhow::Result;
 
 use crate::cli::Flash;
 use crate::error::{Broken, one_line, usage};
-use crate::flash::MIB;
-use crate::flash::device::{Device, gigabytes};
-use crate::flash::files::{self, Files};
-use crate::flash::image::Image;
-use crate::flash::persist::{self, Persist};
-use crate::flash::survey::{Survey, survey};
-use crate::flash::write::{Outcome, flash};
-use crate::process;
+use stick::flash::MIB;
+use stick::flash::device::{Device, gigabytes};
+use stick::flash::files::{self, Files};
+use stick::flash::image::Image;
+use stick::flash::persist::{self, Persist};
+use stick::flash::survey::{Survey, survey};
+use stick::flash::write::{Outcome, flash};
+use vm::process;
 
 pub fn run(options: &Flash) -> Result<()> {
     let files = files::gather(&options.authorized_keys, &options.networks)?;

@@ -13,7 +13,6 @@ pub mod snapshot;
 pub mod test;
 pub mod verify;
 pub mod vm;
-mod workbench;
 
 use anyhow::Result;
 

@@ -9,7 +9,6 @@ use chrono::Local;
 
 use self::lanes::Lanes;
 use super::doctor::{require_writable, write};
-use super::workbench::{Run, Wanted};
 use crate::cli::{GuestChoice, Test};
 use crate::error::{Broken, usage};
 use crate::guest::Kind;
@@ -17,6 +16,7 @@ use crate::project;
 use crate::release::git::Git;
 use crate::report::{self, Report, Verdict, Watcher};
 use crate::scenario::{Plan, SCENARIOS, Scenario, scenario};
+use crate::test_env::{Run, Wanted};
 
 pub fn run(options: &Test) -> Result<()> {
     if options.list {

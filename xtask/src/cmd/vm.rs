@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::workbench::{Run, Wanted};
 use crate::cli::{Consent, Vm};
-use crate::machine::workshop::Drives;
+use crate::disk_fixtures::DiskSetup;
 use crate::report::Watcher;
+use crate::test_env::{Run, Wanted};
 
 /// The ports of 127.0.0.1 that lead into the machine: fixed, so that bookmarks and ssh_config can name them.
 const PORTS: (u16, u16) = (2222, 11434);
@@ -15,13 +15,14 @@ pub fn run(options: &Vm) -> Result<()> {
     let unasked = Consent::default();
     let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &unasked);
     let Run { folder, bench, .. } = Run::prepare(wanted, &watcher)?;
-    let mut machine = bench.machine(Drives::Complete, folder.path().join("vm"), PORTS)?;
+    let mut machine = bench.machine(DiskSetup::Complete, folder.path().join("vm"), PORTS)?;
     bench.introduce();
     watcher.say("booting");
-    machine.boot()?;
+    machine.vm.boot()?;
     tell!(
-        "{}\nCtrl-C ends it; nothing is kept.",
-        machine.how_to_reach()?
+        "{}\nOllama: http://127.0.0.1:{}/api/version\nCtrl-C ends it; nothing is kept.",
+        machine.vm.how_to_reach()?,
+        PORTS.1
     );
-    machine.wait_until_off()
+    machine.vm.wait_until_off()
 }

@@ -5,6 +5,9 @@ pub mod standin;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use vm::{Accelerator, Boot};
 
 /// The two kinds of guest that the promises can be checked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,18 +27,23 @@ impl fmt::Display for Kind {
     }
 }
 
-/// How the machine's firmware finds its kernel.
-#[derive(Debug, Clone)]
-pub enum Boot {
-    /// QEMU loads kernel and initial RAM disk itself.
-    Direct {
-        kernel: PathBuf,
-        initrd: PathBuf,
-        append: String,
-    },
-    /// UEFI reads the stick's ESP. `vars` is a template: every machine gets its own copy.
-    Uefi { code: PathBuf, vars: PathBuf },
+impl Kind {
+    /// From power on to a login.
+    pub fn boot_deadline(self, accelerator: &Accelerator) -> Duration {
+        match (accelerator, self) {
+            (Accelerator::Kvm, _) => BOOT_KVM,
+            (Accelerator::Tcg { .. }, Kind::Standin) => BOOT_STANDIN,
+            (Accelerator::Tcg { .. }, Kind::Nixos) => BOOT_NIXOS,
+        }
+    }
 }
+
+/// From power on to a login, with KVM.
+const BOOT_KVM: Duration = Duration::from_secs(120);
+/// The same under emulation, for a guest that a kernel is loaded into.
+const BOOT_STANDIN: Duration = Duration::from_secs(240);
+/// The same under emulation, through UEFI and with all of NixOS.
+const BOOT_NIXOS: Duration = Duration::from_secs(600);
 
 /// A guest that is ready to boot.
 #[derive(Debug, Clone)]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Boot, Guest, Kind};
+use vm::Boot;
+
+use super::{Guest, Kind};
 use crate::error::usage;
 use crate::nix::{self, Changed, Nix, Unrealisable};
 
@@ -14,38 +16,10 @@ const IMAGE: &str = "packages.x86_64-linux.raw";
 /// NixOS, Docker and a root in memory.
 const MEMORY_MIB: u32 = 3072;
 
-/// Where distributions keep UEFI for virtual machines: code, and the template of its variables.
-const FIRMWARE: &[(&str, &str)] = &[
-    (
-        "/usr/share/OVMF/OVMF_CODE_4M.fd",
-        "/usr/share/OVMF/OVMF_VARS_4M.fd",
-    ),
-    (
-        "/usr/share/OVMF/OVMF_CODE.fd",
-        "/usr/share/OVMF/OVMF_VARS.fd",
-    ),
-    (
-        "/usr/share/edk2/ovmf/OVMF_CODE.fd",
-        "/usr/share/edk2/ovmf/OVMF_VARS.fd",
-    ),
-    (
-        "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
-        "/usr/share/edk2/x64/OVMF_VARS.4m.fd",
-    ),
-];
-
 /// UEFI's code and variables: from `$OLLAMALIVE_OVMF` (a folder), or where distributions put them.
 pub fn firmware() -> Option<(PathBuf, PathBuf)> {
     let named = std::env::var_os("OLLAMALIVE_OVMF").map(PathBuf::from);
-    named
-        .map(|folder| (folder.join("OVMF_CODE.fd"), folder.join("OVMF_VARS.fd")))
-        .into_iter()
-        .chain(
-            FIRMWARE
-                .iter()
-                .map(|(code, vars)| (code.into(), vars.into())),
-        )
-        .find(|(code, vars): &(PathBuf, PathBuf)| code.is_file() && vars.is_file())
+    vm::firmware::find(named.as_deref())
 }
 
 /// Whether the image can be had here at all.
@@ -90,7 +64,11 @@ fn guest(origin: &str, build: impl FnOnce() -> Result<PathBuf>) -> Result<Guest>
     let image = nix::image_in(&build()?)?;
     Ok(Guest {
         kind: Kind::Nixos,
-        boot: Boot::Uefi { code, vars },
+        boot: Boot::Uefi {
+            code,
+            vars,
+            extra_kernel_args: None,
+        },
         image,
         configuration: None,
         memory: MEMORY_MIB,

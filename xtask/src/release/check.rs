@@ -13,7 +13,7 @@ use super::manifest::{self, Manifest, Packed};
 use super::sums::{self, Sum};
 use super::{MANIFEST, SUMS};
 use crate::error::usage;
-use crate::process;
+use vm::process;
 
 /// How much the decoder gives at a time: zstd's blocks have 128 KiB (RFC 8878, 3.1.1.2.3).
 const STEP: usize = 128 << 10;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 
 use crate::error::usage;
-use crate::process;
+use vm::process;
 
 /// Git answers at once, but for the status of a large tree on a slow disk.
 const ASK: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::NOTES;
 use super::manifest::Asset;
 use crate::error::usage;
-use crate::process;
+use vm::process;
 
 const PROGRAM: &str = "gh";
 /// One question to GitHub.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::process;
+use vm::process;
 
 /// How much is read, hashed or compressed at once.
 pub const BLOCK: usize = 1 << 20;

@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use gpt::disk::LogicalBlockSize;
 use serde::{Deserialize, Serialize};
+use stick::gpt;
 
 use crate::error::usage;
 
@@ -90,12 +90,10 @@ pub fn inspect(name: &str, path: &Path) -> Result<Image> {
             "image iso: {shown} is no ISO: the word CD001 is not at byte {ISO_OFFSET}"
         )));
     } else {
-        let table = gpt::GptConfig::new()
-            .logical_block_size(LogicalBlockSize::Lb512)
-            .open(&real);
-        table.map_err(|error| {
+        gpt::partitions(&real).map_err(|error| {
             usage(format!(
-                "image {name}: {shown} is not GPT ({error}): give the image as `nix build .#raw` makes it, not compressed"
+                "image {name}: {shown} is not GPT ({}): give the image as `nix build .#raw` makes it, not compressed",
+                error.root_cause()
             ))
         })?;
         Kind::Disk

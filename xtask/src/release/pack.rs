@@ -14,7 +14,7 @@ use super::manifest::Packed;
 use super::parts::Parts;
 use super::sparse;
 use crate::error::usage;
-use crate::process;
+use vm::process;
 
 /// How often progress is told.
 const TELL: Duration = Duration::from_secs(10);

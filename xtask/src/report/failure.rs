@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::{PromiseReport, ScenarioReport, Verdict};
-use crate::machine::Machine;
+use crate::disk_fixtures;
 use crate::scenario::{Observer, Promise};
+use vm::Machine;
 
 /// What is in such a folder, for the line that names it.
 pub const CONTENT: &str = "console, journal, screen, QEMU's command line, disks, what was seen";
@@ -40,14 +41,20 @@ impl<'a> Dossier<'a> {
         }
         self.begin()?;
         self.write("promises.txt", &evidence(promises()))?;
-        machine.leave_logs(&self.folder)
+        self.leave_logs(machine)
     }
 
     /// The run cannot go on, because of `error`: what is left of the machine.
     pub fn give_up(&self, machine: &Machine, error: &anyhow::Error) -> Result<()> {
         self.begin()?;
         self.write("promises.txt", &format!("{error:#}\n"))?;
-        machine.leave_logs(&self.folder)
+        self.leave_logs(machine)
+    }
+
+    fn leave_logs(&self, machine: &Machine) -> Result<()> {
+        machine.leave_logs(&self.folder)?;
+        let disks = disk_fixtures::describe(machine.disks());
+        self.write("disks.json", &format!("{disks:#}\n"))
     }
 
     fn begin(&self) -> Result<()> {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{PromiseReport, Report, ScenarioReport, Verdict, failure};
-use crate::machine::console;
+use vm::console;
 
 const STYLE: &str = include_str!("page.css");
 

@@ -6,8 +6,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::PromiseReport;
 use super::live::Watcher;
-use crate::machine::Machine;
 use crate::scenario::{Observer, Promise};
+use vm::Machine;
 
 /// How often a spinner turns.
 const TURN: Duration = Duration::from_millis(120);

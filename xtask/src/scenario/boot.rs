@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::{Context, Finding, login_banner};
-use crate::process::check_interrupt;
+use vm::process::check_interrupt;
 
 /// Until a unit that is tried again after the boot's last job has noticed what it misses.
 const NOTICED: Duration = Duration::from_secs(30);
@@ -21,7 +21,7 @@ pub fn reaches_target(cx: &mut Context) -> Result<Finding> {
     // --wait ends when the queue of jobs is empty; the state says whether any unit has failed.
     let state = cx.machine.settle()?.text;
     cx.machine.settled(start.elapsed());
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         "systemctl list-units --failed --plain --no-legend | cut -d' ' -f1",
         "systemctl show '*.service' --property=Id,NRestarts",
         "systemctl is-active multi-user.target",
@@ -32,7 +32,7 @@ pub fn reaches_target(cx: &mut Context) -> Result<Finding> {
     for unit in &failed {
         let journal = cx
             .machine
-            .ask(&[&format!(
+            .exec(&[&format!(
                 "journalctl -b --no-pager -o cat -u '{unit}' | tail -4"
             )])?
             .remove(0)
@@ -83,7 +83,7 @@ fn restarting(show: &str) -> Vec<String> {
 /// `boot.no-drives`
 pub fn no_drives(cx: &mut Context) -> Result<Finding> {
     // Nobody's key is on a machine without PERSIST: the console is the way in, as for its owner.
-    let key = cx.machine.parts.owner.public.clone();
+    let key = cx.machine.login().key.public.clone();
     let console = cx.machine.console()?;
     let plant =
         format!("mkdir -p -m 700 ~/.ssh && echo '{key}' >> ~/.ssh/authorized_keys && echo planted");
@@ -102,7 +102,7 @@ pub fn no_drives(cx: &mut Context) -> Result<Finding> {
     let persist = cx.contract.persist.mount_point.clone();
     let touch = format!("touch {persist}/probe && rm {persist}/probe");
     let findmnt = format!("findmnt -no FSTYPE --mountpoint {persist}");
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         &findmnt,
         &touch,
         "systemctl list-units --failed --plain --no-legend",
@@ -134,11 +134,11 @@ pub fn no_drives(cx: &mut Context) -> Result<Finding> {
 
 /// The login banner on one line, and which of `words` it does not have even after a while.
 fn banner_without<'a>(cx: &mut Context, words: &[&'a str]) -> Result<(String, Vec<&'a str>)> {
-    let command = login_banner(&cx.machine.parts.user);
+    let command = login_banner(&cx.machine.login().user);
     let start = Instant::now();
     loop {
         check_interrupt()?;
-        let banner = cx.machine.ask(&[&command])?.remove(0).text;
+        let banner = cx.machine.exec(&[&command])?.remove(0).text;
         let mut unsaid = words.to_vec();
         unsaid.retain(|words| !banner.contains(words));
         if unsaid.is_empty() || start.elapsed() > NOTICED {

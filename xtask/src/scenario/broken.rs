@@ -1,10 +1,10 @@
 //! Sticks that something has happened to, and sticks of others.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use super::{Context, Finding};
-use crate::machine::workshop::{Damage, Drives, MARKER};
-use crate::machine::{self, NoLogin};
+use crate::disk_fixtures::{Damage, DiskSetup, MARKER};
+use vm::NoLogin;
 
 /// What the owner is told, in a few words of it.
 fn told(damage: Damage) -> &'static str {
@@ -25,7 +25,7 @@ pub fn boots_with_broken_persist(cx: &mut Context) -> Result<Finding> {
         // The machine of this scenario is switched on with the first one.
         if turn > 0 {
             cx.machine.power_cut();
-            cx.machine.equip(Drives::Damaged(damage))?;
+            cx.disks.swap(cx.machine, DiskSetup::Damaged(damage))?;
             if let Err(error) = cx.machine.boot() {
                 if !error.is::<NoLogin>() {
                     return Err(error);
@@ -50,13 +50,12 @@ pub fn boots_with_broken_persist(cx: &mut Context) -> Result<Finding> {
 }
 
 fn look(cx: &mut Context, damage: Damage) -> Result<Vec<String>> {
-    let name = cx.machine.parts.workshop.persist.clone();
     let mut faults = Vec::new();
     let server = cx.machine.server()?;
     if !cx.owner_gets_in(&server)? {
         return Ok(vec!["the owner's key is refused".to_string()]);
     }
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         "cat /run/ollamalive/notices/persist",
         "systemctl status persist.service --no-pager --lines=20",
         "findmnt -no FSTYPE --mountpoint /persist",
@@ -82,8 +81,7 @@ fn look(cx: &mut Context, damage: Damage) -> Result<Vec<String>> {
     if !used && !outputs[3].ok() {
         faults.push(format!("/persist is not writable: {}", outputs[3].text));
     }
-    // A new file system would have another UUID, and would leave no noise in its place.
-    if cx.machine.parts.stick.mark(&name).ok() != cx.machine.mark {
+    if !cx.disks.persist_is_unchanged() {
         faults.push("PERSIST was formatted".to_string());
     }
     Ok(faults)
@@ -91,7 +89,7 @@ fn look(cx: &mut Context, damage: Damage) -> Result<Vec<String>> {
 
 /// `persist.of-the-booted-stick`
 pub fn of_the_booted_stick(cx: &mut Context) -> Result<Finding> {
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         &format!("cat /persist/{MARKER}"),
         "findmnt -no SOURCE --mountpoint /persist",
         "lsblk -nro NAME,PARTLABEL | grep -c PERSIST",
@@ -103,12 +101,12 @@ pub fn of_the_booted_stick(cx: &mut Context) -> Result<Finding> {
             outputs[1].text, outputs[0].text
         ));
     }
-    ensure!(
-        !cx.machine.tables.is_empty() && cx.machine.tables.iter().all(|table| !table.is_empty()),
-        "the partition table of the other stick could not be read"
-    );
-    // Whoever takes it for the booted one makes its PERSIST larger.
-    if machine::tables(&cx.machine.parts.disks) != cx.machine.tables {
+    let unchanged = cx
+        .disks
+        .other_tables_are_unchanged()
+        .context("the partition table of the other stick could not be read")?;
+    // A machine that takes it for the booted one makes its PERSIST larger.
+    if !unchanged {
         faults.push("the partition table of the other stick was changed".to_string());
     }
     faults.extend(cx.bad_lines()?);
@@ -126,7 +124,7 @@ pub fn of_the_booted_stick(cx: &mut Context) -> Result<Finding> {
 
 /// `update.from-previous`
 pub fn update_from_previous(cx: &mut Context) -> Result<Finding> {
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         &format!("cat /persist/{MARKER}"),
         "findmnt -bno FSTYPE,SIZE --mountpoint /persist",
         "cat /persist/ssh/ssh_host_ed25519_key.pub",
@@ -135,7 +133,7 @@ pub fn update_from_previous(cx: &mut Context) -> Result<Finding> {
     ])?;
     let mut faults = Vec::new();
     let server = cx.machine.server()?;
-    let owner = cx.machine.parts.owner.clone();
+    let owner = cx.machine.login().key.clone();
     // The client tells a fingerprint; that the key file is unchanged tells which key it is of.
     let shown = server.host_key("ssh-ed25519", &owner)?;
     let fingerprint = cx

@@ -10,7 +10,7 @@ const MOUNT: &str = "var-lib-docker.mount";
 /// `docker.state-on-persist`
 pub fn state_on_persist(cx: &mut Context) -> Result<Finding> {
     cx.machine.settle()?;
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         "docker info --format '{{.DockerRootDir}}'",
         "findmnt -no MAJ:MIN -T $(docker info --format '{{.DockerRootDir}}')",
         "findmnt -no MAJ:MIN,FSTYPE --mountpoint /persist",

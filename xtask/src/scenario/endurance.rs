@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::Context;
 use super::journey::{DATA, RECORDS, host_keys, start_writing, synced, whole_records};
-use crate::machine::workshop::Drives;
-use crate::process::pause;
+use crate::disk_fixtures::DiskSetup;
+use vm::process::pause;
 
 /// What interrupts the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ fn up_to(most: Duration) -> Duration {
 /// is not as it was.
 ///
 /// # Errors
-/// The machine does not come back: [`crate::machine::NoLogin`]; or the harness cannot go on.
+/// The machine does not come back: [`vm::NoLogin`]; or the harness cannot go on.
 pub fn interrupt(cx: &mut Context, interruption: Interruption) -> Result<Vec<String>> {
     let boot = cx.machine.boots.last().copied().unwrap_or_default();
     cx.machine.succeed(&format!(
@@ -66,15 +66,14 @@ pub fn interrupt(cx: &mut Context, interruption: Interruption) -> Result<Vec<Str
         }
         Interruption::WhileFirstBooting => {
             cx.machine.power_cut();
-            cx.machine.equip(Drives::Fresh)?;
+            cx.disks.swap(cx.machine, DiskSetup::Fresh)?;
             cx.machine.boot_interrupted(up_to(boot.mul_f64(1.1)))?;
             // A stick that has never been up has no identity yet, and nothing on it.
             keys = BTreeSet::new();
         }
         Interruption::Reflash => {
             cx.machine.power_cut();
-            let image = cx.machine.parts.workshop.image.clone();
-            cx.machine.parts.stick.reflash(&image)?;
+            cx.disks.reflash()?;
         }
     }
     cx.machine.boot()?;
@@ -92,14 +91,14 @@ pub fn interrupt(cx: &mut Context, interruption: Interruption) -> Result<Vec<Str
         faults.push(format!("other host keys: {now:?}, they were {keys:?}"));
     }
     if interruption == Interruption::WhileWriting {
-        let found = whole_records(&cx.machine.ask(&[&format!("cat {RECORDS}")])?[0].text);
+        let found = whole_records(&cx.machine.exec(&[&format!("cat {RECORDS}")])?[0].text);
         if found < records {
             faults.push(format!("{found} of {records} synced records are left"));
         }
     }
     let outputs = cx
         .machine
-        .ask(&["findmnt -no FSTYPE --mountpoint /persist"])?;
+        .exec(&["findmnt -no FSTYPE --mountpoint /persist"])?;
     if outputs[0].text != "ext4" {
         faults.push(format!("/persist is {:?}", outputs[0].text));
     }

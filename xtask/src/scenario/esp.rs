@@ -3,12 +3,12 @@
 use anyhow::Result;
 
 use super::{Context, Finding};
-use crate::machine::table::ALIGNMENT;
-use crate::machine::workshop::{CONNECTION, WEAK_KEY};
+use crate::disk_fixtures::{CONNECTION, WEAK_KEY};
+use stick::gpt::ALIGNMENT;
 
 /// `persist.created-on-first-boot`
 pub fn created_on_first_boot(cx: &mut Context) -> Result<Finding> {
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         "findmnt -bno SOURCE,FSTYPE,SIZE --mountpoint /persist",
         "readlink -f /dev/ollamalive/PERSIST",
         "stat -c '%n %a %U' /persist/home /persist/docker /persist/network /persist/ssh",
@@ -16,12 +16,8 @@ pub fn created_on_first_boot(cx: &mut Context) -> Result<Finding> {
     ])?;
     let mut faults = Vec::new();
     let mount: Vec<&str> = outputs[0].text.split_whitespace().collect();
-    let stick = std::fs::metadata(&cx.machine.parts.stick.path)?.len();
-    let persist = cx
-        .machine
-        .parts
-        .stick
-        .partition(&cx.machine.parts.workshop.persist)?;
+    let stick = std::fs::metadata(&cx.disks.stick.path)?.len();
+    let persist = cx.disks.stick.partition(cx.disks.persist())?;
     match mount[..] {
         [source, "ext4", size] if source == outputs[1].text => {
             // ext4 keeps a part of the partition for its own tables.
@@ -72,8 +68,8 @@ pub fn key_from_esp(cx: &mut Context) -> Result<Finding> {
             "the key in ollamalive/authorized_keys on the ESP was refused".to_string(),
         ));
     }
-    let owner = format!("no-agent-forwarding {}", cx.machine.parts.owner.public);
-    let outputs = cx.machine.ask(&[
+    let owner = format!("no-agent-forwarding {}", cx.machine.login().key.public);
+    let outputs = cx.machine.exec(&[
         "cat /persist/ssh/authorized_keys",
         "journalctl -b --no-pager -o cat -u esp-import",
         // What is withdrawn must not come back with the next start.
@@ -117,7 +113,7 @@ pub fn key_from_esp(cx: &mut Context) -> Result<Finding> {
 /// `network.from-esp`
 pub fn connection_from_esp(cx: &mut Context) -> Result<Finding> {
     const FOLDER: &str = "/etc/NetworkManager/system-connections";
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         &format!("ls {FOLDER}"),
         &format!("stat -c '%a %U' {FOLDER}/Home.nmconnection"),
         &format!("cat {FOLDER}/Home.nmconnection"),

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::{Context, Finding, ollama};
-use crate::machine::SETTLE;
-use crate::machine::workshop::{BROKEN_ARCHIVE, MODELS, UNREADABLE};
-use crate::process::check_interrupt;
+use crate::disk_fixtures::{BROKEN_ARCHIVE, MODELS, UNREADABLE};
+use vm::SETTLE_DEADLINE as SETTLE;
+use vm::process::check_interrupt;
 
 /// How often the container is killed: as often as systemd's default allows a unit to be started in 10 s.
 const KILLS: usize = 5;
@@ -54,7 +54,7 @@ pub fn persist_fills_up(cx: &mut Context) -> Result<Finding> {
         "PERSIST could not be filled: {free} bytes are free"
     );
     let mut faults = still_reachable(cx)?;
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         &format!("rm {BALLAST}; sync; echo kept > /persist/home/probe && cat /persist/home/probe"),
         FAILED,
     ])?;
@@ -74,7 +74,7 @@ pub fn persist_fills_up(cx: &mut Context) -> Result<Finding> {
 /// `fault.drive-errors`
 pub fn drive_errors(cx: &mut Context) -> Result<Finding> {
     let folder = cx.contract.models.mount_point.clone();
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         &format!("cat {folder}/{UNREADABLE} 2>&1 >/dev/null"),
         &format!("cat {folder}/good"),
         FAILED,
@@ -115,7 +115,7 @@ pub fn drive_pulled(cx: &mut Context) -> Result<Finding> {
     let look = format!("timeout {} cat {folder}/good", LOOK.as_secs());
     let before = cx.machine.succeed(&look)?;
     cx.machine.pull(MODELS)?;
-    let gone = cx.machine.ask(&["lsblk -nro SERIAL"])?.remove(0).text;
+    let gone = cx.machine.exec(&["lsblk -nro SERIAL"])?.remove(0).text;
     ensure!(
         !gone.contains(MODELS),
         "the guest still has the models drive: {gone}"
@@ -123,7 +123,7 @@ pub fn drive_pulled(cx: &mut Context) -> Result<Finding> {
     cx.machine.succeed(AT_REST)?;
     let mut faults = still_reachable(cx)?;
     // Whoever looks at what is gone is told so, and does not hang (timeout ends with 124).
-    let looked = cx.machine.ask(&[&look])?.remove(0);
+    let looked = cx.machine.exec(&[&look])?.remove(0);
     if looked.status == 124 {
         faults.push(format!("whoever looks into {folder} hangs"));
     }
@@ -135,7 +135,7 @@ pub fn drive_pulled(cx: &mut Context) -> Result<Finding> {
             "with the drive plugged in again and Ollama restarted: {error:#}"
         ));
     }
-    let after = cx.machine.ask(&[&look])?.remove(0).text;
+    let after = cx.machine.exec(&[&look])?.remove(0).text;
     if after != before {
         faults.push(format!(
             "with the drive plugged in again the models are not there: {after}"
@@ -197,7 +197,7 @@ pub fn clock_at_1970(cx: &mut Context) -> Result<Finding> {
     connect(cx)?;
     let outputs = cx
         .machine
-        .ask(&["cat /sys/class/rtc/rtc0/date", "date --utc +%F"])?;
+        .exec(&["cat /sys/class/rtc/rtc0/date", "date --utc +%F"])?;
     // UEFI's driver of this clock knows no other century than this one: it says 2070.
     ensure!(
         outputs[0].text.ends_with("70-01-01"),
@@ -219,7 +219,7 @@ pub fn archive_corrupt(cx: &mut Context) -> Result<Finding> {
     connect(cx)?;
     let answer = ollama::version(cx, ollama::UP);
     let unit = cx.contract.ollama.unit.clone();
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         &format!("ls /persist/images/{BROKEN_ARCHIVE}"),
         &format!("journalctl -b --no-pager -o cat -u {unit} | grep -m1 {BROKEN_ARCHIVE}.*skipped"),
     ])?;
@@ -250,7 +250,7 @@ fn failed(units: &str) -> Option<String> {
 }
 
 /// Plugs the cable in, into a network whose DHCP server is late; unless somebody has.
-fn connect(cx: &mut Context) -> Result<crate::machine::PluggedIn> {
+fn connect(cx: &mut Context) -> Result<vm::PluggedIn> {
     cx.machine.plug_in(DHCP_LATE, DHCP_NOTICED)
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::{Context, Finding};
-use crate::machine::qemu::GUEST_ADDRESS;
-use crate::machine::wire::{State, Transport};
+use vm::lan_probe::{State, Transport};
+use vm::qemu::GUEST_ADDRESS;
 
 /// What a container publishes in the test; no service of the appliance uses it.
 const PUBLISHED: u16 = 18_080;
@@ -67,7 +67,10 @@ pub fn only_open_ports(cx: &mut Context) -> Result<Finding> {
     let mut faults = Vec::new();
     for target in [IpAddr::from(GUEST_ADDRESS), v6] {
         for (transport, ports) in [(Transport::Tcp, &tcp), (Transport::Udp, &udp)] {
-            let states = cx.machine.wire()?.scan(target, transport, ports, ssh)?;
+            let states = cx
+                .machine
+                .lan_probe()?
+                .scan(target, transport, ports, ssh)?;
             faults.extend(surprises(target, transport, &states, &promised));
         }
     }
@@ -131,7 +134,7 @@ pub fn published_ports_contained(cx: &mut Context) -> Result<Finding> {
         "docker rm -f published >/dev/null 2>&1; docker run -d --pull never --name published -e OLLAMA_HOST=0.0.0.0:{INSIDE} -p {PUBLISHED}:{INSIDE} {image}"
     ))?;
     let finding = contained(cx, v6);
-    cx.machine.ask(&["docker rm -f published"])?;
+    cx.machine.exec(&["docker rm -f published"])?;
     finding
 }
 
@@ -140,7 +143,7 @@ fn contained(cx: &mut Context, v6: IpAddr) -> Result<Finding> {
     let inside = format!(
         "for i in $(seq 50); do timeout 5 bash -c ': < /dev/tcp/127.0.0.1/{PUBLISHED}' && exit 0; sleep 0.2; done; exit 1"
     );
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         &inside,
         "docker inspect --format '{{.NetworkSettings.IPAddress}}' published",
     ])?;
@@ -156,7 +159,7 @@ fn contained(cx: &mut Context, v6: IpAddr) -> Result<Finding> {
         .trim()
         .parse()
         .context("the container has no address")?;
-    let wire = cx.machine.wire()?;
+    let wire = cx.machine.lan_probe()?;
     let mac = wire.resolve(guest, Duration::from_secs(10))?;
     let mut faults = Vec::new();
     for (what, target, port) in [

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::{Context, Finding};
-use crate::process::pause;
+use vm::process::pause;
 
 /// Written before, looked for after. `/etc/forgotten` is on no partition that is kept.
 pub(super) const DATA: &str = "/persist/home/journey";
@@ -75,14 +75,11 @@ fn travel(cx: &mut Context) -> Result<Journey> {
     cx.machine.power_cut();
     let login = cx.machine.boot()?;
     // A file that is gone has no whole record: that is a finding, and no reason to stop looking.
-    let found = whole_records(&cx.machine.ask(&[&format!("cat {RECORDS}")])?[0].text);
+    let found = whole_records(&cx.machine.exec(&[&format!("cat {RECORDS}")])?[0].text);
     after.push(look(cx, "a power cut", login)?);
 
     cx.machine.power_cut();
-    cx.machine
-        .parts
-        .stick
-        .reflash(&cx.machine.parts.workshop.image)?;
+    cx.disks.reflash()?;
     let login = cx.machine.boot()?;
     after.push(look(cx, "a reflash", login)?);
     Ok(Journey {
@@ -124,7 +121,7 @@ fn noise(cx: &mut Context) -> Result<Vec<String>> {
 }
 
 fn state(cx: &mut Context) -> Result<State> {
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         &format!("sha256sum < {DATA}"),
         "cat /etc/machine-id",
         "findmnt -no UUID --mountpoint /persist",
@@ -153,7 +150,7 @@ pub(super) fn start_writing(cx: &mut Context) -> Result<()> {
 /// How many records are synced by now.
 pub(super) fn synced(cx: &mut Context) -> Result<u64> {
     for _ in 0..20 {
-        let outputs = cx.machine.ask(&["cat /run/synced"])?;
+        let outputs = cx.machine.exec(&["cat /run/synced"])?;
         // Whoever reads while it is written anew finds nothing.
         if let Ok(synced) = outputs[0].text.trim().parse() {
             return Ok(synced);
@@ -175,7 +172,7 @@ pub(super) fn whole_records(text: &str) -> u64 {
 /// client accepts. (ssh-keyscan would do it too, but servers hold connections without a login against the client.)
 pub(super) fn host_keys(cx: &mut Context) -> Result<BTreeSet<String>> {
     let server = cx.machine.server()?;
-    let owner = cx.machine.parts.owner.clone();
+    let owner = cx.machine.login().key.clone();
     cx.contract
         .ssh
         .host_keys

@@ -26,9 +26,9 @@ use anyhow::Result;
 
 pub use self::journey::Journey;
 use crate::contract::Contract;
-use crate::machine::Machine;
-use crate::machine::ssh::{Key, Method, Server};
-use crate::machine::workshop::{Drives, MODELS};
+use crate::disk_fixtures::{DiskSetup, PluggedDisks};
+use vm::Machine;
+use vm::ssh::{Key, Method, Server};
 
 /// One sentence that an owner would care about, and the check that tries to break it.
 pub struct Promise {
@@ -43,7 +43,7 @@ pub struct Promise {
 pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,
-    pub drives: Drives,
+    pub drives: DiskSetup,
     /// How often its machine is switched on. One that is switched off and on again is not shared.
     pub boots: usize,
     /// It tries what goes wrong around the machine, and runs when it is asked for.
@@ -84,6 +84,7 @@ fn login_banner(user: &str) -> String {
 /// What a check works with.
 pub struct Context<'a> {
     pub machine: &'a mut Machine,
+    pub disks: &'a mut PluggedDisks,
     pub contract: &'a Contract,
     /// A key that no machine knows.
     pub stranger: &'a Key,
@@ -99,8 +100,7 @@ impl Context<'_> {
     /// The known-bad lines on the console since the machine was switched on. A models drive that is not plugged in is missed
     /// aloud, at some time after the login: that is by design.
     fn bad_lines(&mut self) -> Result<Vec<String>> {
-        let mut disks = self.machine.parts.disks.iter();
-        let missing = !disks.any(|disk| disk.serial == MODELS);
+        let missing = !self.disks.has_models_drive();
         let missed = [
             &self.contract.models.mount_point,
             &self.contract.ollama.unit,
@@ -113,7 +113,7 @@ impl Context<'_> {
 
     /// Whether the owner's key logs in.
     fn owner_gets_in(&self, server: &Server) -> Result<bool> {
-        let owner = Method::PublicKey(&self.machine.parts.owner);
+        let owner = Method::PublicKey(&self.machine.login().key);
         Ok(server.attempt(&server.user, &owner, &self.folder)?.accepted)
     }
 }

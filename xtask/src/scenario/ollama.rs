@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::Value;
 
 use super::{Context, Finding};
-use crate::process::check_interrupt;
+use vm::process::check_interrupt;
 
 /// Until the container is up, under emulation; a restart has to wait for its pause too.
 pub const UP: Duration = Duration::from_secs(180);
@@ -52,7 +52,7 @@ pub fn version(cx: &mut Context, deadline: Duration) -> Result<String> {
 
 /// As [`version`], of a unit that has been restarted `restarts` times before.
 fn version_after(cx: &mut Context, deadline: Duration, restarts: u64) -> Result<String> {
-    let port = cx.machine.ollama_port()?;
+    let port = cx.machine.forwarded(cx.contract.ollama.port)?;
     let start = Instant::now();
     let mut looked = start;
     let mut inside = 0;
@@ -90,7 +90,7 @@ fn hopeless(cx: &mut Context, before: u64, inside: &mut usize) -> Result<Option<
     let unit = &cx.contract.ollama.unit;
     let container = &cx.contract.ollama.container;
     let port = cx.contract.ollama.port;
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         &format!("systemctl show {unit} -p NRestarts --value"),
         &format!("systemctl is-failed {unit}"),
         &format!(
@@ -130,7 +130,7 @@ fn journal(cx: &mut Context) -> String {
         "systemctl show {unit} -p ActiveState -p NRestarts | tr '\\n' ' '; journalctl -b --no-pager -o cat -u {unit} | tail -4"
     );
     cx.machine
-        .ask(&[&command])
+        .exec(&[&command])
         .map(|outputs| outputs[0].text.replace('\n', " | "))
         .unwrap_or_default()
 }
@@ -138,7 +138,7 @@ fn journal(cx: &mut Context) -> String {
 /// Waits for Ollama, for checks that need it up but do not judge it. They find out themselves if it is not.
 pub fn wait_until_up(cx: &mut Context) -> Result<()> {
     // They have questions, which nobody answers without a shell.
-    cx.machine.ask(&["true"])?;
+    cx.machine.exec(&["true"])?;
     if version(cx, UP).is_err() {
         check_interrupt()?;
     }
@@ -186,7 +186,7 @@ pub fn survives_kill(cx: &mut Context) -> Result<std::result::Result<(String, Du
     while killed.elapsed() < UP {
         let outputs = cx
             .machine
-            .ask(&[&identify, &format!("systemctl is-failed {unit}")])?;
+            .exec(&[&identify, &format!("systemctl is-failed {unit}")])?;
         if outputs[0].ok() && outputs[0].text != before {
             break;
         }
@@ -228,7 +228,7 @@ pub fn models_on_drive(cx: &mut Context) -> Result<Finding> {
     let read = format!("cat {models}/probe; rm -f {models}/probe");
     let whole = format!("findmnt -no SOURCE,FSTYPE -T {models} | tail -n 1");
     let found = format!("blkid -s {kind} -o value $(findmnt -no SOURCE -T {models} | tail -n 1)");
-    let outputs = cx.machine.ask(&[&write, &read, &whole, &found])?;
+    let outputs = cx.machine.exec(&[&write, &read, &whole, &found])?;
     let mut faults = Vec::new();
     if !outputs[0].ok() {
         faults.push(format!(
@@ -260,8 +260,8 @@ pub fn models_on_drive(cx: &mut Context) -> Result<Finding> {
 pub fn without_gpu(cx: &mut Context) -> Result<Finding> {
     wait_until_up(cx)?;
     let container = &cx.contract.ollama.container;
-    let login = super::login_banner(&cx.machine.parts.user);
-    let outputs = cx.machine.ask(&[
+    let login = super::login_banner(&cx.machine.login().user);
+    let outputs = cx.machine.exec(&[
         "grep -lx 0x10de /sys/bus/pci/devices/*/vendor",
         &format!("docker inspect --format '{{{{.State.Status}}}}' {container}"),
         &format!("tr '\\0' '\\n' < /proc/$(docker inspect --format '{{{{.State.Pid}}}}' {container})/environ"),

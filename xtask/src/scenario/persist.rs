@@ -18,7 +18,7 @@ const KEPT: &[(&str, &str)] = &[
 pub fn mounted(cx: &mut Context) -> Result<Finding> {
     // What a unit does to it at the end of the boot counts too.
     cx.machine.settle()?;
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         "findmnt -no SOURCE,FSTYPE --mountpoint /persist",
         "readlink -f /dev/disk/by-partlabel/PERSIST",
         "echo kept > /persist/.probe && cat /persist/.probe && rm /persist/.probe",
@@ -58,7 +58,7 @@ pub fn bind_mounts(cx: &mut Context) -> Result<Finding> {
         ));
     }
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
-    let outputs = cx.machine.ask(&commands)?;
+    let outputs = cx.machine.exec(&commands)?;
     let device = outputs[0].text.trim();
     let mut faults = Vec::new();
     for ((target, folder), pair) in KEPT.iter().zip(outputs[1..].chunks(2)) {

@@ -7,19 +7,20 @@ use anyhow::Result;
 
 use super::{Context, Finding, Promise, Scenario, promises_of};
 use crate::contract::Contract;
+use crate::disk_fixtures::DiskSetup;
 use crate::error::Usage;
-use crate::machine::ssh::Key;
-use crate::machine::workshop::Drives;
-use crate::machine::{Ended, Machine, NoLogin, NoShell};
-use crate::process::check_interrupt;
 use crate::report::{PromiseReport, ScenarioReport, Verdict};
+use crate::test_machine::TestMachine;
+use vm::process::check_interrupt;
+use vm::ssh::Key;
+use vm::{Ended, HostError, Machine, NoLogin, NoShell};
 
 /// Scenarios that share one machine.
 #[derive(Clone)]
 pub struct Lane {
     /// What its machine is called in logs.
     pub name: String,
-    pub drives: Drives,
+    pub drives: DiskSetup,
     pub scenarios: Vec<&'static Scenario>,
     alone: bool,
 }
@@ -58,7 +59,7 @@ impl Plan {
                 Some(lane) => lane.scenarios.push(scenario),
                 None => lanes.push(Lane {
                     name: match scenario.drives {
-                        Drives::Complete if scenario.boots == 1 => "main".to_string(),
+                        DiskSetup::Complete if scenario.boots == 1 => "main".to_string(),
                         _ => scenario.name.to_string(),
                     },
                     drives: scenario.drives,
@@ -100,9 +101,9 @@ pub type Boot = std::result::Result<Duration, NoLogin>;
 ///
 /// # Errors
 /// The run itself cannot go on: Ctrl-C, QEMU gone, QEMU's refusal.
-pub fn switch_on(name: &str, machine: &mut Machine, observer: &dyn Observer) -> Result<Boot> {
+pub fn switch_on(name: &str, machine: &mut TestMachine, observer: &dyn Observer) -> Result<Boot> {
     observer.booting(name);
-    match machine.boot() {
+    match machine.vm.boot() {
         Ok(took) => {
             observer.booted(name, took);
             Ok(Ok(took))
@@ -119,7 +120,7 @@ pub fn switch_on(name: &str, machine: &mut Machine, observer: &dyn Observer) -> 
 pub fn judge_all(
     promises: &[&'static Promise],
     boot: &Boot,
-    machine: &mut Machine,
+    machine: &mut TestMachine,
     contract: &Contract,
     stranger: &Key,
     folder: &Path,
@@ -135,7 +136,8 @@ pub fn judge_all(
             let report = match boot {
                 Ok(took) => {
                     let mut cx = Context {
-                        machine,
+                        machine: &mut machine.vm,
+                        disks: &mut machine.disks,
                         contract,
                         stranger,
                         folder: folder.to_path_buf(),
@@ -162,7 +164,7 @@ pub fn judge_all(
             };
             observer.judged(&report);
             if report.verdict != Verdict::Pass {
-                observer.not_kept(machine, &report);
+                observer.not_kept(&mut machine.vm, &report);
             }
             promises.push(report);
         }
@@ -183,7 +185,7 @@ fn judge(promise: &Promise, cx: &mut Context) -> Result<PromiseReport> {
         Err(error) => {
             check_interrupt()?;
             let error = cx.machine.blame(error);
-            if error.is::<Ended>() || error.is::<Usage>() {
+            if error.is::<Ended>() || error.is::<Usage>() || error.is::<HostError>() {
                 return Err(error);
             }
             // Whether the owner gets in is a promise of its own; the others are unknown then. Any other check that could

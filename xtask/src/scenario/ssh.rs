@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{Context, Finding};
-use crate::machine::ssh::{Key, Method};
+use vm::ssh::{Key, Method};
 
 /// A password that the account really has while its refusal is tried.
 const PASSWORD: &str = "correct-horse-7";
@@ -127,7 +127,7 @@ fn refused(cx: &mut Context, name: &str, password: &str, method: Method) -> Resu
 /// `ssh.root-refused`
 pub fn root_refused(cx: &mut Context) -> Result<Finding> {
     let server = cx.machine.server()?;
-    let owner = cx.machine.parts.owner.clone();
+    let owner = cx.machine.login().key.clone();
     // The key is root's own as well, so that nothing but the refusal of root can keep it out.
     cx.machine.succeed(&format!(
         "install -d -m 700 /root/.ssh && echo '{}' >> /root/.ssh/authorized_keys",

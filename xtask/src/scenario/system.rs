@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::{Context, Finding};
-use crate::machine::Ended;
-use crate::process::check_interrupt;
+use vm::Ended;
+use vm::process::check_interrupt;
 
 const CONSOLE: Duration = Duration::from_secs(60);
 
@@ -21,7 +21,7 @@ const ZSH_HISTORY: &str = "for rc in /etc/zshrc /etc/zsh/zshrc; do \
 /// `system.identity`
 pub fn identity(cx: &mut Context) -> Result<Finding> {
     let contract = cx.contract;
-    let name = cx.machine.parts.user.clone();
+    let name = cx.machine.login().user.clone();
     let accounts = contract.users.accounts();
     let user = accounts
         .get(&name)
@@ -50,7 +50,7 @@ pub fn identity(cx: &mut Context) -> Result<Finding> {
             "sudo without a password: {console}"
         )));
     }
-    let outputs = cx.machine.ask(&[
+    let outputs = cx.machine.exec(&[
         "cat /proc/sys/kernel/hostname",
         "readlink /etc/localtime",
         "cat /etc/vconsole.conf",

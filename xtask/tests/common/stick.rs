@@ -5,12 +5,9 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use gpt::mbr::ProtectiveMBR;
-use gpt::partition::Partition;
-use gpt::partition_types::{BASIC, LINUX_FS};
-use uuid::Uuid;
-use xtask::machine::esp;
-use xtask::machine::table::Extent;
+use stick::esp;
+use stick::gpt::partition_types::{BASIC, LINUX_FS};
+use stick::gpt::{self, Extent, NewPartition};
 
 pub const MIB: u64 = 1 << 20;
 pub const ESP: Extent = Extent {
@@ -34,30 +31,17 @@ pub fn image(folder: &Path, name: &str, slot: u64, used: u64) -> PathBuf {
         .open(&path)
         .unwrap();
     file.set_len(persist(slot)).unwrap();
-    let sectors = u32::try_from(persist(slot) / 512 - 1).unwrap();
-    ProtectiveMBR::with_lb_size(sectors)
-        .overwrite_lba0(&mut file)
-        .unwrap();
-    let parts = [
-        ("ESP", ESP.offset, ESP.length, BASIC),
-        ("STORE", STORE, slot * MIB, LINUX_FS),
-        ("PERSIST", persist(slot), 16 * MIB, LINUX_FS),
-    ];
-    let mut disk = gpt::GptConfig::new()
-        .writable(true)
-        .create_from_device(&mut file, None)
-        .unwrap();
-    let entry = |(name, offset, length, kind)| Partition {
-        part_type_guid: kind,
-        part_guid: Uuid::new_v4(),
-        first_lba: offset / 512,
-        last_lba: (offset + length) / 512 - 1,
-        flags: 0,
-        name: String::from(name),
+    let new = |name, offset, length, kind| NewPartition {
+        name,
+        extent: Extent { offset, length },
+        kind,
     };
-    disk.update_partitions((1..).zip(parts.map(entry)).collect())
-        .unwrap();
-    disk.write().unwrap();
+    let parts = [
+        new("ESP", ESP.offset, ESP.length, BASIC),
+        new("STORE", STORE, slot * MIB, LINUX_FS),
+        new("PERSIST", persist(slot), 16 * MIB, LINUX_FS),
+    ];
+    gpt::create(&mut file, None, &parts).unwrap();
     esp::format(file.try_clone().unwrap(), ESP).unwrap();
 
     let mut store = noise(used * MIB);

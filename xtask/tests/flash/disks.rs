@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
-use xtask::machine::esp;
+use stick::esp;
 
 use crate::common::{refused, trial};
 use crate::setting::{Case, KEY, SLOT, STICK, USED, flash, has_no_table, read, same, succeeded};

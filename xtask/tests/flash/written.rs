@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
 use libtest_mimic::{Failed, Trial};
-use xtask::machine::esp;
+use stick::esp;
 
 use crate::common::{refused, trial};
 use crate::setting::{Case, KEY, SLOT, STICK, USED, flash, read, same, succeeded};

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use stick::gpt::partition_types::LINUX_FS;
+use stick::gpt::{self, Extent, NewPartition};
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
@@ -164,12 +166,22 @@ pub fn flip(path: &Path, offset: u64) {
 
 /// A sparse disk with a partition table and some noise.
 pub fn disk(path: &Path) {
-    File::create(path).unwrap().set_len(BYTES).unwrap();
-    let mut disk = gpt::GptConfig::new().writable(true).create(path).unwrap();
-    let kind = gpt::partition_types::LINUX_FS;
-    disk.add_partition("STORE", 8 << 20, kind, 0, Some(2048))
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)
         .unwrap();
-    disk.write().unwrap();
+    file.set_len(BYTES).unwrap();
+    let store = NewPartition {
+        name: "STORE",
+        extent: Extent {
+            offset: 1 << 20,
+            length: 8 << 20,
+        },
+        kind: LINUX_FS,
+    };
+    gpt::create(&mut file, None, &[store]).unwrap();
     noise(path, NOISE.0, NOISE.1);
 }
 

@@ -6,7 +6,9 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use crate::{process, report};
+use vm::process;
+
+use crate::report;
 
 /// One row of the table.
 #[derive(Debug, Serialize)]

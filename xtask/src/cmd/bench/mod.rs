@@ -10,14 +10,15 @@ use clap::ValueEnum;
 
 use self::figures::{Figure, Figures, once, processor, repeat};
 use super::doctor::write;
-use super::workbench::{Bench as Workbench, Run, Wanted};
 use crate::cli::{Bench, Measure};
+use crate::disk_fixtures::DiskSetup;
 use crate::error::Broken;
-use crate::machine::workshop::Drives;
-use crate::machine::{Machine, NoLogin};
 use crate::report::Watcher;
 use crate::scenario::endurance::{Interruption, interrupt};
 use crate::scenario::{Context, Finding, PROMISES};
+use crate::test_env::{Run, TestEnv, Wanted};
+use crate::test_machine::TestMachine;
+use vm::{Machine, NoLogin};
 
 /// How long one line on the console may take.
 const LINE: Duration = Duration::from_secs(30);
@@ -72,21 +73,21 @@ impl Measure {
 fn take(
     measure: Measure,
     runs: usize,
-    bench: &Workbench,
+    bench: &TestEnv,
     folder: &Path,
     watcher: &Watcher,
 ) -> Result<Vec<Figure>> {
     let folder = folder.join(format!("{measure:?}"));
     let drives = match measure {
-        Measure::PowerCuts | Measure::Reflashes => Drives::Fresh,
-        _ => Drives::Complete,
+        Measure::PowerCuts | Measure::Reflashes => DiskSetup::Fresh,
+        _ => DiskSetup::Complete,
     };
     let mut machine = bench.machine(drives, folder.clone(), (0, 0))?;
-    machine.boot()?;
+    machine.vm.boot()?;
     // Nobody else is to be at work while it is measured.
-    machine.settle()?;
+    machine.vm.settle()?;
     match measure {
-        Measure::Assertions => assertions(&mut machine, runs),
+        Measure::Assertions => assertions(&mut machine.vm, runs),
         Measure::Scan => {
             let scan = PROMISES
                 .iter()
@@ -106,8 +107,8 @@ fn take(
             let saved = machine.save()?;
             let took = start.elapsed().as_secs_f64();
             let restored = repeat("from a saved machine to SSH's answer", runs, |turn| {
-                let (mut machine, _) = saved.go_on(&folder.join(turn.to_string()))?;
-                Ok((!machine.ask(&["true"])?[0].ok()).then(|| "no shell".to_string()))
+                let (mut machine, _) = saved.resume(&folder.join(turn.to_string()))?;
+                Ok((!machine.vm.exec(&["true"])?[0].ok()).then(|| "no shell".to_string()))
             })?;
             Ok(vec![once("saving a machine", took), restored])
         }
@@ -134,8 +135,8 @@ fn take(
 }
 
 fn endure(
-    bench: &Workbench,
-    machine: &mut Machine,
+    bench: &TestEnv,
+    machine: &mut TestMachine,
     folder: &Path,
     interruption: Interruption,
     watcher: &Watcher,
@@ -145,9 +146,9 @@ fn endure(
         Ok(faults) => faults,
         Err(error) if error.is::<NoLogin>() => {
             // The next turn needs a machine that runs.
-            machine.power_cut();
-            machine.equip(Drives::Fresh)?;
-            machine.boot()?;
+            machine.vm.power_cut();
+            machine.swap_disks(DiskSetup::Fresh)?;
+            machine.vm.boot()?;
             vec![error.to_string()]
         }
         Err(error) => return Err(error),
@@ -164,7 +165,7 @@ fn endure(
 /// One line at a time: by the root shell that checks use, and on the console.
 fn assertions(machine: &mut Machine, runs: usize) -> Result<Vec<Figure>> {
     let shell = repeat("`true` in the root shell, there and back", runs, |_| {
-        Ok((!machine.ask(&["true"])?[0].ok()).then(|| "it failed".to_string()))
+        Ok((!machine.exec(&["true"])?[0].ok()).then(|| "it failed".to_string()))
     })?;
     let console = repeat(
         "`true` on the console, there and back",
@@ -176,13 +177,13 @@ fn assertions(machine: &mut Machine, runs: usize) -> Result<Vec<Figure>> {
 
 /// What a scenario's context borrows.
 struct Borrowed<'a> {
-    bench: &'a Workbench,
-    machine: &'a mut Machine,
+    bench: &'a TestEnv,
+    machine: &'a mut TestMachine,
     folder: &'a Path,
     journey: Option<crate::scenario::Journey>,
 }
 
-fn context<'a>(bench: &'a Workbench, machine: &'a mut Machine, folder: &'a Path) -> Borrowed<'a> {
+fn context<'a>(bench: &'a TestEnv, machine: &'a mut TestMachine, folder: &'a Path) -> Borrowed<'a> {
     Borrowed {
         bench,
         machine,
@@ -194,7 +195,8 @@ fn context<'a>(bench: &'a Workbench, machine: &'a mut Machine, folder: &'a Path)
 impl Borrowed<'_> {
     fn context(&mut self) -> Context<'_> {
         Context {
-            machine: self.machine,
+            machine: &mut self.machine.vm,
+            disks: &mut self.machine.disks,
             contract: &self.bench.contract,
             stranger: &self.bench.stranger,
             folder: self.folder.to_path_buf(),

@@ -6,15 +6,15 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::cli::Nixpkgs;
-use crate::cmd::workbench::Bench;
 use crate::guest::{Kind, nixos, standin};
 use crate::mutant::{HeldTo, Mutant};
 use crate::nix::Nix;
 use crate::project;
+use crate::test_env::TestEnv;
 
 /// Makes benches with defects.
 pub struct Breeder<'a> {
-    bench: &'a Bench,
+    bench: &'a TestEnv,
     cache: &'a Path,
     /// The recorded contract, which the stand-in guest is made from.
     record: &'a Value,
@@ -25,7 +25,7 @@ pub struct Breeder<'a> {
 impl<'a> Breeder<'a> {
     /// `bench` is without defect; guests are taken from `cache`.
     pub fn new(
-        bench: &'a Bench,
+        bench: &'a TestEnv,
         cache: &'a Path,
         record: &'a Value,
         nixpkgs: &Nixpkgs,
@@ -47,7 +47,7 @@ impl<'a> Breeder<'a> {
     ///
     /// # Errors
     /// A defect does not fit the record; NixOS has no words for one, or refuses them together.
-    pub fn bench(&self, batch: &[&'static Mutant], folder: &Path) -> Result<Bench> {
+    pub fn bench(&self, batch: &[&'static Mutant], folder: &Path) -> Result<TestEnv> {
         let (guest, contract) = match &self.nix {
             None => {
                 let mut defects = batch.iter();

@@ -13,12 +13,12 @@ use self::breeder::Breeder;
 use self::judges::{boots, is_waited_for, place};
 use self::trial::{Batch, Trials};
 use super::doctor::{require_writable, write};
-use super::workbench::{Run, Wanted};
 use crate::cli::Mutants;
 use crate::error::{Broken, usage};
 use crate::guest::Kind;
 use crate::mutant::{self, Mutant, Verdict};
 use crate::report::{self, KillTable, Outcome, Watcher};
+use crate::test_env::{Run, Wanted};
 use crate::{project, snapshot};
 
 /// How many machines more than the cores can serve run at the same time.

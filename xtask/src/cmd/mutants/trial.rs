@@ -12,13 +12,13 @@ use anyhow::{Context, Result};
 
 use super::breeder::Breeder;
 use super::judges::{Hearing, hearing, hearings, unheard};
-use crate::cmd::workbench::Bench;
 use crate::error::{one_line, usage};
 use crate::mutant::{self, Mutant, Verdict};
 use crate::parallel::{self, Queue};
-use crate::process;
 use crate::report::{self, Fault, Outcome, PromiseReport, Watcher};
 use crate::scenario::{Promise, Quiet, judge_all, switch_on};
+use crate::test_env::TestEnv;
+use vm::process;
 
 /// The mutants of one machine.
 pub type Batch = Vec<&'static Mutant>;
@@ -33,7 +33,7 @@ enum Turn {
 /// How mutants are tried.
 pub struct Trials<'a> {
     /// Without defect.
-    pub bench: &'a Bench,
+    pub bench: &'a TestEnv,
     pub breeder: &'a Breeder<'a>,
     /// Only the promises that are to catch a mutant are looked at, and each once where no mutant breaks it.
     pub quick: bool,
@@ -57,7 +57,7 @@ struct Seen {
 
 impl<'a> Trials<'a> {
     pub fn new(
-        bench: &'a Bench,
+        bench: &'a TestEnv,
         breeder: &'a Breeder<'a>,
         quick: bool,
         folder: &'a Path,
@@ -155,7 +155,7 @@ impl<'a> Trials<'a> {
     fn hear(
         &self,
         Hearing { lane, promises }: &Hearing,
-        bench: &Bench,
+        bench: &TestEnv,
         folder: &Path,
     ) -> Result<Seen> {
         let mut machine = bench.machine(lane.drives, folder.join(&lane.name), (0, 0))?;

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use anyhow::{Error, Result};
 
-use crate::cmd::workbench::Bench;
-use crate::machine::saved::Saved;
-use crate::machine::{Door, Ended, Machine};
 use crate::parallel::{self, Queue};
-use crate::process;
 use crate::report::{self, Dossier, ScenarioReport, Tally, Verdict, Watcher};
 use crate::scenario::{Lane, Plan, Scenario, judge_all, promises_of, switch_on};
+use crate::test_env::TestEnv;
+use crate::test_machine::{SavedMachine, TestMachine};
+use vm::process;
+use vm::{Door, Ended, Machine};
 
 /// How lanes are run.
 pub struct Lanes<'a> {
-    pub bench: &'a Bench,
+    pub bench: &'a TestEnv,
     /// Takes the machines' disks and logs.
     pub folder: &'a Path,
     pub watcher: &'a Watcher,
@@ -47,7 +47,7 @@ pub struct Outcome {
 }
 
 /// A saved machine, and how long that took to boot.
-type From = (Arc<Saved>, Duration);
+type From = (Arc<SavedMachine>, Duration);
 
 /// A lane to be run: on a machine that is switched on for it, or that goes on from another.
 struct Task {
@@ -118,17 +118,17 @@ impl Lanes<'_> {
             None => {
                 let mut machine = bench.machine(lane.drives, folder.clone(), (0, 0))?;
                 let boot = switch_on(&name, &mut machine, &dossier)
-                    .map_err(|error| self.given_up(error, &machine, &dossier, &name))?;
+                    .map_err(|error| self.given_up(error, &machine.vm, &dossier, &name))?;
                 (machine, boot)
             }
         };
-        let judge = |machine: &mut Machine, scenarios: &[&'static Scenario]| {
+        let judge = |machine: &mut TestMachine, scenarios: &[&'static Scenario]| {
             let (contract, stranger) = (&bench.contract, &bench.stranger);
             let promises = promises_of(scenarios);
             judge_all(
                 &promises, &boot, machine, contract, stranger, &folder, &dossier,
             )
-            .map_err(|error| self.given_up(error, machine, &dossier, &name))
+            .map_err(|error| self.given_up(error, &machine.vm, &dossier, &name))
         };
         let mut scenarios = Vec::new();
         let mut saved = None;
@@ -158,12 +158,12 @@ impl Lanes<'_> {
         }
         // Where there was no login, all of them are told so at once.
         scenarios.extend(judge(&mut machine, rest)?);
-        dossier.conclude(&machine, &scenarios)?;
+        dossier.conclude(&machine.vm, &scenarios)?;
         let mut promises = scenarios.iter().flat_map(|scenario| &scenario.promises);
         if self.debug && promises.any(|promise| promise.verdict != Verdict::Pass) {
-            self.let_in(&mut machine, &name)?;
+            self.let_in(&mut machine.vm, &name)?;
         }
-        let boots = machine.boots.clone();
+        let boots = machine.vm.boots.clone();
         // QEMU lets go of the disks first.
         drop(machine);
         if !self.keep_disks && saved.is_none() {
@@ -187,7 +187,7 @@ impl Lanes<'_> {
     }
 
     /// The state of `machine`; nothing where QEMU cannot save it.
-    fn save(&self, machine: &mut Machine, name: &str) -> Option<Saved> {
+    fn save(&self, machine: &mut TestMachine, name: &str) -> Option<SavedMachine> {
         machine
             .save()
             .inspect_err(|error| {
@@ -199,9 +199,9 @@ impl Lanes<'_> {
     }
 
     /// A machine that goes on from a saved one; nothing where that does not work.
-    fn go_on(&self, from: &From, folder: &Path, name: &str) -> Option<(Machine, Duration)> {
+    fn go_on(&self, from: &From, folder: &Path, name: &str) -> Option<(TestMachine, Duration)> {
         let (saved, booted) = from;
-        match saved.go_on(folder) {
+        match saved.resume(folder) {
             Ok((machine, took)) => {
                 self.watcher.say(&format!(
                     "machine {name} goes on after {:.1} s",
@@ -239,7 +239,14 @@ impl Lanes<'_> {
 
     /// A person's way into a machine on which a promise is broken: a shell on the terminal, or else the addresses.
     fn let_in(&self, machine: &mut Machine, name: &str) -> Result<()> {
-        let Ok(reach) = machine.how_to_reach() else {
+        let ollama = self.bench.contract.ollama.port;
+        let reach = machine.how_to_reach().and_then(|ssh| {
+            let port = machine.forwarded(ollama)?;
+            Ok(format!(
+                "{ssh}\nOllama: http://127.0.0.1:{port}/api/version"
+            ))
+        });
+        let Ok(reach) = reach else {
             self.watcher.say(&format!(
                 "machine {name} is switched off: there is no way in"
             ));

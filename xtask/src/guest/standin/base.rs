@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{failure, make, stick};
 use crate::error::usage;
-use crate::process;
+use vm::process;
 
 /// Debian's release.
 pub const SUITE: &str = "trixie";

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::failure::{cause, explain};
 use super::{base, stick};
 use crate::error::usage;
-use crate::process;
+use vm::process;
 
 /// Where the packages come from.
 pub const MIRROR: &str = "http://deb.debian.org/debian";

@@ -24,9 +24,11 @@ use std::path::Path;
 use anyhow::Result;
 use uuid::Uuid;
 
-use super::{Boot, Guest, Kind};
+use ::stick::gpt;
+use vm::{Boot, kernel_args};
+
+use super::{Guest, Kind};
 use crate::contract::Contract;
-use crate::machine::{lean, table};
 
 /// MiB; Docker with one small container fits into half of it, the rest is the root's tmpfs.
 const MEMORY: u32 = 1280;
@@ -53,7 +55,7 @@ pub fn prepare(
             initrd: base.initrd(),
             append: append(
                 &contract.system.kernel_params,
-                table::partition_id(&base.image(), "ESP")?,
+                gpt::partition_id(&base.image(), "ESP")?,
             ),
         },
         image: base.image(),
@@ -74,7 +76,7 @@ fn append(recorded: &[String], esp: Uuid) -> String {
         .map(String::as_str);
     let started_from = format!("ollamalive.esp={esp}");
     consoles
-        .chain([APPEND, lean::kernel_arguments(), &started_from])
+        .chain([APPEND, kernel_args::emulated(), &started_from])
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -89,7 +91,7 @@ mod tests {
             format!(
                 "console=tty0 console=ttyS0,115200 {} {} ollamalive.esp=00000000-0000-0000-0000-000000000005",
                 super::APPEND,
-                super::lean::kernel_arguments()
+                super::kernel_args::emulated()
             )
         );
     }

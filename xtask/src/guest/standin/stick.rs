@@ -4,17 +4,13 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use ::stick::esp;
+use ::stick::gpt::partition_types::{BASIC, LINUX_FS};
+use ::stick::gpt::{self, Extent, NewPartition};
 use anyhow::{Context, Result};
-use gpt::mbr::ProtectiveMBR;
-use gpt::partition::Partition;
-use gpt::partition_types::{BASIC, LINUX_FS, Type};
 use uuid::Uuid;
 
-use crate::machine::esp;
-use crate::machine::table::Extent;
-
 const MIB: u64 = 1 << 20;
-const SECTOR: u64 = 512;
 /// Before the first partition, and before PERSIST for the image's own backup table.
 const MARGIN: u64 = MIB;
 const ESP: u64 = 32 * MIB;
@@ -42,13 +38,18 @@ pub fn write(store: &Path, image: &Path, disk_id: Uuid) -> Result<()> {
         .open(image)
         .with_context(|| format!("cannot write {}", image.display()))?;
     file.set_len(persist_start)?;
-    table(
+    let new = |name, offset, length, kind| NewPartition {
+        name,
+        extent: Extent { offset, length },
+        kind,
+    };
+    gpt::create(
         &mut file,
-        disk_id,
+        Some(disk_id),
         &[
-            ("ESP", MARGIN, ESP, BASIC),
-            ("STORE", store_start, store_size, LINUX_FS),
-            ("PERSIST", persist_start, PERSIST, LINUX_FS),
+            new("ESP", MARGIN, ESP, BASIC),
+            new("STORE", store_start, store_size, LINUX_FS),
+            new("PERSIST", persist_start, PERSIST, LINUX_FS),
         ],
     )?;
     let extent = Extent {
@@ -57,28 +58,6 @@ pub fn write(store: &Path, image: &Path, disk_id: Uuid) -> Result<()> {
     };
     esp::format(file.try_clone()?, extent)?;
     copy_with_holes(&mut source, &mut file, store_start)
-}
-
-/// Lists `parts` (name, offset, length, type) in a table for a disk that ends with `file`. Entries may lie behind that:
-/// kernels accept them on a longer disk, but no table that is itself longer than its disk.
-fn table(file: &mut File, disk_id: Uuid, parts: &[(&str, u64, u64, Type)]) -> Result<()> {
-    let sectors =
-        u32::try_from(file.metadata()?.len() / SECTOR - 1).context("the image is too large")?;
-    ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(file)?;
-    let mut disk = gpt::GptConfig::new()
-        .writable(true)
-        .create_from_device(&mut *file, Some(disk_id))?;
-    let entry = |(name, offset, length, kind): &(&str, u64, u64, Type)| Partition {
-        part_type_guid: kind.clone(),
-        part_guid: Uuid::new_v4(),
-        first_lba: offset / SECTOR,
-        last_lba: (offset + length) / SECTOR - 1,
-        flags: 0,
-        name: (*name).to_string(),
-    };
-    disk.update_partitions((1..).zip(parts.iter().map(entry)).collect())?;
-    disk.write()?;
-    Ok(())
 }
 
 /// Copies `source` to `start` of `target`, leaving out what is zero.
@@ -113,17 +92,18 @@ mod tests {
         std::fs::write(&store, &content).unwrap();
         write(&store, &image, Uuid::from_u128(5)).unwrap();
 
-        let disk = gpt::GptConfig::new().open(&image).unwrap();
-        assert_eq!(*disk.guid(), Uuid::from_u128(5));
-        let listed: Vec<_> = disk
-            .partitions()
+        assert_eq!(gpt::disk_id(&image).unwrap(), Uuid::from_u128(5));
+        let table = gpt::partitions(&image).unwrap();
+        let listed: Vec<_> = table
             .iter()
             .map(|(number, part)| {
+                let extent = Extent::from(part);
+                let end = extent.offset + extent.length;
                 (
                     *number,
                     part.name.as_str(),
-                    part.first_lba * SECTOR / MIB,
-                    part.last_lba * SECTOR / MIB,
+                    extent.offset / MIB,
+                    end / MIB - 1,
                 )
             })
             .collect();

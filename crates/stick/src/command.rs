@@ -1,0 +1,94 @@
+//! Programs of the operating system that are asked about disks and keys.
+
+use std::io::Read;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cancel;
+
+/// How often a child is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// What a finished child left.
+#[derive(Debug)]
+pub struct Finished {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `command` to its end, whatever its exit status, and captures its output.
+///
+/// # Errors
+/// It cannot be started, `deadline` passes, or the operation is cancelled; the child is gone in each case.
+pub fn finish(mut command: Command, what: &str, deadline: Duration) -> Result<Finished> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{what}: cannot start {program}"))?;
+    let stdout = drain(child.stdout.take());
+    let stderr = drain(child.stderr.take());
+    let end = Instant::now() + deadline;
+    let ended = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Ok(status),
+            Ok(None) => {}
+            Err(error) => break Err(error.into()),
+        }
+        if let Err(cancelled) = cancel::check() {
+            break Err(cancelled);
+        }
+        if Instant::now() > end {
+            let seconds = deadline.as_secs();
+            break Err(anyhow::anyhow!(
+                "{what}: {program} did not end within {seconds} s"
+            ));
+        }
+        thread::sleep(POLL);
+    };
+    let status = ended.inspect_err(|_| {
+        let _ = child.kill();
+        let _ = child.wait();
+    })?;
+    let text = |pipe: thread::JoinHandle<Vec<u8>>| {
+        String::from_utf8_lossy(&pipe.join().unwrap_or_default()).into_owned()
+    };
+    Ok(Finished {
+        status,
+        stdout: text(stdout),
+        stderr: text(stderr),
+    })
+}
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+/// Runs `command` and returns its standard output.
+///
+/// # Errors
+/// As [`finish`], and when the exit status is not 0: then the last line of standard error is in the message.
+pub fn run(command: Command, what: &str, deadline: Duration) -> Result<String> {
+    let finished = finish(command, what, deadline)?;
+    if !finished.status.success() {
+        let mut lines = finished.stderr.lines().rev().map(str::trim);
+        let last = lines.find(|line| !line.is_empty());
+        bail!(
+            "{what}: {}",
+            last.map_or_else(|| finished.status.to_string(), str::to_string)
+        );
+    }
+    Ok(finished.stdout)
+}

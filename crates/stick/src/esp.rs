@@ -1,0 +1,107 @@
+//! The stick's FAT partition, written as another computer would write it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
+use fscommon::{BufStream, StreamSlice};
+
+use super::gpt::Extent;
+
+/// The folder that the machine looks into.
+pub const FOLDER: &str = "ollamalive";
+
+fn slice(file: File, extent: Extent) -> Result<BufStream<StreamSlice<File>>> {
+    let end = extent.offset + extent.length;
+    let slice = StreamSlice::new(file, extent.offset, end).context("no such place on the disk")?;
+    Ok(BufStream::new(slice))
+}
+
+/// Makes an empty FAT file system with [`FOLDER`] in it.
+pub fn format(file: File, extent: Extent) -> Result<()> {
+    let mut volume = slice(file, extent)?;
+    let label = *b"ESP        ";
+    fatfs::format_volume(&mut volume, FormatVolumeOptions::new().volume_label(label))
+        .context("cannot make the ESP's file system")?;
+    let system = FileSystem::new(volume, FsOptions::new())?;
+    system.root_dir().create_dir(FOLDER)?;
+    system.unmount().context("cannot finish the ESP")
+}
+
+/// Puts `content` under the path `name`, seen from [`FOLDER`], into the ESP of the disk or image at `disk`.
+///
+/// # Errors
+/// No FAT file system there, or no room in it.
+pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()> {
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .open(disk)
+        .with_context(|| format!("cannot write {}", disk.display()))?;
+    let system = FileSystem::new(slice(file, extent)?, FsOptions::new())
+        .with_context(|| format!("the ESP of {} is no FAT file system", disk.display()))?;
+    let mut folder = system.root_dir().create_dir(FOLDER)?;
+    let mut parts = name.split('/').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_some() {
+            folder = folder.create_dir(part)?;
+        } else {
+            let mut target = folder.create_file(part)?;
+            target.truncate()?;
+            target.write_all(content)?;
+        }
+    }
+    drop(folder);
+    system.unmount().context("cannot finish the ESP")
+}
+
+/// What is under the path `name`, seen from [`FOLDER`], in the ESP of the disk or image at `disk`; None when there is no such file.
+///
+/// # Errors
+/// No FAT file system there, or it cannot be read.
+pub fn get(disk: &Path, extent: Extent, name: &str) -> Result<Option<Vec<u8>>> {
+    let file = File::open(disk).with_context(|| format!("cannot read {}", disk.display()))?;
+    let system = FileSystem::new(slice(file, extent)?, FsOptions::new())
+        .with_context(|| format!("the ESP of {} is no FAT file system", disk.display()))?;
+    let mut content = Vec::new();
+    match system.root_dir().open_file(&format!("{FOLDER}/{name}")) {
+        Ok(mut found) => found.read_to_end(&mut content)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {name} in the ESP")),
+    };
+    Ok(Some(content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_there_is_found_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = folder.path().join("disk");
+        let extent = Extent {
+            offset: 1 << 20,
+            length: 40 << 20,
+        };
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&disk)
+            .unwrap();
+        file.set_len(42 << 20).unwrap();
+        format(file.try_clone().unwrap(), extent).unwrap();
+        put(&disk, extent, "authorized_keys", b"a longer text").unwrap();
+        put(&disk, extent, "authorized_keys", b"key\r\n").unwrap();
+        put(&disk, extent, "network/Home.nmconnection", b"[connection]").unwrap();
+
+        drop(file);
+        let read = |name: &str| get(&disk, extent, name).unwrap();
+        assert_eq!(read("authorized_keys").unwrap(), b"key\r\n");
+        assert_eq!(read("network/Home.nmconnection").unwrap(), b"[connection]");
+        assert_eq!(read("network/Other.nmconnection"), None);
+    }
+}

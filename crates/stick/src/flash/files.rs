@@ -1,0 +1,303 @@
+//! What the owner adds: keys and connections, into the folder of the stick's FAT partition that the machine looks into.
+//! It is looked at as modules/esp.sh will look at it, so that nothing is put there that the machine would refuse.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result, bail};
+
+use crate::command;
+use crate::esp;
+use crate::gpt::Extent;
+
+/// The machine reads no more of a file.
+const LIMIT: usize = 65_536;
+const KEYS: &str = "authorized_keys";
+const ASK: Duration = Duration::from_secs(20);
+
+/// Files for the stick.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// Lines of authorized_keys, each once.
+    pub keys: Vec<String>,
+    /// A line about each key: bits, fingerprint, comment.
+    pub fingerprints: Vec<String>,
+    /// Name and content of each connection.
+    pub connections: Vec<(String, Vec<u8>)>,
+}
+
+/// Reads the files that hold public keys, and those that hold connections of NetworkManager.
+///
+/// # Errors
+/// One of them is not what it should be.
+pub fn gather(keys: &[PathBuf], connections: &[PathBuf]) -> Result<Files> {
+    let mut files = Files::default();
+    for path in keys {
+        let text = text(path)?;
+        let lines = text.lines().map(str::trim);
+        if is_private(&text) {
+            return Err(Error::msg(format!(
+                "{} is a PRIVATE key, which belongs on no stick: give the public one, {}",
+                path.display(),
+                path.with_extension("pub").display()
+            )));
+        }
+        let mut any = false;
+        for (number, line) in (1..).zip(lines) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            any = true;
+            if files.keys.iter().any(|known| known == line) {
+                continue;
+            }
+            let place = format!("{}, line {number}", path.display());
+            files.fingerprints.push(fingerprint(line, &place)?);
+            files.keys.push(line.to_string());
+        }
+        if !any {
+            return Err(Error::msg(format!(
+                "{} holds no key: give a file like ~/.ssh/id_ed25519.pub",
+                path.display()
+            )));
+        }
+    }
+    for path in connections {
+        let (name, content) = connection(path)?;
+        let same = |(other, _): &(String, _)| other.eq_ignore_ascii_case(&name);
+        if files.connections.iter().any(same) {
+            return Err(Error::msg(format!(
+                "two --network files are called {name}: rename one"
+            )));
+        }
+        files.connections.push((name, content));
+    }
+    Ok(files)
+}
+
+fn content(path: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(path)
+        .map_err(|error| Error::msg(format!("cannot read {}: {error}", path.display())))?;
+    if bytes.len() > LIMIT {
+        return Err(Error::msg(format!(
+            "{} is too long: the machine reads {LIMIT} bytes of it",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+fn text(path: &Path) -> Result<String> {
+    let text = String::from_utf8(content(path)?).map_err(|_| {
+        Error::msg(format!(
+            "{} is no text in UTF-8: save it as such",
+            path.display()
+        ))
+    })?;
+    Ok(text.trim_start_matches('\u{feff}').to_string())
+}
+
+/// OpenSSH's and OpenSSL's kinds, and PuTTY's.
+fn is_private(text: &str) -> bool {
+    text.lines().any(|line| {
+        (line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY"))
+            || line.starts_with("PuTTY-User-Key-File")
+    })
+}
+
+/// What ssh-keygen says of a line of authorized_keys.
+fn fingerprint(line: &str, place: &str) -> Result<String> {
+    let mut file = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
+    writeln!(file, "{line}").context("cannot write a temporary file")?;
+    let mut ask = Command::new("ssh-keygen");
+    ask.args(["-l", "-f"]).arg(file.path());
+    let answer = command::finish(ask, "looking at a key", ASK)?;
+    let facts = answer.stdout.trim().to_string();
+    if !answer.status.success() || facts.is_empty() {
+        return Err(Error::msg(format!(
+            "{place}: not a public SSH key: give a file like ~/.ssh/id_ed25519.pub"
+        )));
+    }
+    let bits: u32 = facts
+        .split(' ')
+        .next()
+        .and_then(|bits| bits.parse().ok())
+        .unwrap_or(0);
+    if facts.ends_with("(DSA)") || (facts.ends_with("(RSA)") && bits < 2048) {
+        return Err(Error::msg(format!(
+            "{place}: the machine refuses a key as weak as this ({facts}): make one with `ssh-keygen -t ed25519`"
+        )));
+    }
+    Ok(facts)
+}
+
+fn connection(path: &Path) -> Result<(String, Vec<u8>)> {
+    let refuse = |why: &str| Error::msg(format!("{} {why}", path.display()));
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let good = |letter: char| !letter.is_control() && !"\"*/:<>?\\|\u{fffd}".contains(letter);
+    let (true, true, false) = (
+        name.ends_with(".nmconnection"),
+        name.chars().all(good),
+        name.starts_with('.'),
+    ) else {
+        return Err(refuse(
+            "has a name that the machine would not read: call it NAME.nmconnection",
+        ));
+    };
+    let content = content(path)?;
+    let text = String::from_utf8_lossy(&content);
+    let section = text
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .any(|line| line == "[connection]");
+    let of_a_type = text
+        .lines()
+        .any(|line| line.starts_with("type=") || line.starts_with("type ="));
+    if !section || !of_a_type {
+        return Err(refuse(
+            "is no connection of NetworkManager (there is no [connection] with a type= in it): copy one from /etc/NetworkManager/system-connections",
+        ));
+    }
+    Ok((name, content))
+}
+
+impl Files {
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.connections.is_empty()
+    }
+
+    /// Name, seen from the folder, and content of each file as it will be in the ESP of `disk`: keys that the image
+    /// itself brings stay.
+    fn wanted(&self, disk: &Path, esp: Extent) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut wanted = Vec::new();
+        if !self.keys.is_empty() {
+            let there = esp::get(disk, esp, KEYS)?.unwrap_or_default();
+            let mut lines: Vec<String> = String::from_utf8_lossy(&there)
+                .lines()
+                .map(str::to_string)
+                .collect();
+            for key in &self.keys {
+                if !lines.contains(key) {
+                    lines.push(key.clone());
+                }
+            }
+            wanted.push((
+                KEYS.to_string(),
+                format!("{}\n", lines.join("\n")).into_bytes(),
+            ));
+        }
+        let connections = self.connections.iter();
+        wanted.extend(
+            connections.map(|(name, content)| (format!("network/{name}"), content.clone())),
+        );
+        Ok(wanted)
+    }
+
+    /// Puts the files into the ESP of `disk`; `settle` is called before they are read back, and has to see to it that
+    /// what is read comes from the disk.
+    ///
+    /// # Errors
+    /// No room for them, or they cannot be written, or are not there afterwards as they should be.
+    pub fn put(&self, disk: &Path, esp: Extent, settle: impl FnOnce() -> Result<()>) -> Result<()> {
+        let wanted = self.wanted(disk, esp)?;
+        for (name, content) in &wanted {
+            esp::put(disk, esp, name, content)
+                .with_context(|| format!("cannot put {name} onto the stick's FAT partition"))?;
+        }
+        settle()?;
+        for (name, content) in &wanted {
+            if esp::get(disk, esp, name)?.as_ref() != Some(content) {
+                bail!(
+                    "{name} on the stick's FAT partition is not what was written there: take another stick"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE8wrGXB1GRjJcdnYvsgk8DrIXvSZSvzEEK4kH8aU1nM me@home";
+
+    fn file(folder: &Path, name: &str, content: &str) -> PathBuf {
+        let path = folder.join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn refusal(keys: &[PathBuf], connections: &[PathBuf]) -> String {
+        gather(keys, connections).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn keys_of_several_files_are_merged() {
+        if Command::new("ssh-keygen").arg("-?").output().is_err() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let one = file(
+            folder.path(),
+            "one.pub",
+            &format!("\u{feff}# mine\r\n{KEY}\r\n\r\n"),
+        );
+        let two = file(folder.path(), "two.pub", KEY);
+        let files = gather(&[one, two], &[]).unwrap();
+        assert_eq!(files.keys, [KEY]);
+        assert!(
+            files.fingerprints[0].starts_with("256 SHA256:"),
+            "{:?}",
+            files.fingerprints
+        );
+        let cut = file(folder.path(), "cut.pub", &KEY[..40]);
+        assert!(refusal(&[cut], &[]).contains("cut.pub, line 1: not a public SSH key"));
+    }
+
+    #[test]
+    fn what_is_no_public_key_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for content in [
+            "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n",
+            "PuTTY-User-Key-File-3: ssh-ed25519\n",
+        ] {
+            let private = file(folder.path(), "id_ed25519", content);
+            let refusal = refusal(&[private], &[]);
+            assert!(
+                refusal.contains("is a PRIVATE key") && refusal.contains("id_ed25519.pub"),
+                "{refusal}"
+            );
+        }
+        let empty = file(folder.path(), "empty", "# nothing\n");
+        assert!(refusal(&[empty], &[]).contains("holds no key"));
+        let long = file(folder.path(), "long", &"x".repeat(LIMIT + 1));
+        assert!(refusal(&[long], &[]).contains("too long"));
+        assert!(refusal(&[folder.path().join("none")], &[]).contains("cannot read"));
+    }
+
+    #[test]
+    fn what_is_no_connection_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = "[connection]\r\nid=Home\r\ntype=wifi\r\n";
+        let home = file(folder.path(), "Home.nmconnection", good);
+        let files = gather(&[], std::slice::from_ref(&home)).unwrap();
+        assert_eq!(
+            files.connections[0],
+            ("Home.nmconnection".into(), good.into())
+        );
+        assert!(refusal(&[], &[home.clone(), home]).contains("two --network files"));
+        let misnamed = file(folder.path(), "Home.txt", good);
+        assert!(refusal(&[], &[misnamed]).contains("NAME.nmconnection"));
+        let other = file(folder.path(), "other.nmconnection", "[wifi]\nssid=x\n");
+        assert!(refusal(&[], &[other]).contains("no connection of NetworkManager"));
+    }
+}

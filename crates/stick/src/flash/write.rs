@@ -1,0 +1,260 @@
+//! The writing itself, and the proof that it is there.
+//!
+//! Order: first the old partition table goes, then the image is written without its own, read back and compared; then
+//! come the owner's files, and the partition table last. So a stick on which this ended early has no partitions, and
+//! nobody takes it for a finished one. Nothing behind the image's end is touched.
+//!
+//! What is not zero is written. What is zero has to read as zero afterwards, also where another system was before:
+//! where the target can clear a range without being sent zeros it does; else it is read, and zeros are written where
+//! there are none. Only the end of STORE's slot, behind its file system, is left as it is: nothing ever reads it.
+//! The ESP's free space is not left: it may hold an older system's keys and passwords.
+
+use std::cell::Cell;
+use std::io;
+use std::mem;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Error, Result};
+
+use super::chunks::{self, Buffer, CHUNK, Chunk, Kind, Run};
+use super::device::Device;
+use super::files::Files;
+use super::image::Image;
+use super::progress::Progress;
+use super::survey::Survey;
+use super::{MIB, system};
+use crate::cancel;
+
+/// Where there is no direct access, the disk is waited for after this much, so that the speed that is shown is its own.
+const UNSYNCED: u64 = 64 * MIB;
+
+/// How flashing ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// What was read at this offset is not what was written there.
+    Differs(u64),
+}
+
+/// Writes `image`, of which `survey` tells, to `device`, with `files` on its FAT partition.
+///
+/// # Errors
+/// The image or the device fails, or Ctrl-C; the device is then without a partition table.
+pub fn flash(image: &Image, survey: &Survey, device: &Device, files: &Files) -> Result<Outcome> {
+    // The partition table and its backup, which is in the last MiB.
+    let tables = [0..MIB, survey.length - MIB..survey.length];
+    let target = Target::new(device);
+    let mut held: [Vec<u8>; 2] = Default::default();
+
+    let mut progress = Progress::new("writing", survey.used);
+    for table in &tables {
+        target.clear(table.clone())?;
+    }
+    target.sync()?;
+    // Cleared in one go as far as they reach, which takes most disks no longer than a small piece.
+    let mut zeros = 0..0;
+    each(image, survey, |chunk| {
+        for (table, held) in tables.iter().zip(&mut held) {
+            if let Some(bytes) = chunk.get(table.clone()) {
+                *held = bytes.to_vec();
+            }
+        }
+        for run in chunks::runs(chunk, &survey.unread, &tables) {
+            match run.kind {
+                Kind::Data => {
+                    target.write(run.data, run.offset)?;
+                    progress.add(run.data.len() as u64);
+                }
+                Kind::Zero if run.offset == zeros.end => zeros.end = run.end(),
+                Kind::Zero => {
+                    target.clear(mem::replace(&mut zeros, run.offset..run.end()))?;
+                }
+                Kind::Idle => {}
+            }
+        }
+        Ok(())
+    })?;
+    target.clear(zeros)?;
+    target.sync()?;
+    image.check_unchanged()?;
+    progress.done("written");
+
+    let mut progress = Progress::new("reading back", survey.used);
+    let mut differs = None;
+    let mut read = Buffer::new();
+    each(image, survey, |chunk| {
+        for run in chunks::runs(chunk, &survey.unread, &tables) {
+            if run.kind != Kind::Idle && differs.is_none() {
+                differs = target.difference(&run, &mut read)?;
+            }
+            if run.kind == Kind::Data {
+                progress.add(run.data.len() as u64);
+            }
+        }
+        Ok(())
+    })?;
+    image.check_unchanged()?;
+    if let Some(offset) = differs {
+        return Ok(Outcome::Differs(offset));
+    }
+    progress.done("read back and compared");
+
+    // From here on in small pieces, through the kernel's cache.
+    target.go_direct(false);
+    let settle = || {
+        target.sync()?;
+        system::forget_cached(&device.file);
+        Ok(())
+    };
+    files.put(&device.path, survey.layout.esp, settle)?;
+    // The backup first: with only that, too, there are no partitions.
+    for (table, bytes) in tables.iter().zip(&held).rev() {
+        target.write(bytes, table.start)?;
+        settle()?;
+        let run = Run {
+            kind: Kind::Data,
+            offset: table.start,
+            data: bytes,
+        };
+        if let Some(offset) = target.difference(&run, &mut read)? {
+            return Ok(Outcome::Differs(offset));
+        }
+    }
+    system::reread_partitions(&device.file);
+    Ok(Outcome::Done)
+}
+
+/// As [`chunks::each`]; what the image's reader fails with becomes the user's error, and so does an image that has
+/// grown since it was surveyed: behind its end is PERSIST.
+fn each(image: &Image, survey: &Survey, mut take: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
+    let checked = |chunk: &Chunk| {
+        if chunk.end() > survey.length {
+            return Err(image.changed());
+        }
+        take(chunk)
+    };
+    chunks::each(image.reader(None)?, checked).map_err(|error| match error.downcast_ref() {
+        Some(error) => image.corrupt(error),
+        None => error,
+    })
+}
+
+struct Target<'a> {
+    device: &'a Device,
+    direct: Cell<bool>,
+    /// Whether ranges can be cleared without writing zeros; taken to be so until it is refused.
+    punches: Cell<bool>,
+    unsynced: Cell<u64>,
+}
+
+impl<'a> Target<'a> {
+    fn new(device: &'a Device) -> Self {
+        Target {
+            device,
+            direct: Cell::new(system::set_direct(&device.file, true)),
+            punches: Cell::new(true),
+            unsynced: Cell::new(0),
+        }
+    }
+
+    fn go_direct(&self, on: bool) {
+        self.direct
+            .set(system::set_direct(&self.device.file, on) && on);
+    }
+
+    fn failed(&self, verb: &str, offset: u64) -> impl FnOnce(io::Error) -> anyhow::Error {
+        let place = format!(
+            "cannot {verb} {} at byte {offset}",
+            self.device.path.display()
+        );
+        move |error| {
+            use nix::errno::Errno::{self, EDQUOT, EFBIG, EIO, ENODEV, ENOSPC, ENXIO};
+            let advice = match error.raw_os_error().map(Errno::from_raw) {
+                Some(EIO | ENODEV | ENXIO) => ": was it pulled out? is it worn out?",
+                Some(ENOSPC | EDQUOT | EFBIG) => ": is the disk that the file is on full?",
+                _ => "",
+            };
+            Error::msg(format!("{place}: {error}{advice}"))
+        }
+    }
+
+    /// Some file systems take direct access only in a form of their own.
+    fn retried<T>(&self, action: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match action() {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput && self.direct.get() => {
+                self.go_direct(false);
+                action()
+            }
+            result => result,
+        }
+    }
+
+    fn write(&self, data: &[u8], offset: u64) -> Result<()> {
+        self.retried(|| self.device.file.write_all_at(data, offset))
+            .map_err(self.failed("write to", offset))?;
+        self.unsynced.set(self.unsynced.get() + data.len() as u64);
+        if !self.direct.get() && self.unsynced.get() >= UNSYNCED {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Makes `range` read as zeros.
+    fn clear(&self, range: Range<u64>) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        if self.punches.get() {
+            // Whatever it is that it cannot do, writing shows whether the disk is sound.
+            match system::punch(&self.device.file, range.start, range.end - range.start) {
+                Ok(()) => return Ok(()),
+                Err(_) => self.punches.set(false),
+            }
+        }
+        let (zeros, mut read) = (Buffer::new(), Buffer::new());
+        for offset in range.clone().step_by(CHUNK) {
+            cancel::check()?;
+            let length = (range.end - offset).min(CHUNK as u64) as usize;
+            let run = Run {
+                kind: Kind::Zero,
+                offset,
+                data: &zeros[..length],
+            };
+            if self.difference(&run, &mut read)?.is_some() {
+                self.write(run.data, offset)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.unsynced.set(0);
+        self.device
+            .file
+            .sync_all()
+            .map_err(self.failed("finish writing to", 0))
+    }
+
+    /// The first offset where the device does not hold what `run` says.
+    fn difference(&self, run: &Run, buffer: &mut Buffer) -> Result<Option<u64>> {
+        let read = &mut buffer[..run.data.len()];
+        // Not through `retried`: what is borrowed for writing cannot be borrowed twice.
+        let mut result = self.device.file.read_exact_at(read, run.offset);
+        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::InvalidInput)
+            && self.direct.get()
+        {
+            self.go_direct(false);
+            result = self.device.file.read_exact_at(read, run.offset);
+        }
+        result.map_err(self.failed("read", run.offset))?;
+        if read == run.data {
+            return Ok(None);
+        }
+        let at = read
+            .iter()
+            .zip(run.data)
+            .position(|(read, data)| read != data);
+        Ok(at.map(|at| run.offset + at as u64))
+    }
+}

@@ -1,0 +1,255 @@
+//! The partition table (GPT) of a disk or of an image.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use gpt::disk::LogicalBlockSize;
+use gpt::mbr::ProtectiveMBR;
+use gpt::partition::Partition;
+pub use gpt::partition_types::{self, Type};
+use uuid::Uuid;
+
+pub const SECTOR: u64 = 512;
+/// Partitions start at whole MiB.
+pub const ALIGNMENT: u64 = 1 << 20;
+/// The backup GPT: one header and 32 sectors of entries (UEFI 2.10, 5.3).
+const BACKUP_SECTORS: u64 = 33;
+
+/// A partition's place on a disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    pub offset: u64,
+    pub length: u64,
+}
+
+impl From<&Partition> for Extent {
+    fn from(partition: &Partition) -> Self {
+        Extent {
+            offset: partition.first_lba * SECTOR,
+            length: (partition.last_lba - partition.first_lba + 1) * SECTOR,
+        }
+    }
+}
+
+/// Every partition by its number.
+///
+/// # Errors
+/// No GPT.
+pub fn partitions(path: &Path) -> Result<BTreeMap<u32, Partition>> {
+    Ok(open(path)?.partitions().clone())
+}
+
+/// The GUID of the whole table.
+///
+/// # Errors
+/// No GPT.
+pub fn disk_id(path: &Path) -> Result<Uuid> {
+    Ok(*open(path)?.guid())
+}
+
+fn open(path: &Path) -> Result<gpt::GptDisk<File>> {
+    gpt::GptConfig::new()
+        .logical_block_size(LogicalBlockSize::Lb512)
+        .open(path)
+        .with_context(|| format!("{} has no partition table (GPT)", path.display()))
+}
+
+fn entry(path: &Path, name: &str) -> Result<Partition> {
+    partitions(path)?
+        .into_values()
+        .find(|partition| partition.name == name)
+        .with_context(|| format!("{} has no partition called {name}", path.display()))
+}
+
+/// Where the partition called `name` is in the disk or image at `path`.
+///
+/// # Errors
+/// No GPT, or no such partition.
+pub fn partition(path: &Path, name: &str) -> Result<Extent> {
+    entry(path, name).map(|partition| Extent::from(&partition))
+}
+
+/// The id (PARTUUID) of the partition called `name`.
+///
+/// # Errors
+/// As for [`partition`].
+pub fn partition_id(path: &Path, name: &str) -> Result<Uuid> {
+    entry(path, name).map(|partition| partition.part_guid)
+}
+
+/// The primary table as it is on the disk: the protective MBR, a header, and 32 sectors of entries.
+pub fn raw(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; ((1 + 1 + 32) * SECTOR) as usize];
+    File::open(path)?
+        .read_exact(&mut bytes)
+        .with_context(|| format!("{} is shorter than a partition table", path.display()))?;
+    Ok(bytes)
+}
+
+/// Gives the partition called `name` another id.
+pub fn set_partition_id(path: &Path, name: &str, id: Uuid) -> Result<()> {
+    rewrite(path, |partitions, _| {
+        named(partitions, name)?.part_guid = id;
+        Ok(())
+    })
+}
+
+/// What the machine's first boot would do: the entry of the partition called `name`, the last one, reaches to the end
+/// of the disk, and the backup table is where it belongs.
+pub fn grow(path: &Path, name: &str) -> Result<Extent> {
+    rewrite(path, |partitions, last_sector| {
+        let partition = named(partitions, name)?;
+        partition.last_lba = last_sector;
+        Ok(Extent::from(&*partition))
+    })
+    .with_context(|| format!("cannot grow {name} on {}", path.display()))
+}
+
+/// The last partition ends `length` bytes after its start.
+pub fn resize(path: &Path, name: &str, length: u64) -> Result<Extent> {
+    rewrite(path, |partitions, _| {
+        let partition = named(partitions, name)?;
+        partition.last_lba = partition.first_lba + length / SECTOR - 1;
+        Ok(Extent::from(&*partition))
+    })
+    .with_context(|| format!("cannot resize {name} on {}", path.display()))
+}
+
+fn named<'a>(
+    partitions: &'a mut BTreeMap<u32, Partition>,
+    name: &str,
+) -> Result<&'a mut Partition> {
+    partitions
+        .values_mut()
+        .find(|partition| partition.name == name)
+        .with_context(|| format!("no partition called {name}"))
+}
+
+/// Writes the table anew, primary and backup, for the size that the disk has. `change` gets the entries and the last
+/// sector that a partition may reach.
+fn rewrite<T>(
+    path: &Path,
+    change: impl FnOnce(&mut BTreeMap<u32, Partition>, u64) -> Result<T>,
+) -> Result<T> {
+    let length = fs::metadata(path)?.len();
+    let old = open(path)?;
+    let guid = *old.guid();
+    let mut partitions = old.partitions().clone();
+    drop(old);
+    let alignment = ALIGNMENT / SECTOR;
+    let last_sector = (length / SECTOR - BACKUP_SECTORS) / alignment * alignment - 1;
+    let result = change(&mut partitions, last_sector)?;
+    let mut new = gpt::GptConfig::new()
+        .writable(true)
+        .logical_block_size(LogicalBlockSize::Lb512)
+        .create_from_device(
+            OpenOptions::new().read(true).write(true).open(path)?,
+            Some(guid),
+        )?;
+    new.update_partitions(partitions)?;
+    new.write()?;
+    Ok(result)
+}
+
+/// A partition of a table that is to be written.
+#[derive(Debug, Clone)]
+pub struct NewPartition<'a> {
+    pub name: &'a str,
+    pub extent: Extent,
+    pub kind: Type,
+}
+
+/// Writes a table with `partitions`, numbered from 1, for a disk that ends with `file`. Entries may lie behind that: kernels
+/// accept them on a longer disk, but no table that is itself longer than its disk.
+///
+/// # Errors
+/// The file cannot be written, or is too short for a table.
+pub fn create(file: &mut File, disk_id: Option<Uuid>, partitions: &[NewPartition]) -> Result<()> {
+    let sectors =
+        u32::try_from(file.metadata()?.len() / SECTOR - 1).context("the image is too large")?;
+    ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(file)?;
+    let mut disk = gpt::GptConfig::new()
+        .writable(true)
+        .logical_block_size(LogicalBlockSize::Lb512)
+        .create_from_device(&mut *file, disk_id)?;
+    let entry = |new: &NewPartition| Partition {
+        part_type_guid: new.kind.clone(),
+        part_guid: Uuid::new_v4(),
+        first_lba: new.extent.offset / SECTOR,
+        last_lba: (new.extent.offset + new.extent.length) / SECTOR - 1,
+        flags: 0,
+        name: new.name.to_string(),
+    };
+    disk.update_partitions((1..).zip(partitions.iter().map(entry)).collect())?;
+    disk.write()?;
+    Ok(())
+}
+
+/// For tests: an image as both guests make it. The table lists PERSIST (16 MiB), the file ends before it.
+#[cfg(test)]
+pub fn test_image(folder: &Path) -> std::path::PathBuf {
+    const MIB: u64 = 1 << 20;
+    let path = folder.join("image");
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .unwrap();
+    file.set_len(46 * MIB).unwrap();
+    let new = |name, offset, length| NewPartition {
+        name,
+        extent: Extent {
+            offset: offset * MIB,
+            length: length * MIB,
+        },
+        kind: gpt::partition_types::LINUX_FS,
+    };
+    let parts = [
+        new("ESP", 1, 40),
+        new("STORE", 41, 4),
+        new("PERSIST", 46, 16),
+    ];
+    create(&mut file, None, &parts).unwrap();
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_partition_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = partition(&test_image(folder.path()), "OTHER").unwrap_err();
+        assert!(
+            error.to_string().ends_with("has no partition called OTHER"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_id_can_be_given_and_everything_else_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = test_image(folder.path());
+        let disk = folder.path().join("disk");
+        fs::copy(&image, &disk).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(&disk)
+            .unwrap()
+            .set_len(80 << 20)
+            .unwrap();
+        let id = Uuid::from_u128(7);
+        set_partition_id(&disk, "ESP", id).unwrap();
+        assert_eq!(partition_id(&disk, "ESP").unwrap(), id);
+        assert_eq!(
+            partition(&disk, "ESP").unwrap(),
+            partition(&image, "ESP").unwrap()
+        );
+        assert_ne!(partition_id(&image, "ESP").unwrap(), id);
+    }
+}

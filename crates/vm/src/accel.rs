@@ -1,0 +1,166 @@
+//! Which accelerator QEMU can really use here.
+//!
+//! `/dev/kvm` can be there, and open, and still hang every guest without a word. So a guest of one sector is run, and
+//! only if it reports back is KVM taken. The answer is remembered until the next boot of this machine.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::process;
+
+/// A boot sector reports back in well under a second; a machine under load gets ten times that.
+const PROBE_DEADLINE: Duration = Duration::from_secs(8);
+/// isa-debug-exit ends QEMU with `(value << 1) | 1`.
+const REPORTED: i32 = (0x10 << 1) | 1;
+
+/// How the guest's processor is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accelerator {
+    Kvm,
+    /// Emulation, and why.
+    Tcg {
+        because: String,
+    },
+}
+
+impl fmt::Display for Accelerator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Accelerator::Kvm => "kvm",
+            Accelerator::Tcg { .. } => "tcg",
+        })
+    }
+}
+
+impl Accelerator {
+    /// QEMU's arguments.
+    ///
+    /// Under TCG without `cx16`: QEMU 7.2 corrupts the flags in `cmpxchg16b`, which kernels from 6.5 on use in their
+    /// allocator; they then panic at random. And with one processor: where machines share the host's cores, one emulated
+    /// processor waits for the other to be scheduled, until the kernel reports a stall.
+    pub fn arguments(&self) -> &'static str {
+        match self {
+            Accelerator::Kvm => "-accel kvm -cpu host -smp 2",
+            Accelerator::Tcg { .. } => "-accel tcg -cpu max,-cx16 -smp 1",
+        }
+    }
+
+    /// How many machines the host runs side by side without starving them: one for each core that they keep busy.
+    pub fn machines_at_once(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        match self {
+            Accelerator::Kvm => (cores / 2).max(1),
+            Accelerator::Tcg { .. } => cores,
+        }
+    }
+
+    /// One line for people.
+    pub fn explain(&self) -> String {
+        match self {
+            Accelerator::Kvm => "KVM".to_string(),
+            Accelerator::Tcg { because } => {
+                format!("TCG (emulation, several times slower): {because}")
+            }
+        }
+    }
+}
+
+/// Finds the accelerator, asking the memory in `cache` first.
+pub fn probe(cache: &Path) -> Result<Accelerator> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let memory = cache.join("accelerator.json");
+    if let Some((known, answer)) = fs::read(&memory)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<(String, Option<String>)>(&text).ok())
+        && known == boot
+    {
+        return Ok(answer.map_or(Accelerator::Kvm, |because| Accelerator::Tcg { because }));
+    }
+    let answer = ask()?;
+    let because = match &answer {
+        Accelerator::Kvm => None,
+        Accelerator::Tcg { because } => Some(because),
+    };
+    fs::write(&memory, serde_json::to_vec(&(boot, because))?)
+        .with_context(|| format!("cannot write {}", memory.display()))?;
+    Ok(answer)
+}
+
+fn ask() -> Result<Accelerator> {
+    let tcg = |because: String| Ok(Accelerator::Tcg { because });
+    if let Err(error) = fs::File::options().read(true).write(true).open("/dev/kvm") {
+        return tcg(format!("/dev/kvm: {error}"));
+    }
+    let folder = tempfile::tempdir()?;
+    let sector = folder.path().join("probe.img");
+    // mov $0xf4, %dx; mov $0x10, %al; out %al, (%dx); hlt
+    let mut bytes = vec![0u8; 512];
+    bytes[..7].copy_from_slice(&[0xba, 0xf4, 0x00, 0xb0, 0x10, 0xee, 0xf4]);
+    bytes[510..].copy_from_slice(&[0x55, 0xaa]);
+    fs::write(&sector, bytes)?;
+    let mut command = Command::new("qemu-system-x86_64");
+    command
+        .args([
+            "-accel",
+            "kvm",
+            "-machine",
+            "q35",
+            "-m",
+            "32",
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+        ])
+        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
+        .arg("-drive")
+        .arg(format!(
+            "file={},format=raw,if=ide,readonly=off,snapshot=on",
+            sector.display()
+        ));
+    match process::finish(command, "probing KVM", PROBE_DEADLINE) {
+        Ok(end) if end.status.code() == Some(REPORTED) => Ok(Accelerator::Kvm),
+        Ok(end) => tcg(format!(
+            "KVM refused: {}",
+            end.stderr.lines().next().unwrap_or("no message")
+        )),
+        Err(error) => {
+            process::check_interrupt()?;
+            if error.is::<crate::HostError>() {
+                return Err(error);
+            }
+            tcg(format!(
+                "/dev/kvm is there, but a guest of one sector hung for {} s",
+                PROBE_DEADLINE.as_secs()
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_is_believed_within_one_boot_only() {
+        let cache = tempfile::tempdir().unwrap();
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let remembered = (boot, Some("it hung".to_string()));
+        fs::write(
+            cache.path().join("accelerator.json"),
+            serde_json::to_vec(&remembered).unwrap(),
+        )
+        .unwrap();
+        assert_eq!(
+            probe(cache.path()).unwrap(),
+            Accelerator::Tcg {
+                because: "it hung".into()
+            }
+        );
+    }
+}

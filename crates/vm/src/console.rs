@@ -1,0 +1,230 @@
+//! The guest's serial console, through rexpect.
+//!
+//! What rexpect leaves open is settled here: it would wait for ever without a timeout, so it gets a short one and is
+//! asked again until the deadline; it maps bytes to Latin-1, so sentinels are ASCII.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow, bail, ensure};
+use rexpect::error::Error as Expect;
+use rexpect::session::{Options, StreamSession};
+
+use crate::process::check_interrupt;
+
+/// How long one question to rexpect may take before Ctrl-C and the deadline are looked at.
+const SLICE_MS: u64 = 500;
+/// How long a shell that listens takes to answer, under emulation.
+const ECHO: Duration = Duration::from_secs(10);
+/// How many lines of the console an error shows.
+pub const TAIL: usize = 40;
+
+/// The console of one boot.
+pub struct Console {
+    session: StreamSession<UnixStream>,
+    log: PathBuf,
+    /// How many bytes the log had when the machine was switched on.
+    before: usize,
+    /// The shell has answered before.
+    listening: bool,
+}
+
+impl Console {
+    /// `log` is the file in which QEMU keeps everything that the console ever showed.
+    /// `before` is its [`length`] when the machine was switched on.
+    pub fn new(stream: UnixStream, log: &Path, before: usize) -> Result<Self> {
+        let options = Options::new()
+            .timeout_ms(Some(SLICE_MS))
+            .strip_ansi_escape_codes(true);
+        let session = StreamSession::new(stream.try_clone()?, stream, options);
+        Ok(Console {
+            session,
+            before,
+            listening: false,
+            log: log.to_path_buf(),
+        })
+    }
+
+    /// Waits for `pattern` (a regular expression) and returns what matched.
+    ///
+    /// # Errors
+    /// `deadline` passes, the console closes, or Ctrl-C; the error names what was waited for.
+    pub fn wait_for(&mut self, pattern: &str, deadline: Duration) -> Result<String> {
+        self.find(pattern, deadline, pattern)
+    }
+
+    /// As [`Console::wait_for`], but once `hopeless`, a text, is shown, nobody waits any longer.
+    pub fn wait_for_unless(
+        &mut self,
+        pattern: &str,
+        hopeless: &str,
+        deadline: Duration,
+    ) -> Result<()> {
+        let either = format!("{pattern}|{}", regex::escape(hopeless));
+        let shown = self.find(&either, deadline, pattern)?;
+        ensure!(shown != hopeless, "the console shows {hopeless:?}");
+        Ok(())
+    }
+
+    fn find(&mut self, expression: &str, deadline: Duration, pattern: &str) -> Result<String> {
+        let end = Instant::now() + deadline;
+        loop {
+            check_interrupt()?;
+            match self.session.exp_regex(expression) {
+                Ok((_, found)) => return Ok(found),
+                Err(Expect::Timeout { .. }) if Instant::now() < end => {}
+                Err(Expect::Timeout { .. }) => {
+                    bail!(
+                        "the console did not show /{pattern}/ within {} s",
+                        deadline.as_secs()
+                    )
+                }
+                Err(Expect::EOF { .. }) => bail!("the machine has ended"),
+                Err(other) => return Err(anyhow!("console: {other}")),
+            }
+        }
+    }
+
+    /// Waits until the shell that autologin opens listens: what is sent before that may be thrown away.
+    fn wait_for_shell(&mut self, deadline: Duration) -> Result<()> {
+        let end = Instant::now() + deadline;
+        while !self.listening {
+            self.session
+                .send_line("echo VM\"\"-LISTENS")
+                .map_err(|error| anyhow!("console: {error}"))?;
+            match self.wait_for("VM-LISTENS", ECHO.min(deadline)) {
+                Ok(_) => self.listening = true,
+                Err(error) if Instant::now() > end => return Err(error),
+                Err(_) => check_interrupt()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs `command` in the shell that the console's autologin left open and returns what it writes.
+    ///
+    /// The sentinels are split by quotes in what is sent, so that the echo of the line is not taken for its result.
+    pub fn run(&mut self, command: &str, deadline: Duration) -> Result<String> {
+        self.wait_for_shell(deadline)?;
+        let line = format!("echo VM\"\"-BEGIN; {command}; echo VM\"\"-END");
+        self.session
+            .send_line(&line)
+            .map_err(|error| anyhow!("console: {error}"))?;
+        let end = Instant::now() + deadline;
+        self.wait_for("VM-BEGIN\r*\n", deadline)?;
+        let shown = self.wait_for(
+            "(?s).*?VM-END",
+            end.saturating_duration_since(Instant::now()),
+        )?;
+        Ok(shown
+            .trim_end_matches("VM-END")
+            .replace('\r', "")
+            .trim()
+            .to_string())
+    }
+
+    /// Everything that the console showed since the machine was switched on, without control sequences.
+    pub fn history(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        clean(&String::from_utf8_lossy(
+            bytes.get(self.before..).unwrap_or_default(),
+        ))
+    }
+}
+
+/// How many bytes a console's log has by now.
+pub fn length(log: &Path) -> usize {
+    fs::metadata(log).map_or(0, |metadata| metadata.len() as usize)
+}
+
+/// The last [`TAIL`] lines of a console's log, without control sequences.
+pub fn tail(log: &Path) -> String {
+    let bytes = fs::read(log).unwrap_or_default();
+    let text = clean(&String::from_utf8_lossy(&bytes));
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(TAIL)..].join("\n")
+}
+
+/// `text` without terminal control sequences (ECMA-48) and carriage returns.
+pub fn clean(text: &str) -> String {
+    let sequences = regex::Regex::new(
+        r"\x1b\[[0-9;?!]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[78=>cM]|\x1b\][^\x07]*\x07|\r|\x00",
+    )
+    .expect("the pattern is fixed");
+    sequences.replace_all(text, "").into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn control_sequences_go_and_words_stay() {
+        assert_eq!(
+            clean("\x1b[0;32m  OK  \x1b[0m] Started\r\n\x1b[?7h\x1b[!p$"),
+            "  OK  ] Started\n$"
+        );
+    }
+
+    #[test]
+    fn the_tail_is_forty_lines() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text: String = (0..100).map(|line| format!("line {line}\n")).collect();
+        fs::write(file.path(), text).unwrap();
+        let tail = tail(file.path());
+        assert_eq!(tail.lines().count(), TAIL);
+        assert!(tail.starts_with("line 60") && tail.ends_with("line 99"));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_login_in_emergency_mode() {
+        let shown = |text: &str| {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let mut console = Console::new(ours, Path::new("/nonexistent"), 0).unwrap();
+            theirs.write_all(text.as_bytes()).unwrap();
+            let waited =
+                console.wait_for_unless("login: ", "emergency (mode)", Duration::from_secs(1));
+            waited.map_err(|error| error.to_string())
+        };
+        assert_eq!(shown("OllamaLive login: "), Ok(()));
+        let hopeless = shown("in emergency (mode).").unwrap_err();
+        assert_eq!(hopeless, r#"the console shows "emergency (mode)""#);
+        let late = shown("emergency").unwrap_err();
+        assert_eq!(late, "the console did not show /login: / within 1 s");
+    }
+
+    #[test]
+    fn the_echo_of_a_command_is_not_its_result() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut console = Console::new(ours, Path::new("/nonexistent"), 0).unwrap();
+        let shell = std::thread::spawn(move || {
+            for answer in ["LISTENS", "BEGIN\r\n42\r\nVM-END"] {
+                let mut line = [0u8; 256];
+                let length = theirs.read(&mut line).unwrap();
+                theirs.write_all(&line[..length]).unwrap();
+                let answer = format!("\r\nVM-{answer}\r\n");
+                theirs.write_all(answer.as_bytes()).unwrap();
+            }
+            theirs
+        });
+        assert_eq!(
+            console.run("echo 42", Duration::from_secs(5)).unwrap(),
+            "42"
+        );
+        drop(shell.join().unwrap());
+        assert!(
+            console
+                .wait_for("never", Duration::from_secs(5))
+                .unwrap_err()
+                .to_string()
+                .contains("ended")
+        );
+    }
+}

@@ -1,0 +1,308 @@
+//! The frames that the neighbour sends and understands: questions to ports, and their answers.
+//!
+//! Formats: RFC 9293 (TCP), RFC 792 and RFC 4443 (ICMP).
+
+use std::net::IpAddr;
+
+use etherparse::{
+    Icmpv4Type, Icmpv6Type, NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket,
+    TransportSlice, icmpv4, icmpv6,
+};
+
+use crate::lan_probe::{LanPeer, Mac, State, Transport};
+
+/// The neighbour's source port; the guest answers to it.
+const SOURCE_PORT: u16 = 40_022;
+/// The source port of the question whose answer vouches for those before it.
+const CANARY_PORT: u16 = 40_023;
+/// The first sequence number of every SYN.
+const SEQUENCE: u32 = 0x4f4c_4c41;
+const WINDOW: u16 = 1024;
+const HOP_LIMIT: u8 = 64;
+
+/// What a port said.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub port: u16,
+    pub state: State,
+}
+
+/// The bytes that `step` writes.
+pub(super) fn written(step: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(96);
+    step(&mut frame);
+    frame
+}
+
+fn ip(us: LanPeer, mac: Mac, target: IpAddr) -> PacketBuilderStep<etherparse::IpHeaders> {
+    let ethernet = PacketBuilder::ethernet2(us.mac, mac);
+    match target {
+        IpAddr::V4(v4) => ethernet.ipv4(us.v4.octets(), v4.octets(), HOP_LIMIT),
+        IpAddr::V6(v6) => ethernet.ipv6(us.v6.octets(), v6.octets(), HOP_LIMIT),
+    }
+}
+
+/// A SYN, or an empty datagram, to `port`.
+pub fn question(us: LanPeer, mac: Mac, target: IpAddr, transport: Transport, port: u16) -> Vec<u8> {
+    written(|frame| {
+        let done = match transport {
+            Transport::Tcp => ip(us, mac, target)
+                .tcp(SOURCE_PORT, port, SEQUENCE, WINDOW)
+                .syn()
+                .write(frame, &[]),
+            Transport::Udp => ip(us, mac, target).udp(SOURCE_PORT, port).write(frame, &[]),
+        };
+        done.expect("a vector takes all");
+    })
+}
+
+/// A SYN to a port that is known to be open, told apart from a [`question`] by its source port.
+pub fn canary(us: LanPeer, mac: Mac, target: IpAddr, port: u16) -> Vec<u8> {
+    written(|frame| {
+        ip(us, mac, target)
+            .tcp(CANARY_PORT, port, SEQUENCE, WINDOW)
+            .syn()
+            .write(frame, &[])
+            .expect("a vector takes all");
+    })
+}
+
+/// Whether `frame` answers a [`canary`].
+pub fn answers_canary(us: LanPeer, target: IpAddr, port: u16, frame: &[u8]) -> bool {
+    let Ok(packet) = SlicedPacket::from_ethernet(frame) else {
+        return false;
+    };
+    let Some(TransportSlice::Tcp(tcp)) = packet.transport else {
+        return false;
+    };
+    let from_target = match packet.net {
+        Some(NetSlice::Ipv4(v4)) => IpAddr::from(v4.header().source_addr()) == target,
+        Some(NetSlice::Ipv6(v6)) => IpAddr::from(v6.header().source_addr()) == target,
+        _ => false,
+    };
+    from_target
+        && frame[..6] == us.mac
+        && tcp.source_port() == port
+        && tcp.destination_port() == CANARY_PORT
+        && tcp.syn()
+        && tcp.ack()
+}
+
+/// Ends the connection that the SYN-ACK in `frame` offers.
+pub fn reset(us: LanPeer, mac: Mac, target: IpAddr, frame: &[u8]) -> Vec<u8> {
+    let (port, ours) = match SlicedPacket::from_ethernet(frame)
+        .ok()
+        .and_then(|packet| packet.transport)
+    {
+        Some(TransportSlice::Tcp(tcp)) => (tcp.source_port(), tcp.destination_port()),
+        _ => (0, SOURCE_PORT),
+    };
+    written(|out| {
+        ip(us, mac, target)
+            .tcp(ours, port, SEQUENCE.wrapping_add(1), 0)
+            .rst()
+            .write(out, &[])
+            .expect("a vector takes all");
+    })
+}
+
+/// Whether `frame` is what a DHCP server tells a client (RFC 2131, section 4.1: from port 67 to port 68).
+pub fn is_dhcp_answer(frame: &[u8]) -> bool {
+    let transport = SlicedPacket::from_ethernet(frame).map(|packet| packet.transport);
+    matches!(transport, Ok(Some(TransportSlice::Udp(udp))) if udp.source_port() == 67 && udp.destination_port() == 68)
+}
+
+/// What `frame` says about a port of `target`, if it answers a [`question`].
+pub fn answer(us: LanPeer, target: IpAddr, transport: Transport, frame: &[u8]) -> Option<Answer> {
+    let packet = SlicedPacket::from_ethernet(frame).ok()?;
+    let (source, destination): (IpAddr, IpAddr) = match packet.net? {
+        NetSlice::Ipv4(v4) => (
+            v4.header().source_addr().into(),
+            v4.header().destination_addr().into(),
+        ),
+        NetSlice::Ipv6(v6) => (
+            v6.header().source_addr().into(),
+            v6.header().destination_addr().into(),
+        ),
+        NetSlice::Arp(_) => return None,
+    };
+    if source != target || (destination != IpAddr::V4(us.v4) && destination != IpAddr::V6(us.v6)) {
+        return None;
+    }
+    match (packet.transport?, transport) {
+        (TransportSlice::Tcp(tcp), Transport::Tcp) if tcp.destination_port() == SOURCE_PORT => {
+            let state = match (tcp.syn(), tcp.ack(), tcp.rst()) {
+                (true, true, false) => State::Open,
+                (_, _, true) => State::Closed,
+                _ => return None,
+            };
+            Some(Answer {
+                port: tcp.source_port(),
+                state,
+            })
+        }
+        (TransportSlice::Udp(udp), Transport::Udp) if udp.destination_port() == SOURCE_PORT => {
+            Some(Answer {
+                port: udp.source_port(),
+                state: State::Open,
+            })
+        }
+        (TransportSlice::Icmpv4(icmp), _) => match icmp.icmp_type() {
+            Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::Port) => {
+                quoted_port(icmp.payload(), 20).map(|port| Answer {
+                    port,
+                    state: State::Closed,
+                })
+            }
+            _ => None,
+        },
+        (TransportSlice::Icmpv6(icmp), _) => match icmp.icmp_type() {
+            Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Port) => {
+                quoted_port(icmp.payload(), 40).map(|port| Answer {
+                    port,
+                    state: State::Closed,
+                })
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The destination port in the packet that an ICMP error quotes: ours have no options, so the header's length is known.
+fn quoted_port(quote: &[u8], header: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(
+        quote.get(header + 2..header + 4)?.try_into().ok()?,
+    ))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+    use crate::lan_probe::LAN_PEER;
+
+    pub const GUEST: LanPeer = LanPeer {
+        mac: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
+        v4: Ipv4Addr::new(10, 0, 2, 15),
+        v6: Ipv6Addr::new(0xfe80, 0, 0, 0, 0x5054, 0xff, 0xfe12, 0x3456),
+    };
+
+    pub fn both() -> [IpAddr; 2] {
+        [GUEST.v4.into(), GUEST.v6.into()]
+    }
+
+    pub fn ours(target: IpAddr) -> IpAddr {
+        if target.is_ipv4() {
+            LAN_PEER.v4.into()
+        } else {
+            LAN_PEER.v6.into()
+        }
+    }
+
+    #[test]
+    fn syn_ack_is_open_and_reset_is_closed() {
+        for target in both() {
+            let tcp = || ip(GUEST, LAN_PEER.mac, ours(target)).tcp(22, SOURCE_PORT, 7, 100);
+            let open = written(|frame| tcp().syn().ack(SEQUENCE + 1).write(frame, &[]).unwrap());
+            let closed = written(|frame| tcp().rst().ack(SEQUENCE + 1).write(frame, &[]).unwrap());
+            let said = |frame: &[u8]| answer(LAN_PEER, target, Transport::Tcp, frame);
+            assert_eq!(
+                said(&open),
+                Some(Answer {
+                    port: 22,
+                    state: State::Open
+                })
+            );
+            assert_eq!(
+                said(&closed),
+                Some(Answer {
+                    port: 22,
+                    state: State::Closed
+                })
+            );
+            assert_eq!(answer(LAN_PEER, target, Transport::Udp, &open), None);
+            let reset = reset(LAN_PEER, GUEST.mac, target, &open);
+            let parsed = SlicedPacket::from_ethernet(&reset).unwrap();
+            assert!(
+                matches!(parsed.transport, Some(TransportSlice::Tcp(tcp)) if tcp.rst() && tcp.destination_port() == 22)
+            );
+        }
+    }
+
+    #[test]
+    fn a_canary_is_answered_by_its_port_only() {
+        for target in both() {
+            let ip = || ip(GUEST, LAN_PEER.mac, ours(target));
+            let sing = written(|frame| {
+                ip().tcp(22, CANARY_PORT, 7, 100)
+                    .syn()
+                    .ack(1)
+                    .write(frame, &[])
+                    .unwrap()
+            });
+            let other = written(|frame| {
+                ip().tcp(22, SOURCE_PORT, 7, 100)
+                    .syn()
+                    .ack(1)
+                    .write(frame, &[])
+                    .unwrap()
+            });
+            assert!(answers_canary(LAN_PEER, target, 22, &sing));
+            assert!(!answers_canary(LAN_PEER, target, 23, &sing));
+            assert!(!answers_canary(LAN_PEER, target, 22, &other));
+            assert_eq!(
+                answer(LAN_PEER, target, Transport::Tcp, &sing),
+                None,
+                "no answer to a question"
+            );
+        }
+    }
+
+    #[test]
+    fn port_unreachable_is_closed_and_any_datagram_is_open() {
+        for target in both() {
+            let asked = question(LAN_PEER, GUEST.mac, target, Transport::Udp, 5353);
+            let quote = &asked[14..];
+            let unreachable = written(|frame| {
+                let ip = ip(GUEST, LAN_PEER.mac, ours(target));
+                let done = match target {
+                    IpAddr::V4(_) => ip.icmpv4_raw(3, 3, [0; 4]).write(frame, quote),
+                    IpAddr::V6(_) => ip.icmpv6_raw(1, 4, [0; 4]).write(frame, quote),
+                };
+                done.unwrap();
+            });
+            let reply = written(|frame| {
+                ip(GUEST, LAN_PEER.mac, ours(target))
+                    .udp(5353, SOURCE_PORT)
+                    .write(frame, b"x")
+                    .unwrap();
+            });
+            let said = |frame: &[u8]| answer(LAN_PEER, target, Transport::Udp, frame);
+            assert_eq!(
+                said(&unreachable),
+                Some(Answer {
+                    port: 5353,
+                    state: State::Closed
+                })
+            );
+            assert_eq!(
+                said(&reply),
+                Some(Answer {
+                    port: 5353,
+                    state: State::Open
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn noise_says_nothing() {
+        assert_eq!(answer(LAN_PEER, GUEST.v4.into(), Transport::Tcp, &[]), None);
+        assert_eq!(
+            answer(LAN_PEER, GUEST.v4.into(), Transport::Tcp, &[0xff; 60]),
+            None
+        );
+    }
+}

@@ -1,0 +1,257 @@
+//! Child processes that end: at their deadline, on Ctrl-C, and when the harness itself is killed.
+
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::error::host_error;
+
+/// How often a child, a flag or a socket is looked at.
+pub const POLL: Duration = Duration::from_millis(20);
+/// How long a child may take to clean up after SIGTERM.
+const GRACE: Duration = Duration::from_secs(10);
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From here on Ctrl-C, SIGTERM and SIGHUP only raise a flag, and call `also`. Every loop that waits looks at the flag
+/// and unwinds, so that each owner of a resource cleans it up.
+pub fn catch_interrupts(also: impl Fn() + Send + 'static) -> Result<()> {
+    let handler = move || {
+        INTERRUPTED.store(true, Ordering::SeqCst);
+        also();
+    };
+    ctrlc::set_handler(handler).context("cannot catch Ctrl-C")
+}
+
+/// Ends the wait with an error once Ctrl-C was pressed. Call it in every loop that waits.
+pub fn check_interrupt() -> Result<()> {
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        return Err(host_error(
+            "interrupted: stopped and cleaned up, nothing is left running",
+        ));
+    }
+    Ok(())
+}
+
+/// Waits for `time`, or until Ctrl-C.
+pub fn pause(time: Duration) -> Result<()> {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        check_interrupt()?;
+        thread::sleep(POLL.min(end.saturating_duration_since(Instant::now())));
+    }
+    Ok(())
+}
+
+/// The interrupt has done what it was for (ending `--debug`'s wait).
+pub fn forget_interrupt() {
+    INTERRUPTED.store(false, Ordering::SeqCst);
+}
+
+/// Lets `command` lead its own process group (so Ctrl-C in the terminal reaches only the harness, which decides) and
+/// die with the harness even when that is killed.
+pub fn tie_to_us(command: &mut Command) -> &mut Command {
+    command.process_group(0);
+    die_with_us(command)
+}
+
+/// Lets `command` die with the harness, and share its terminal meanwhile.
+pub fn die_with_us(command: &mut Command) -> &mut Command {
+    // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
+    unsafe {
+        command.pre_exec(|| {
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(std::io::Error::from)
+        })
+    }
+}
+
+/// A child process with its whole group; dropping it kills the group.
+pub struct Group(pub Child);
+
+impl Group {
+    pub fn signal(&self, signal: Signal) {
+        // The group is gone already when its leader ended by itself.
+        let _ = killpg(Pid::from_raw(self.0.id() as i32), signal);
+    }
+
+    /// SIGTERM, a while to clean up, SIGKILL.
+    pub fn stop(&mut self) {
+        self.signal(Signal::SIGTERM);
+        let deadline = Instant::now() + GRACE;
+        while Instant::now() < deadline {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                break;
+            }
+            thread::sleep(POLL);
+        }
+        self.signal(Signal::SIGKILL);
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.stop();
+        }
+    }
+}
+
+/// What a finished child left.
+#[derive(Debug)]
+pub struct Finished {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `command` to its end, whatever its exit status, and captures what it writes.
+///
+/// # Errors
+/// It cannot be started, `deadline` passes, or Ctrl-C is pressed; the child is gone in each case.
+pub fn finish(mut command: Command, what: &str, deadline: Duration) -> Result<Finished> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    finish_spawned(command, what, deadline)
+}
+
+/// As [`finish`], with the terminal's own output for the child.
+pub fn show(mut command: Command, what: &str, deadline: Duration) -> Result<ExitStatus> {
+    command.stdin(Stdio::null());
+    finish_spawned(command, what, deadline).map(|finished| finished.status)
+}
+
+fn finish_spawned(mut command: Command, what: &str, deadline: Duration) -> Result<Finished> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    tie_to_us(&mut command);
+    let child = command
+        .spawn()
+        .map_err(|error| host_error(format!("{what}: cannot start {program}: {error}")))?;
+    let mut group = Group(child);
+    let stdout = drain(group.0.stdout.take());
+    let stderr = drain(group.0.stderr.take());
+    let end = Instant::now() + deadline;
+    let status = loop {
+        if let Some(status) = group
+            .0
+            .try_wait()
+            .with_context(|| format!("{what}: cannot wait"))?
+        {
+            break status;
+        }
+        check_interrupt()?;
+        if Instant::now() > end {
+            bail!(
+                "{what}: {program} did not end within {} s",
+                deadline.as_secs()
+            );
+        }
+        thread::sleep(POLL);
+    };
+    let text = |pipe: thread::JoinHandle<Vec<u8>>| {
+        String::from_utf8_lossy(&pipe.join().unwrap_or_default()).into_owned()
+    };
+    Ok(Finished {
+        status,
+        stdout: text(stdout),
+        stderr: text(stderr),
+    })
+}
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+/// Runs `command` and returns its standard output.
+///
+/// # Errors
+/// As [`finish`], and when the exit status is not 0: then the last line of standard error is in the message.
+pub fn run(command: Command, what: &str, deadline: Duration) -> Result<String> {
+    let finished = finish(command, what, deadline)?;
+    if !finished.status.success() {
+        let last = finished
+            .stderr
+            .lines()
+            .rev()
+            .map(str::trim)
+            .find(|line| !line.is_empty());
+        bail!(
+            "{what}: {}",
+            last.map_or_else(|| finished.status.to_string(), str::to_string)
+        );
+    }
+    Ok(finished.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn output_and_last_error_line() {
+        assert_eq!(
+            run(sh("echo yes"), "ask", Duration::from_secs(10)).unwrap(),
+            "yes\n"
+        );
+        let error = run(
+            sh("echo one >&2; echo two >&2; exit 3"),
+            "ask",
+            Duration::from_secs(10),
+        )
+        .unwrap_err();
+        assert_eq!(error.to_string(), "ask: two");
+    }
+
+    #[test]
+    fn a_deadline_kills_the_whole_group() {
+        let error = run(
+            sh("sleep 77.125 & wait"),
+            "sleep",
+            Duration::from_millis(200),
+        )
+        .unwrap_err();
+        assert_eq!(error.to_string(), "sleep: sh did not end within 0 s");
+        let left = std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+            std::fs::read(entry.path().join("cmdline"))
+                .is_ok_and(|line| line == b"sleep\x0077.125\0")
+        });
+        assert!(!left, "the grandchild is still there");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = run(
+            Command::new("no-such-program"),
+            "look",
+            Duration::from_secs(1),
+        )
+        .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("look: cannot start no-such-program"),
+            "{error}"
+        );
+    }
+}

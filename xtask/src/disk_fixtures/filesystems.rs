@@ -1,0 +1,144 @@
+//! File systems on the machine's disks, made by the programs that know them.
+
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use ::stick::gpt::SECTOR;
+
+use super::stick::COPY_DEADLINE;
+use vm::process;
+
+/// A Windows drive for the models: `id` is `LABEL=…` or `UUID=…`, as in the configuration.
+///
+/// # Errors
+/// `id` has another form, or mkntfs fails.
+pub fn models_drive(path: &Path, id: &str) -> Result<()> {
+    const BYTES: u64 = 256 << 20;
+    /// The NTFS boot sector keeps the volume's serial number here, little-endian; its mirror is the last sector.
+    const SERIAL: u64 = 0x48;
+    let file = fs::File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+    file.set_len(BYTES)?;
+    let (kind, value) = id
+        .split_once('=')
+        .with_context(|| format!("models drive {id}: not LABEL=… or UUID=…"))?;
+    let mut make = Command::new("mkntfs");
+    make.args(["--quick", "--force", "--quiet"]);
+    if kind == "LABEL" {
+        make.args(["--label", value]);
+    }
+    make.arg(path);
+    process::run(make, "making the models drive", COPY_DEADLINE)?;
+    if kind == "UUID" {
+        let serial = u64::from_str_radix(value, 16)
+            .with_context(|| format!("models drive {id}: not 16 hex digits"))?;
+        let file = OpenOptions::new().write(true).open(path)?;
+        for sector in [0, BYTES - SECTOR] {
+            file.write_all_at(&serial.to_le_bytes(), sector + SERIAL)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a file into the top folder of the NTFS drive in `image`. `folder` takes the file for a moment.
+pub fn put_on_ntfs(image: &Path, name: &str, content: &[u8], folder: &Path) -> Result<()> {
+    let source = folder.join(name);
+    fs::write(&source, content)?;
+    let mut copy = Command::new("ntfscp");
+    copy.args(["--quiet", "--force"])
+        .args([image, source.as_path(), Path::new(name)]);
+    process::run(copy, "writing to the models drive", COPY_DEADLINE)?;
+    Ok(fs::remove_file(&source)?)
+}
+
+/// Puts a file of 64 KiB on the NTFS drive in `image`, and returns a sector (512 bytes) that it lies on.
+pub fn put_unreadable(image: &Path, name: &str, folder: &Path) -> Result<u64> {
+    const BYTES: usize = 64 << 10;
+    // Found again by what is in it.
+    let mut content = vec![0; BYTES];
+    fs::File::open("/dev/urandom")?.read_exact(&mut content)?;
+    put_on_ntfs(image, name, &content, folder)?;
+    let mut drive = fs::File::open(image)?;
+    let mut sector = [0; SECTOR as usize];
+    for number in 0.. {
+        drive
+            .read_exact(&mut sector)
+            .with_context(|| format!("{name} is not found on {}", image.display()))?;
+        if sector == content[..sector.len()] {
+            return Ok(number);
+        }
+    }
+    unreachable!("the drive has an end")
+}
+
+/// Fills the ext4 file system on `device` (a path, with `?offset=` behind it where it is inside a file) to the last
+/// block. `folder` takes a file of that size for a moment.
+pub fn fill(device: &str, folder: &Path) -> Result<()> {
+    let filler = folder.join("filler");
+    // The first round leaves what its own block map takes; the second, in single blocks, takes the rest.
+    for (round, whole) in [(0, true), (1, false)] {
+        let free = free_blocks(device)?;
+        let blocks = if whole { free - free / 64 } else { free };
+        let mut noise = fs::File::create(&filler)?;
+        let length = blocks.saturating_sub(8) * BLOCK;
+        std::io::copy(
+            &mut std::io::Read::take(fs::File::open("/dev/urandom")?, length),
+            &mut noise,
+        )?;
+        let mut write = Command::new("debugfs");
+        write
+            .args(["-w", "-R"])
+            .arg(format!("write {} filler-{round}", filler.display()))
+            .arg(device);
+        process::run(write, "filling PERSIST", COPY_DEADLINE)?;
+    }
+    fs::remove_file(&filler)?;
+    Ok(())
+}
+
+const BLOCK: u64 = 4096;
+
+fn free_blocks(device: &str) -> Result<u64> {
+    let mut show = Command::new("debugfs");
+    show.args(["-R", "show_super_stats -h"]).arg(device);
+    let shown = process::run(show, "looking at PERSIST", COPY_DEADLINE)?;
+    shown
+        .lines()
+        .find_map(|line| line.strip_prefix("Free blocks:"))
+        .and_then(|number| number.trim().parse().ok())
+        .with_context(|| format!("debugfs does not say how many blocks are free:\n{shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filled_file_system_has_no_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = folder.path().join("disk");
+        fs::File::create(&disk).unwrap().set_len(40 << 20).unwrap();
+        let mut make = Command::new("mke2fs");
+        make.args([
+            "-q",
+            "-F",
+            "-t",
+            "ext4",
+            "-b",
+            "4096",
+            "-E",
+            "offset=1048576",
+        ])
+        .arg(&disk)
+        .arg("32768k");
+        process::run(make, "mke2fs", COPY_DEADLINE).unwrap();
+        let device = format!("{}?offset=1048576", disk.display());
+        assert!(free_blocks(&device).unwrap() > 1000);
+        fill(&device, folder.path()).unwrap();
+        assert!(free_blocks(&device).unwrap() < 64);
+    }
+}

@@ -1,0 +1,325 @@
+//! The sticks and drives that machines are started with, in the conditions that owners get them into.
+
+mod filesystems;
+mod plugged_in;
+pub mod stick;
+
+pub use plugged_in::{PluggedDisks, describe};
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use uuid::Uuid;
+
+use ::stick::gpt::{self, ALIGNMENT};
+use vm::Disk;
+use vm::ssh::Key;
+
+use self::filesystems::models_drive;
+use self::stick::Stick;
+
+/// Room for PERSIST on a stick. The file is sparse.
+const PERSIST_BYTES: u64 = 2 << 30;
+/// The file system of a PERSIST that was made by hand, smaller than its partition could be.
+const SMALL_BYTES: u64 = 256 << 20;
+/// An RSA key that can be broken (1024 bits); nobody has its private half.
+pub const WEAK_KEY: &str = include_str!("../../assets/weak-key.pub");
+/// A connection as NetworkManager keeps it, with the line ends of Windows.
+pub const CONNECTION: &str = "[connection]\r\nid=Home\r\nuuid=7f1c1d5e-6f0c-4b43-9d0e-2f6f6c616d61\r\ntype=wifi\r\n\
+                              autoconnect=false\r\n\r\n[wifi]\r\nssid=Home\r\n";
+/// The serial number of the models drive.
+pub const MODELS: &str = "models";
+/// A file on the models drive that lies on the sector that cannot be read.
+pub const UNREADABLE: &str = "unreadable";
+/// An archive that is none, and that comes before the one of Ollama's image.
+pub const BROKEN_ARCHIVE: &str = "a-broken.tar";
+/// The file on a used PERSIST that tells whose it is.
+pub const MARKER: &str = "home/whose";
+
+/// What is plugged into a machine. Scenarios with the same share one, in the order of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DiskSetup {
+    /// A stick in use: PERSIST has the owner's key and Ollama's image. And the models drive.
+    Complete,
+    /// Neither: a stick that has no room for PERSIST, and no models drive.
+    None,
+    /// A stick fresh from the image, with the owner's files on its ESP.
+    Fresh,
+    /// A PERSIST made by hand for the first version of this appliance, smaller than its partition.
+    FirstVersion,
+    /// A stick in use, and beside it another one with another release.
+    TwoSticks,
+    /// A stick in use that something has happened to; the owner's key is on its ESP.
+    Damaged(Damage),
+    /// As complete, and one sector of the models drive cannot be read.
+    BadSector,
+    /// As complete, but no cable is plugged in, the clock's battery is empty, and beside the archive of Ollama's image
+    /// is one that nobody can read.
+    BadDay,
+}
+
+impl DiskSetup {
+    /// The network cable is plugged in at power on.
+    pub fn cable(self) -> bool {
+        self != DiskSetup::BadDay
+    }
+
+    /// The hardware clock at power on: `utc`, or a date and time in UTC, as ISO 8601.
+    pub fn clock(self) -> &'static str {
+        match self {
+            DiskSetup::BadDay => "1970-01-01T00:00:00",
+            _ => "utc",
+        }
+    }
+}
+
+/// What can happen to a stick in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Damage {
+    /// The first MiB of PERSIST is noise.
+    Garbage,
+    /// The stick was copied to a smaller one: PERSIST's file system is longer than the stick.
+    Truncated,
+    /// Not a block is free on PERSIST.
+    Full,
+    /// The write-protect switch is on.
+    ReadOnly,
+    /// A copy of the very same stick is plugged in as well.
+    Twin,
+}
+
+impl Damage {
+    pub const ALL: [Damage; 5] = [
+        Damage::Garbage,
+        Damage::Truncated,
+        Damage::Full,
+        Damage::ReadOnly,
+        Damage::Twin,
+    ];
+}
+
+/// Makes sticks and drives.
+#[derive(Debug, Clone)]
+pub struct DiskFixtures {
+    /// What is flashed.
+    pub image: PathBuf,
+    /// PERSIST's name.
+    pub persist: String,
+    /// The models drive: `LABEL=…` or `UUID=…`.
+    pub models: Option<String>,
+    pub owner: Key,
+    /// The owner's account.
+    pub user: String,
+    /// The archive of Ollama's container image.
+    pub ollama: PathBuf,
+}
+
+impl DiskFixtures {
+    /// Makes `setup` in `folder`, which is made too: the stick, and the disks beside it.
+    pub fn make(&self, setup: DiskSetup, folder: &Path) -> Result<(Stick, Vec<Disk>)> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        match setup {
+            DiskSetup::Complete => {
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?;
+                Ok((stick, self.models_drive(folder)?))
+            }
+            DiskSetup::None => Ok((self.flash(folder, "stick.img", ALIGNMENT)?, Vec::new())),
+            DiskSetup::Fresh => Ok((self.fresh(folder)?, self.models_drive(folder)?)),
+            DiskSetup::FirstVersion => Ok((self.by_hand(folder)?, Vec::new())),
+            DiskSetup::TwoSticks => {
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?;
+                let other =
+                    self.in_use(folder, "other.img", PERSIST_BYTES, "another's", &nothing)?;
+                // Every image has an ESP with an id of its own; here both sticks come from the same one.
+                gpt::set_partition_id(&other.path, "ESP", Uuid::from_u128(0x4f4c))?;
+                Ok((stick, vec![beside(other)]))
+            }
+            DiskSetup::Damaged(damage) => self.damaged(folder, damage),
+            DiskSetup::BadSector => {
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?;
+                let mut disks = self.models_drive(folder)?;
+                for drive in &mut disks {
+                    filesystems::put_on_ntfs(&drive.path, "good", b"readable", folder)?;
+                    drive.bad_sector = Some(filesystems::put_unreadable(
+                        &drive.path,
+                        UNREADABLE,
+                        folder,
+                    )?);
+                }
+                Ok((stick, disks))
+            }
+            DiskSetup::BadDay => {
+                let broken = |content: &Path| {
+                    Ok(fs::write(
+                        content.join("images").join(BROKEN_ARCHIVE),
+                        "not a tar",
+                    )?)
+                };
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &broken)?;
+                Ok((stick, self.models_drive(folder)?))
+            }
+        }
+    }
+
+    /// A stick with the image on it and `room` bytes behind that.
+    fn flash(&self, folder: &Path, name: &str, room: u64) -> Result<Stick> {
+        let length = fs::metadata(&self.image)
+            .with_context(|| format!("cannot read {}", self.image.display()))?
+            .len();
+        Stick::flash(&self.image, &folder.join(name), length + room)
+    }
+
+    /// A stick whose PERSIST fills it and is in use; `whose` is what its marker says. The machine makes all other
+    /// folders by itself, but for what `more` puts into it.
+    fn in_use(
+        &self,
+        folder: &Path,
+        name: &str,
+        room: u64,
+        whose: &str,
+        more: &dyn Fn(&Path) -> Result<()>,
+    ) -> Result<Stick> {
+        let stick = self.flash(folder, name, room)?;
+        let content = folder.join(format!("{name}.persist"));
+        self.write_ssh(&content)?;
+        fs::create_dir_all(content.join("images"))?;
+        fs::create_dir_all(content.join("home"))?;
+        fs::write(content.join(MARKER), whose)?;
+        fs::copy(&self.ollama, content.join("images/ollama.tar"))?;
+        more(&content)?;
+        let length = gpt::grow(&stick.path, &self.persist)?.length;
+        stick.format(&self.persist, length, &content)?;
+        fs::remove_dir_all(&content)?;
+        Ok(stick)
+    }
+
+    /// What a machine that has been started before has under ssh/. Returns its host key.
+    fn write_ssh(&self, content: &Path) -> Result<Key> {
+        let ssh = content.join("ssh");
+        fs::create_dir_all(&ssh)?;
+        fs::write(
+            ssh.join("authorized_keys"),
+            format!("{}\n", self.owner.public),
+        )?;
+        Key::generate(&ssh, "ssh_host_ed25519_key")
+    }
+
+    fn models_drive(&self, folder: &Path) -> Result<Vec<Disk>> {
+        let Some(id) = &self.models else {
+            return Ok(Vec::new());
+        };
+        let path = folder.join("models.img");
+        models_drive(&path, id)?;
+        Ok(vec![Disk::new(path, MODELS).removable()])
+    }
+
+    /// As from the shop, with the files that an owner has put on the ESP: a list of keys that has seen Notepad and an
+    /// old computer, and two connections, one of which is none.
+    fn fresh(&self, folder: &Path) -> Result<Stick> {
+        let stick = self.flash(folder, "stick.img", PERSIST_BYTES)?;
+        let mut keys = b"\xef\xbb\xbf# the keys of this house\r\n".to_vec();
+        keys.extend_from_slice(b"\x00\x01\xfe\xffjunk\r\n");
+        keys.extend_from_slice(format!("{}\r\n", WEAK_KEY.trim()).as_bytes());
+        keys.extend_from_slice(b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 cut-off\r\n\r\n");
+        keys.extend_from_slice(format!("no-agent-forwarding {}", self.owner.public).as_bytes());
+        stick.put("authorized_keys", &keys)?;
+        stick.put("network/Home.nmconnection", CONNECTION.as_bytes())?;
+        stick.put("network/none.nmconnection", b"\x00\x01")?;
+        Ok(stick)
+    }
+
+    /// The first version told its owner to make PERSIST by hand: `mkfs.ext4 -L PERSIST`, then folders for SSH and home.
+    fn by_hand(&self, folder: &Path) -> Result<Stick> {
+        let stick = self.flash(folder, "stick.img", PERSIST_BYTES)?;
+        let content = folder.join("persist");
+        let key = self.write_ssh(&content)?;
+        // It kept /etc/ssh as a whole.
+        fs::write(
+            content.join("ssh/sshd_config"),
+            "PasswordAuthentication yes\n",
+        )?;
+        fs::create_dir_all(content.join("home"))?;
+        fs::write(content.join(MARKER), &key.public)?;
+        gpt::resize(&stick.path, &self.persist, SMALL_BYTES)?;
+        stick.format(&self.persist, SMALL_BYTES, &content)?;
+        fs::remove_dir_all(&content)?;
+        Ok(stick)
+    }
+
+    fn damaged(&self, folder: &Path, damage: Damage) -> Result<(Stick, Vec<Disk>)> {
+        let mut beside_it = Vec::new();
+        let mut stick = match damage {
+            Damage::Full => {
+                // What an earlier start has made, a full disk has no room for.
+                let home = format!("home/{}", self.user);
+                let made = |content: &Path| {
+                    ["docker", "journal", "network", "nixos", &home]
+                        .iter()
+                        .try_for_each(|made| Ok(fs::create_dir_all(content.join(made))?))
+                };
+                let stick = self.in_use(folder, "stick.img", SMALL_BYTES, "ours", &made)?;
+                stick.fill(&self.persist, folder)?;
+                stick
+            }
+            _ => self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?,
+        };
+        let key = format!("{}\n", self.owner.public);
+        stick.put("authorized_keys", key.as_bytes())?;
+        match damage {
+            Damage::Garbage => stick.garble(&self.persist, 1 << 20)?,
+            Damage::Truncated => {
+                let start = stick.partition(&self.persist)?.offset;
+                stick.cut_off(start + SMALL_BYTES)?;
+                gpt::grow(&stick.path, &self.persist)?;
+            }
+            Damage::Full => {}
+            Damage::ReadOnly => stick.read_only = true,
+            Damage::Twin => {
+                let path = folder.join("twin.img");
+                let twin = Stick::flash(&stick.path, &path, fs::metadata(&stick.path)?.len())?;
+                beside_it.push(beside(twin));
+            }
+        }
+        Ok((stick, beside_it))
+    }
+}
+
+/// No more than every stick in use has.
+fn nothing(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+fn beside(stick: Stick) -> Disk {
+    Disk::new(stick.path, "other-stick").removable()
+}
+
+/// An image as both guests make it. The table lists PERSIST (16 MiB), the file ends before it.
+#[cfg(test)]
+fn test_image(folder: &Path) -> PathBuf {
+    use ::stick::gpt::{Extent, NewPartition, partition_types::LINUX_FS};
+    const MIB: u64 = 1 << 20;
+    let path = folder.join("image");
+    let mut file = fs::File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .unwrap();
+    file.set_len(46 * MIB).unwrap();
+    let new = |name, offset: u64, length: u64| NewPartition {
+        name,
+        extent: Extent {
+            offset: offset * MIB,
+            length: length * MIB,
+        },
+        kind: LINUX_FS,
+    };
+    let parts = [
+        new("ESP", 1, 40),
+        new("STORE", 41, 4),
+        new("PERSIST", 46, 16),
+    ];
+    gpt::create(&mut file, None, &parts).unwrap();
+    path
+}

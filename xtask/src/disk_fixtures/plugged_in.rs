@@ -1,0 +1,185 @@
+//! The disks that are plugged into a machine, and what they were like before it was switched on.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use ::stick::gpt;
+use anyhow::Result;
+use serde_json::{Value, json};
+use vm::{Disk, Machine};
+
+use super::stick::Stick;
+use super::{DiskFixtures, DiskSetup, MODELS};
+
+/// A stick, the disks beside it, and what makes other ones.
+#[derive(Debug, Clone)]
+pub struct PluggedDisks {
+    fixtures: DiskFixtures,
+    setup: DiskSetup,
+    pub stick: Stick,
+    others: Vec<Disk>,
+    /// The bytes in the place of the UUID of PERSIST's file system when the stick was plugged in, if it has a PERSIST.
+    mark: Option<[u8; 16]>,
+    /// The partition table of each disk beside the stick when it was plugged in; empty where it could not be read.
+    tables: Vec<Vec<u8>>,
+    /// Takes the disks' files.
+    folder: PathBuf,
+}
+
+/// The partition table of each of `disks`; nothing in the place of one that cannot be read.
+fn tables(disks: &[Disk]) -> Vec<Vec<u8>> {
+    disks
+        .iter()
+        .map(|disk| gpt::raw(&disk.path).unwrap_or_default())
+        .collect()
+}
+
+impl PluggedDisks {
+    /// Makes the disks of `setup` in `folder`, which is made too.
+    pub fn make(fixtures: DiskFixtures, setup: DiskSetup, folder: &Path) -> Result<Self> {
+        let (stick, others) = fixtures.make(setup, folder)?;
+        Ok(PluggedDisks {
+            mark: stick.mark(&fixtures.persist).ok(),
+            tables: tables(&others),
+            fixtures,
+            setup,
+            stick,
+            others,
+            folder: folder.to_path_buf(),
+        })
+    }
+
+    /// The stick, which is booted from, and behind it `configuration` (the stand-in's, read-only) and the others.
+    pub fn disks(&self, configuration: Option<&Path>) -> Vec<Disk> {
+        let stick = Disk {
+            read_only: self.stick.read_only,
+            ..Disk::new(&self.stick.path, "stick")
+        };
+        let configuration = configuration.map(|path| Disk {
+            read_only: true,
+            ..Disk::new(path, "configuration")
+        });
+        [Some(stick), configuration]
+            .into_iter()
+            .flatten()
+            .chain(self.others.iter().cloned())
+            .collect()
+    }
+
+    /// Takes everything out of a machine that is switched off, and plugs the disks of `setup` in.
+    ///
+    /// # Errors
+    /// The machine is switched on, or the disks cannot be made.
+    pub fn swap(&mut self, machine: &mut Machine, setup: DiskSetup) -> Result<()> {
+        machine.reconfigure(|_| ())?;
+        let configuration = machine
+            .disks()
+            .iter()
+            .find(|disk| disk.serial == "configuration")
+            .map(|disk| disk.path.clone());
+        let folder = self.folder.clone();
+        *self = PluggedDisks::make(self.fixtures.clone(), setup, &folder)?;
+        let disks = self.disks(configuration.as_deref());
+        machine.reconfigure(|config| {
+            config.disks = disks;
+            config.cable = setup.cable();
+            config.clock = setup.clock().to_string();
+        })
+    }
+
+    /// Writes the image over the start of the stick, as any tool would.
+    pub fn reflash(&self) -> Result<()> {
+        self.stick.reflash(&self.fixtures.image)
+    }
+
+    /// PERSIST's name.
+    pub fn persist(&self) -> &str {
+        &self.fixtures.persist
+    }
+
+    /// Whether PERSIST's file system is the one that was plugged in: a new one has another UUID, and leaves no noise in
+    /// its place.
+    pub fn persist_is_unchanged(&self) -> bool {
+        self.stick.mark(&self.fixtures.persist).ok() == self.mark
+    }
+
+    /// Whether the partition tables of the disks beside the stick are as they were plugged in; `None` where there is no
+    /// such disk, or one could not be read then.
+    pub fn other_tables_are_unchanged(&self) -> Option<bool> {
+        let known = !self.tables.is_empty() && self.tables.iter().all(|table| !table.is_empty());
+        known.then(|| tables(&self.others) == self.tables)
+    }
+
+    /// Whether a models drive is plugged in.
+    pub fn has_models_drive(&self) -> bool {
+        self.others.iter().any(|disk| disk.serial == MODELS)
+    }
+
+    /// Which disks these are.
+    pub fn setup(&self) -> DiskSetup {
+        self.setup
+    }
+}
+
+/// `disks` for people: files, sizes, partitions.
+pub fn describe(disks: &[Disk]) -> Value {
+    let list = disks.iter().map(|disk| {
+        let meta = fs::metadata(&disk.path).ok();
+        json!({
+            "name": disk.serial,
+            "file": disk.path,
+            "readOnly": disk.read_only,
+            "bytes": meta.as_ref().map(fs::Metadata::len),
+            // Holes do not count.
+            "bytesOnHost": meta.as_ref().map(|meta| meta.blocks() * 512),
+            "partitions": partitions(&disk.path),
+        })
+    });
+    Value::Array(list.collect())
+}
+
+/// A disk's partitions, or why they cannot be read.
+fn partitions(disk: &Path) -> Value {
+    let table = match gpt::partitions(disk) {
+        Ok(table) => table,
+        Err(error) => return Value::String(format!("{error:#}")),
+    };
+    let list = table.iter().map(|(number, partition)| {
+        let extent = gpt::Extent::from(partition);
+        json!({
+            "number": number,
+            "name": partition.name,
+            "id": partition.part_guid.to_string(),
+            "offset": extent.offset,
+            "bytes": extent.length,
+        })
+    });
+    Value::Array(list.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+    use crate::disk_fixtures::test_image;
+
+    #[test]
+    fn partitions_are_listed_and_their_absence_explained() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = test_image(folder.path());
+        let list = partitions(&image);
+        let names: Vec<&str> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|partition| partition["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["ESP", "STORE", "PERSIST"]);
+        assert_eq!(list[2]["bytes"], 16 << 20);
+        let empty = folder.path().join("empty");
+        File::create(&empty).unwrap().set_len(1 << 20).unwrap();
+        assert!(partitions(&empty).as_str().unwrap().contains("GPT"));
+    }
+}

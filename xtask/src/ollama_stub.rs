@@ -1,0 +1,182 @@
+//! A tiny image that carries the configured image's name, so that the container can be proven without 3 GB of download.
+//!
+//! The program in it is compiled here by the compiler that built the harness, statically, and is all that the image holds.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use vm::process;
+
+/// What the stub answers as its version, so that nobody takes it for the real thing.
+pub const VERSION: &str = "0.0.0-stub";
+const SOURCE: &str = include_str!("../assets/ollama-stub.rs");
+const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Makes an archive for `docker load` that holds `image`, cached in `cache` by content. Returns its path.
+pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
+    let digest = hex(&Sha256::digest(format!("{image}\n{SOURCE}")));
+    let path = cache.join(format!("ollama-stub-{}.tar", &digest[..16]));
+    if path.exists() {
+        return Ok(path);
+    }
+    // What was made of other sources or for another image serves nobody any more.
+    for entry in fs::read_dir(cache)?.flatten() {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("ollama-stub-")
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    let folder = tempfile::tempdir_in(cache)?;
+    let source = folder.path().join("ollama.rs");
+    fs::write(&source, SOURCE)?;
+    let program = folder.path().join("ollama");
+    let mut compiler = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    compiler
+        .args([
+            "--edition",
+            "2024",
+            "-C",
+            "opt-level=s",
+            "-C",
+            "strip=symbols",
+            "-C",
+            "panic=abort",
+        ])
+        .args(["-C", "target-feature=+crt-static", "-o"])
+        .arg(&program)
+        .arg(&source);
+    process::run(compiler, "compiling the Ollama stub", COMPILE_DEADLINE)?;
+    let made = tempfile::NamedTempFile::new_in(cache)?;
+    write_archive(&fs::read(&program)?, image, made.as_file())?;
+    made.persist(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The format of `docker save` (Docker image specification 1.2): a manifest, a configuration, a layer.
+fn write_archive(program: &[u8], image: &str, to: impl Write) -> Result<()> {
+    let mut layer = tar::Builder::new(Vec::new());
+    append(&mut layer, "bin/ollama", 0o755, program)?;
+    for folder in ["root/", "tmp/"] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_size(0);
+        layer.append_data(&mut header, folder, std::io::empty())?;
+    }
+    let layer = layer.into_inner()?;
+    let configuration = json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "config": { "Entrypoint": ["/bin/ollama"], "Cmd": ["serve"], "Env": ["OLLAMA_HOST=0.0.0.0:11434"] },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", hex(&Sha256::digest(&layer)))] },
+    });
+    let manifest =
+        json!([{ "Config": "config.json", "RepoTags": [image], "Layers": ["layer.tar"] }]);
+    let mut archive = tar::Builder::new(to);
+    append(&mut archive, "layer.tar", 0o644, &layer)?;
+    append(
+        &mut archive,
+        "config.json",
+        0o644,
+        configuration.to_string().as_bytes(),
+    )?;
+    append(
+        &mut archive,
+        "manifest.json",
+        0o644,
+        manifest.to_string().as_bytes(),
+    )?;
+    archive.finish()?;
+    Ok(())
+}
+
+fn append(
+    archive: &mut tar::Builder<impl Write>,
+    name: &str,
+    mode: u32,
+    content: &[u8],
+) -> Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(mode);
+    header.set_size(content.len() as u64);
+    archive
+        .append_data(&mut header, name, content)
+        .with_context(|| format!("cannot pack {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpStream;
+    use std::process::Stdio;
+
+    use super::*;
+
+    #[test]
+    fn the_stub_is_static_and_answers_its_version() {
+        let cache = tempfile::tempdir().unwrap();
+        let path = archive("ollama/ollama:1.2.3", cache.path()).unwrap();
+        assert_eq!(
+            archive("ollama/ollama:1.2.3", cache.path()).unwrap(),
+            path,
+            "the second time from the cache"
+        );
+        let mut outer = tar::Archive::new(fs::File::open(&path).unwrap());
+        let mut layer = Vec::new();
+        let mut names = Vec::new();
+        for entry in outer.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let name = entry.path().unwrap().display().to_string();
+            if name == "layer.tar" {
+                entry.read_to_end(&mut layer).unwrap();
+            } else if name == "manifest.json" {
+                let mut text = String::new();
+                entry.read_to_string(&mut text).unwrap();
+                assert!(text.contains("ollama/ollama:1.2.3"), "{text}");
+            }
+            names.push(name);
+        }
+        assert_eq!(names, ["layer.tar", "config.json", "manifest.json"]);
+        let root = tempfile::tempdir().unwrap();
+        tar::Archive::new(&layer[..]).unpack(root.path()).unwrap();
+        let mut child = Command::new(root.path().join("bin/ollama"))
+            .arg("serve")
+            .env_clear()
+            .env("OLLAMA_HOST", "127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line.trim().rsplit(' ').next().unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .write_all(b"GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK") && answer.contains(VERSION),
+            "{answer}"
+        );
+    }
+}
