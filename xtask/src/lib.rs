@@ -17,6 +17,7 @@ pub mod mutant;
 pub mod nix;
 pub mod ollama_stub;
 pub mod options;
+pub mod outcome;
 pub mod packages;
 pub mod parallel;
 pub mod project;

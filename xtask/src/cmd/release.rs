@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::cli::{Release, Test};
 use crate::error::usage;
 use crate::nix::{self, Nix};
+use crate::outcome::Report;
 use crate::project;
 use crate::release::describe::{self, Closure};
 use crate::release::git::Git;
@@ -17,7 +18,7 @@ use crate::release::manifest::{Asset, FORMAT, Manifest, Packed, System};
 use crate::release::pack::{self, Manner};
 use crate::release::version::Version;
 use crate::release::{MANIFEST, NOTES, SUMS, hash, made, notes, parts, proof, sbom, size, sums};
-use crate::report::{Report, Watcher};
+use crate::report::Watcher;
 
 /// What users download, by name: the flake's attribute.
 const BUILT: &[(&str, &str)] = &[

@@ -12,9 +12,10 @@ use super::doctor::{require_writable, write};
 use crate::cli::{GuestChoice, Test};
 use crate::error::{Broken, usage};
 use crate::guest::Kind;
+use crate::outcome::{self, Report, Verdict};
 use crate::project;
 use crate::release::git::Git;
-use crate::report::{self, Report, Verdict, Watcher};
+use crate::report::{self, Watcher};
 use crate::scenario::{Plan, SCENARIOS, Scenario, scenario};
 use crate::test_env::{Run, Wanted};
 
@@ -77,7 +78,7 @@ pub fn run(options: &Test) -> Result<()> {
         accelerator: bench.accelerator.to_string(),
         nixpkgs: bench.nixpkgs.clone(),
         commit: git.state_since(commit),
-        verdict: report::verdict(&outcome.scenarios),
+        verdict: outcome::verdict(&outcome.scenarios),
         seconds: start.elapsed().as_secs_f64(),
         boots: outcome.boots.len(),
         boot_seconds: outcome.boots.iter().sum::<Duration>().as_secs_f64(),

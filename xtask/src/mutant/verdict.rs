@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Mutant;
-use crate::report::{PromiseReport, Verdict as Checked};
+use crate::outcome::{PromiseOutcome, Verdict as Checked};
 
 /// What became of a mutant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -25,7 +25,7 @@ pub enum Verdict {
 pub fn judge<'a>(
     mutant: &Mutant,
     beside: &[&Mutant],
-    promises: impl Iterator<Item = &'a PromiseReport>,
+    promises: impl Iterator<Item = &'a PromiseOutcome>,
     came_up: bool,
 ) -> (Verdict, Option<String>) {
     if mutant.comes_up && !came_up {
@@ -33,8 +33,8 @@ pub fn judge<'a>(
         return (Verdict::NotRun, Some(why.to_string()));
     }
     // A check that was not carried out has caught nothing, though it found nothing kept either.
-    let promises: Vec<&PromiseReport> = promises.collect();
-    let broken = |promise: &PromiseReport| promise.verdict == Checked::Fail && promise.found;
+    let promises: Vec<&PromiseOutcome> = promises.collect();
+    let broken = |promise: &PromiseOutcome| promise.verdict == Checked::Fail && promise.found;
     let named = promises
         .iter()
         .find(|promise| promise.id == mutant.caught_by);
@@ -112,8 +112,8 @@ mod tests {
         alone: false,
     };
 
-    fn checked(promises: &[(&str, Checked)]) -> Vec<PromiseReport> {
-        let report = |(id, verdict): &(&str, Checked)| PromiseReport {
+    fn checked(promises: &[(&str, Checked)]) -> Vec<PromiseOutcome> {
+        let report = |(id, verdict): &(&str, Checked)| PromiseOutcome {
             id: id.to_string(),
             promise: String::new(),
             verdict: *verdict,
@@ -124,7 +124,7 @@ mod tests {
         promises.iter().map(report).collect()
     }
 
-    fn verdict(promises: &[PromiseReport], beside: &[&Mutant]) -> Verdict {
+    fn verdict(promises: &[PromiseOutcome], beside: &[&Mutant]) -> Verdict {
         let (verdict, why) = judge(&MUTANT, beside, promises.iter(), true);
         assert_eq!(why.is_none(), verdict == Verdict::Killed);
         verdict

@@ -9,7 +9,7 @@ use super::MANIFEST;
 use super::hash::Digest;
 use super::image::Kind;
 use crate::error::usage;
-use crate::report::Verdict;
+use crate::outcome::Verdict;
 
 /// Changes when a field gets another meaning or goes away.
 pub const FORMAT: u32 = 1;

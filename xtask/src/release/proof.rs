@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::git;
 use super::manifest::{Promise, Run};
 use crate::error::usage;
-use crate::report::{Report, Verdict};
+use crate::outcome::{Report, Verdict};
 use crate::scenario::PROMISES;
 
 /// The report at `path`, the `--json` of `cargo xtask test`.
@@ -45,7 +45,7 @@ pub fn refusal(report: &Report, commit: &str) -> Option<String> {
         }
         Some(_) => {}
     }
-    let bad = |promise: &&crate::report::PromiseReport| promise.verdict != Verdict::Pass;
+    let bad = |promise: &&crate::outcome::PromiseOutcome| promise.verdict != Verdict::Pass;
     if let Some(promise) = report.promises().find(bad) {
         return Some(format!("does not pass, see {}", promise.id));
     }
@@ -86,12 +86,12 @@ pub fn run(report: &Report) -> Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{PromiseReport, ScenarioReport};
+    use crate::outcome::{PromiseOutcome, ScenarioOutcome};
 
     type Change<'a> = &'a dyn Fn(&mut Report);
 
     fn whole() -> Report {
-        let promise = |id: &str| PromiseReport {
+        let promise = |id: &str| PromiseOutcome {
             id: id.to_string(),
             promise: "it holds".into(),
             verdict: Verdict::Pass,
@@ -99,10 +99,10 @@ mod tests {
             found: true,
             seconds: 0.0,
         };
-        let mut report = crate::report::tests::sample(&[]);
+        let mut report = crate::outcome::tests::sample(&[]);
         report.commit = Some("abc".into());
         report.verdict = Verdict::Pass;
-        report.scenarios = vec![ScenarioReport {
+        report.scenarios = vec![ScenarioOutcome {
             name: "all".into(),
             seconds: 0.0,
             promises: PROMISES.iter().map(|known| promise(known.id)).collect(),

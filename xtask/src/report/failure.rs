@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{PromiseReport, ScenarioReport, Verdict};
+use super::{PromiseOutcome, ScenarioOutcome, Verdict};
 use crate::disk_fixtures;
 use crate::scenario::{Observer, Promise};
 use vm::Machine;
@@ -34,7 +34,7 @@ impl<'a> Dossier<'a> {
     }
 
     /// Adds what is known at the end of the lane, if anything went wrong in it.
-    pub fn conclude(&self, machine: &Machine, scenarios: &[ScenarioReport]) -> Result<()> {
+    pub fn conclude(&self, machine: &Machine, scenarios: &[ScenarioOutcome]) -> Result<()> {
         let promises = || scenarios.iter().flat_map(|scenario| &scenario.promises);
         if promises().all(|promise| promise.verdict == Verdict::Pass) {
             return Ok(());
@@ -68,7 +68,7 @@ impl<'a> Dossier<'a> {
     }
 
     /// The machine may be in any state: what it does not give is told in the place of it.
-    fn question(&self, machine: &mut Machine, report: &PromiseReport) -> Result<()> {
+    fn question(&self, machine: &mut Machine, report: &PromiseOutcome) -> Result<()> {
         let first = !self.begun.swap(true, Ordering::SeqCst);
         // Where the machine did not come up, nothing changes from one promise to the next.
         if !first && report.verdict == Verdict::Skip {
@@ -103,11 +103,11 @@ impl Observer for Dossier<'_> {
         self.watcher.judging(promise);
     }
 
-    fn judged(&self, report: &PromiseReport) {
+    fn judged(&self, report: &PromiseOutcome) {
         self.watcher.judged(report);
     }
 
-    fn not_kept(&self, machine: &mut Machine, report: &PromiseReport) {
+    fn not_kept(&self, machine: &mut Machine, report: &PromiseOutcome) {
         self.watcher.not_kept(machine, report);
         if let Err(error) = self.question(machine, report) {
             tell_aside!("the evidence about {} is lost: {error:#}", report.id);
@@ -128,8 +128,8 @@ pub fn screenshot(folders: &[PathBuf], id: &str) -> Option<PathBuf> {
 }
 
 /// What the checks saw: first what is not kept, in full.
-fn evidence<'r>(promises: impl Iterator<Item = &'r PromiseReport>) -> String {
-    let mut all: Vec<&PromiseReport> = promises.collect();
+fn evidence<'r>(promises: impl Iterator<Item = &'r PromiseOutcome>) -> String {
+    let mut all: Vec<&PromiseOutcome> = promises.collect();
     all.sort_by_key(|promise| promise.verdict == Verdict::Pass);
     let mut text = String::new();
     for promise in all {
@@ -165,8 +165,8 @@ pub fn keep(collected: &Path, place: &Path) -> Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::sample;
     use super::*;
+    use crate::outcome::tests::sample;
 
     #[test]
     fn what_is_not_kept_comes_first() {

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use super::{PromiseReport, Report, Verdict};
+use super::{PromiseOutcome, Report, Verdict};
 use crate::error::usage;
 
 /// Where the promises are, and their text as it was compiled.
@@ -128,7 +128,7 @@ pub fn summary(report: &Report) -> String {
     text + "\n</details>\n\n"
 }
 
-fn section(report: &Report, promise: &PromiseReport) -> String {
+fn section(report: &Report, promise: &PromiseOutcome) -> String {
     let evidence = cut(&promise.evidence);
     let fence = "`".repeat(longest_run(&evidence, '`').max(2) + 1);
     format!(
@@ -164,8 +164,8 @@ fn longest_run(text: &str, of: char) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::sample;
     use super::*;
+    use crate::outcome::tests::sample;
     use crate::scenario::PROMISES;
 
     #[test]

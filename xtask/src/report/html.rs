@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{PromiseReport, Report, ScenarioReport, Verdict, failure};
+use super::{PromiseOutcome, Report, ScenarioOutcome, Verdict, failure};
 use vm::console;
 
 const STYLE: &str = include_str!("page.css");
@@ -84,7 +84,7 @@ fn facts(report: &Report) -> Markup {
     }
 }
 
-fn section(report: &Report, scenario: &ScenarioReport, most: f64) -> Markup {
+fn section(report: &Report, scenario: &ScenarioOutcome, most: f64) -> Markup {
     html! {
         section {
             h2 { (scenario.name) " " small { (format!("{:.1} s", scenario.seconds)) } }
@@ -94,7 +94,7 @@ fn section(report: &Report, scenario: &ScenarioReport, most: f64) -> Markup {
 }
 
 /// One promise: folded away when it is kept.
-fn entry(report: &Report, promise: &PromiseReport, most: f64) -> Markup {
+fn entry(report: &Report, promise: &PromiseOutcome, most: f64) -> Markup {
     let width = 100.0 * promise.seconds / most;
     let picture = failure::screenshot(&report.failures, &promise.id)
         .and_then(|file| fs::read(file).ok())
@@ -133,8 +133,8 @@ fn last_words(folder: &Path) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::sample;
     use super::*;
+    use crate::outcome::tests::sample;
 
     #[test]
     fn what_was_seen_is_text_and_the_screen_is_in_the_page() {

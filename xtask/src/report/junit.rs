@@ -44,7 +44,7 @@ mod tests {
     fn failures_and_skips_are_counted_as_such() {
         use Verdict::{Fail, Pass, Skip};
         let started = DateTime::parse_from_rfc3339("2026-01-02T03:04:05+01:00").unwrap();
-        let xml = junit(&super::super::tests::sample(&[Pass, Fail, Skip]), started).unwrap();
+        let xml = junit(&crate::outcome::tests::sample(&[Pass, Fail, Skip]), started).unwrap();
         assert!(xml.contains(r#"timestamp="2026-01-02T03:04:05"#), "{xml}");
         assert!(
             xml.contains(r#"tests="3""#) && xml.contains(r#"failures="1""#),

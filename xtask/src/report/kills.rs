@@ -4,7 +4,7 @@ use comfy_table::{Cell, Color};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::PromiseReport;
+use super::PromiseOutcome;
 use super::live::coloured;
 use super::terminal::table;
 use crate::mutant::{Mutant, Verdict};
@@ -59,8 +59,8 @@ pub struct Fault {
     pub evidence: String,
 }
 
-impl From<&PromiseReport> for Fault {
-    fn from(promise: &PromiseReport) -> Self {
+impl From<&PromiseOutcome> for Fault {
+    fn from(promise: &PromiseOutcome) -> Self {
         Fault {
             id: promise.id.clone(),
             evidence: promise.evidence.clone(),

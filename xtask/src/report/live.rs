@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use super::spinner::{LaneView, Spinner};
-use super::{PromiseReport, Verdict};
+use super::{PromiseOutcome, Verdict};
 use crate::scenario::Observer;
 
 /// Prints a line on standard error for everything that happens.
@@ -118,7 +118,7 @@ impl Observer for Watcher {
         ));
     }
 
-    fn judged(&self, report: &PromiseReport) {
+    fn judged(&self, report: &PromiseOutcome) {
         let word = report.verdict.word();
         let code = match report.verdict {
             Verdict::Pass => 32,

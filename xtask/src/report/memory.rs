@@ -65,8 +65,9 @@ pub fn failed_last(cache: &Path, guest: Option<&str>) -> Vec<(&'static str, &'st
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ScenarioReport, tests::sample};
     use super::*;
+    use crate::outcome::ScenarioOutcome;
+    use crate::outcome::tests::sample;
 
     /// A report on `scenarios`, each with its first promise and that one's verdict.
     fn report(guest: &str, scenarios: &[(&str, Verdict)]) -> Report {
@@ -74,7 +75,7 @@ mod tests {
             let mut one = sample(&[*verdict]).scenarios.remove(0);
             let promise = PROMISES.iter().find(|promise| promise.scenario == *name);
             one.promises[0].id = promise.unwrap().id.into();
-            ScenarioReport {
+            ScenarioOutcome {
                 name: (*name).into(),
                 ..one
             }

@@ -1,51 +1,22 @@
 //! The same scenarios many times, to hunt promises that are kept only now and then.
 
-use serde::{Deserialize, Serialize};
-
-use super::{PromiseReport, ScenarioReport, Verdict};
-
-/// What became of one promise in all runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// The promise.
-    pub id: String,
-    pub passed: usize,
-    pub failed: usize,
-    pub skipped: usize,
-}
-
-impl Tally {
-    /// It both held and did not.
-    pub fn flaky(&self) -> bool {
-        self.passed > 0 && self.failed > 0
-    }
-
-    /// How many runs looked at it.
-    pub fn runs(&self) -> usize {
-        self.passed + self.failed + self.skipped
-    }
-
-    /// `passed 4 of 5`
-    pub fn words(&self) -> String {
-        format!("passed {} of {}", self.passed, self.runs())
-    }
-}
+use super::{PromiseOutcome, ScenarioOutcome, Tally, Verdict};
 
 /// One report out of those of all runs, and how each promise fared. Seconds are means. A promise that failed once has
 /// failed; the evidence is that of every run in which it was not kept, or else of the last.
-pub fn merge(runs: &[Vec<ScenarioReport>]) -> (Vec<ScenarioReport>, Vec<Tally>) {
+pub fn merge(runs: &[Vec<ScenarioOutcome>]) -> (Vec<ScenarioOutcome>, Vec<Tally>) {
     let mut tallies = Vec::new();
     let Some(first) = runs.first() else {
         return (Vec::new(), tallies);
     };
     let scenarios = first.iter().map(|scenario| {
-        let same: Vec<&ScenarioReport> = runs
+        let same: Vec<&ScenarioOutcome> = runs
             .iter()
             .flatten()
             .filter(|other| other.name == scenario.name)
             .collect();
         let promises = scenario.promises.iter().map(|promise| {
-            let all: Vec<&PromiseReport> = same
+            let all: Vec<&PromiseOutcome> = same
                 .iter()
                 .flat_map(|other| &other.promises)
                 .filter(|other| other.id == promise.id)
@@ -54,7 +25,7 @@ pub fn merge(runs: &[Vec<ScenarioReport>]) -> (Vec<ScenarioReport>, Vec<Tally>) 
             tallies.push(tally);
             report
         });
-        ScenarioReport {
+        ScenarioOutcome {
             name: scenario.name.clone(),
             promises: promises.collect(),
             seconds: mean(same.iter().map(|other| other.seconds)),
@@ -63,7 +34,7 @@ pub fn merge(runs: &[Vec<ScenarioReport>]) -> (Vec<ScenarioReport>, Vec<Tally>) 
     (scenarios.collect(), tallies)
 }
 
-fn merge_promise(all: &[&PromiseReport]) -> (PromiseReport, Tally) {
+fn merge_promise(all: &[&PromiseOutcome]) -> (PromiseOutcome, Tally) {
     let last = all[all.len() - 1];
     let count = |verdict| all.iter().filter(|one| one.verdict == verdict).count();
     let tally = Tally {
@@ -89,7 +60,7 @@ fn merge_promise(all: &[&PromiseReport]) -> (PromiseReport, Tally) {
             evidence += &format!("; run {number}: {}", one.evidence);
         }
     }
-    let report = PromiseReport {
+    let report = PromiseOutcome {
         verdict,
         evidence,
         found: all.iter().any(|one| one.verdict == verdict && one.found),
@@ -106,8 +77,8 @@ fn mean(seconds: impl ExactSizeIterator<Item = f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::sample;
     use super::*;
+    use crate::outcome::tests::sample;
 
     #[test]
     fn a_promise_that_passes_only_sometimes_is_flaky_and_fails() {
@@ -132,7 +103,7 @@ mod tests {
         let flaky: Vec<bool> = tallies.iter().map(Tally::flaky).collect();
         assert_eq!(flaky, [false, true, false]);
         assert_eq!(scenarios[0].promises[0].seconds, 0.25);
-        assert_eq!(super::super::verdict(&scenarios), Fail);
+        assert_eq!(crate::outcome::verdict(&scenarios), Fail);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::PromiseReport;
+use super::PromiseOutcome;
 use super::live::Watcher;
 use crate::scenario::{Observer, Promise};
 use vm::Machine;
@@ -75,11 +75,11 @@ impl Observer for LaneView<'_> {
             .step(format!("{}: {}", promise.scenario, promise.id));
     }
 
-    fn judged(&self, report: &PromiseReport) {
+    fn judged(&self, report: &PromiseOutcome) {
         self.watcher.judged(report);
     }
 
-    fn not_kept(&self, _: &mut Machine, _: &PromiseReport) {
+    fn not_kept(&self, _: &mut Machine, _: &PromiseOutcome) {
         self.spinner
             .step("fetching the journal and a picture of the screen".into());
     }

@@ -27,6 +27,7 @@ use anyhow::Result;
 pub use self::journey::Journey;
 use crate::contract::Contract;
 use crate::disk_fixtures::{DiskSetup, PluggedDisks};
+pub use crate::outcome::Finding;
 use vm::Machine;
 use vm::ssh::{Key, Method, Server};
 
@@ -48,26 +49,6 @@ pub struct Scenario {
     pub boots: usize,
     /// It tries what goes wrong around the machine, and runs when it is asked for.
     pub fault: bool,
-}
-
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
-    /// The promise holds; what was seen.
-    Kept(String),
-    /// It does not; what was seen instead.
-    Broken(String),
-}
-
-impl Finding {
-    /// Kept with `kept` when nothing is in `broken`.
-    pub fn from_faults(broken: &[String], kept: impl Into<String>) -> Self {
-        if broken.is_empty() {
-            Finding::Kept(kept.into())
-        } else {
-            Finding::Broken(broken.join("; "))
-        }
-    }
 }
 
 /// A command line that shows what `user` is greeted with after logging in: what the login shell's global start-up file

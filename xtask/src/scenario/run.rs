@@ -9,7 +9,7 @@ use super::{Context, Finding, Promise, Scenario, promises_of};
 use crate::contract::Contract;
 use crate::disk_fixtures::DiskSetup;
 use crate::error::Usage;
-use crate::report::{PromiseReport, ScenarioReport, Verdict};
+use crate::outcome::{PromiseOutcome, ScenarioOutcome, Verdict};
 use crate::test_machine::TestMachine;
 use vm::process::check_interrupt;
 use vm::ssh::Key;
@@ -78,11 +78,11 @@ impl Plan {
 pub trait Observer: Sync {
     fn booting(&self, machine: &str);
     fn booted(&self, machine: &str, took: Duration);
-    fn judged(&self, report: &PromiseReport);
+    fn judged(&self, report: &PromiseOutcome);
     /// A check begins.
     fn judging(&self, _: &Promise) {}
     /// The promise just judged is not known to be kept; the machine is as the check left it.
-    fn not_kept(&self, _: &mut Machine, _: &PromiseReport) {}
+    fn not_kept(&self, _: &mut Machine, _: &PromiseOutcome) {}
 }
 
 /// Nobody watches.
@@ -91,7 +91,7 @@ pub struct Quiet;
 impl Observer for Quiet {
     fn booting(&self, _: &str) {}
     fn booted(&self, _: &str, _: Duration) {}
-    fn judged(&self, _: &PromiseReport) {}
+    fn judged(&self, _: &PromiseOutcome) {}
 }
 
 /// How long a machine took to its login, or why it did not get there.
@@ -125,7 +125,7 @@ pub fn judge_all(
     stranger: &Key,
     folder: &Path,
     observer: &dyn Observer,
-) -> Result<Vec<ScenarioReport>> {
+) -> Result<Vec<ScenarioOutcome>> {
     let mut reports = Vec::new();
     let mut journey = None;
     for ours in promises.chunk_by(|one, next| one.scenario == next.scenario) {
@@ -168,7 +168,7 @@ pub fn judge_all(
             }
             promises.push(report);
         }
-        reports.push(ScenarioReport {
+        reports.push(ScenarioOutcome {
             name: ours[0].scenario.into(),
             seconds: start.elapsed().as_secs_f64(),
             promises,
@@ -177,7 +177,7 @@ pub fn judge_all(
     Ok(reports)
 }
 
-fn judge(promise: &Promise, cx: &mut Context) -> Result<PromiseReport> {
+fn judge(promise: &Promise, cx: &mut Context) -> Result<PromiseOutcome> {
     let start = Instant::now();
     let (verdict, evidence, found) = match (promise.check)(cx) {
         Ok(Finding::Kept(evidence)) => (Verdict::Pass, evidence, true),
@@ -198,14 +198,14 @@ fn judge(promise: &Promise, cx: &mut Context) -> Result<PromiseReport> {
             (verdict, format!("{error:#}"), false)
         }
     };
-    Ok(PromiseReport {
+    Ok(PromiseOutcome {
         found,
         ..report(promise, verdict, evidence, start)
     })
 }
 
-fn report(promise: &Promise, verdict: Verdict, evidence: String, start: Instant) -> PromiseReport {
-    PromiseReport {
+fn report(promise: &Promise, verdict: Verdict, evidence: String, start: Instant) -> PromiseOutcome {
+    PromiseOutcome {
         id: promise.id.into(),
         promise: promise.sentence.into(),
         verdict,

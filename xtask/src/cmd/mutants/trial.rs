@@ -14,8 +14,9 @@ use super::breeder::Breeder;
 use super::judges::{Hearing, hearing, hearings, unheard};
 use crate::error::{one_line, usage};
 use crate::mutant::{self, Mutant, Verdict};
+use crate::outcome::{self, PromiseOutcome};
 use crate::parallel::{self, Queue};
-use crate::report::{self, Fault, Outcome, PromiseReport, Watcher};
+use crate::report::{Fault, Outcome, Watcher};
 use crate::scenario::{Promise, Quiet, judge_all, switch_on};
 use crate::test_env::TestEnv;
 use vm::process;
@@ -50,7 +51,7 @@ pub struct Trials<'a> {
 
 /// What a machine came to.
 struct Seen {
-    promises: Vec<PromiseReport>,
+    promises: Vec<PromiseOutcome>,
     /// It got to a login.
     came_up: bool,
 }
@@ -170,13 +171,13 @@ impl<'a> Trials<'a> {
             folder,
             &Quiet,
         )?;
-        let promises: Vec<PromiseReport> = reports
+        let promises: Vec<PromiseOutcome> = reports
             .into_iter()
             .flat_map(|report| report.promises)
             .collect();
         let kept = promises
             .iter()
-            .filter(|promise| promise.verdict == report::Verdict::Pass);
+            .filter(|promise| promise.verdict == outcome::Verdict::Pass);
         let mut known = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(kept.map(|promise| promise.id.clone()));
         Ok(Seen {
@@ -219,7 +220,7 @@ impl<'a> Trials<'a> {
         process::check_interrupt()?;
         drop(spinner);
         let mut promises = seen.promises.iter();
-        if let Some(promise) = promises.find(|promise| promise.verdict != report::Verdict::Pass) {
+        if let Some(promise) = promises.find(|promise| promise.verdict != outcome::Verdict::Pass) {
             return Err(usage(format!(
                 "the unchanged configuration does not keep {} ({}): no mutant can be judged before `cargo xtask test` passes",
                 promise.id,
@@ -262,7 +263,7 @@ fn judged(
             let (verdict, why) = mutant::judge(mutant, &beside, promises.iter(), *came_up);
             let broken = promises
                 .iter()
-                .filter(|promise| promise.verdict == report::Verdict::Fail && promise.found)
+                .filter(|promise| promise.verdict == outcome::Verdict::Fail && promise.found)
                 .filter(|promise| {
                     let id = promise.id.as_str();
                     beside.is_empty() || id == mutant.caught_by || mutant.also.contains(&id)

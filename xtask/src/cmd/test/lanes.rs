@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Error, Result};
 
+use crate::outcome::{ScenarioOutcome, Tally, Verdict};
 use crate::parallel::{self, Queue};
-use crate::report::{self, Dossier, ScenarioReport, Tally, Verdict, Watcher};
+use crate::report::{self, Dossier, Watcher};
 use crate::scenario::{Lane, Plan, Scenario, judge_all, promises_of, switch_on};
 use crate::test_env::TestEnv;
 use crate::test_machine::{SavedMachine, TestMachine};
@@ -37,7 +38,7 @@ pub struct Lanes<'a> {
 /// What all lanes came to.
 #[derive(Default)]
 pub struct Outcome {
-    pub scenarios: Vec<ScenarioReport>,
+    pub scenarios: Vec<ScenarioOutcome>,
     /// Of each promise, where there were several runs.
     pub tallies: Vec<Tally>,
     /// How long each boot took.
@@ -100,7 +101,7 @@ impl Lanes<'_> {
         &self,
         task: Task,
         queue: &Queue<Task>,
-    ) -> Result<(Vec<ScenarioReport>, Vec<Duration>)> {
+    ) -> Result<(Vec<ScenarioOutcome>, Vec<Duration>)> {
         let Task { number, lane, from } = &task;
         let name = match self.times {
             1 => lane.name.clone(),
@@ -177,7 +178,7 @@ impl Lanes<'_> {
     /// it otherwise: an emulator that goes on from a saved state has to translate the guest's code anew.
     fn worth_sharing(
         &self,
-        done: &[ScenarioReport],
+        done: &[ScenarioOutcome],
         rest: &[&'static Scenario],
         queue: &Queue<Task>,
     ) -> bool {
