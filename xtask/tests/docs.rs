@@ -109,7 +109,7 @@ fn anchor(heading: &str) -> String {
 #[test]
 fn every_command_exists_or_is_listed_as_unchecked() {
     let facts = Facts::read();
-    let mut used = BTreeSet::new();
+    let (mut used, mut wrong) = (BTreeSet::new(), Vec::new());
     for document in documents() {
         for (language, script) in &document.blocks {
             let known = ["sh", "powershell", "nix", "text", "json"];
@@ -121,19 +121,20 @@ fn every_command_exists_or_is_listed_as_unchecked() {
             if language == "sh" {
                 match facts.check(script) {
                     Ok(unchecked) => used.extend(unchecked),
-                    Err(wrong) => panic!("{}: {wrong:#?}", document.name),
+                    Err(found) => wrong.push((document.name.clone(), found)),
                 }
             }
         }
         for span in &document.spans {
             let command = ["cargo xtask ", "nix build ", "journalctl ", "systemctl "];
             if command.iter().any(|start| span.starts_with(start))
-                && let Err(wrong) = facts.check(span)
+                && let Err(found) = facts.check(span)
             {
-                panic!("{}: {wrong:#?}", document.name);
+                wrong.push((document.name.clone(), found));
             }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
     let idle: Vec<_> = UNCHECKED
         .iter()
         .filter(|(name, _)| !used.contains(name))
