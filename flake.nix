@@ -55,7 +55,7 @@
           fileset = lib.fileset.unions [
             ./Cargo.toml
             ./Cargo.lock
-            (lib.fileset.maybeMissing ./crates)
+            ./crates
             ./xtask
           ];
         };
