@@ -7,30 +7,25 @@
 //! Every wait has a deadline and ends with Ctrl-C ([`process`]); QEMU dies with the harness, even when that is killed.
 
 pub mod accel;
-mod arp_ndp;
-mod artifacts;
+mod command_line;
 pub mod config;
 pub mod console;
 pub mod error;
-mod exec;
 pub mod firmware;
-mod hotplug;
 pub mod kernel_args;
 pub mod lan_probe;
 mod machine;
-mod packets;
 pub mod process;
 pub mod qemu;
 pub mod qmp;
-mod session;
 pub mod shell;
 pub mod ssh;
-pub mod vm_snapshot;
 
 pub use accel::Accelerator;
 pub use config::{Boot, Disk, Forward, QemuConfig};
 pub use error::HostError;
-pub use exec::{EXEC_DEADLINE, NoShell, SETTLE_DEADLINE};
-pub use hotplug::PluggedIn;
-pub use machine::{Ended, Login, Machine, MachineConfig, NoLogin};
-pub use session::Door;
+pub use machine::{
+    BootedWhen, Door, EXEC_DEADLINE, Ended, Login, Machine, MachineConfig, NoLogin, NoShell,
+    PluggedIn, SETTLE_DEADLINE, vm_snapshot,
+};
+pub use process::Interrupted;
