@@ -166,7 +166,8 @@ pub fn clean(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::{BufRead, BufReader, Write};
+    use std::thread::{self, JoinHandle};
 
     use super::*;
 
@@ -208,31 +209,64 @@ mod tests {
         assert_eq!(late, "the console did not show /login: / within 1 s");
     }
 
+    /// A shell behind the console: loses the first `lost` lines, echoes each later one, and runs each command of
+    /// [`Console::run`] with the next of `outputs`; then it closes.
+    fn fake_shell(
+        mut stream: UnixStream,
+        lost: usize,
+        outputs: &'static [&'static str],
+    ) -> JoinHandle<()> {
+        thread::spawn(move || {
+            let mut lines = BufReader::new(stream.try_clone().unwrap())
+                .lines()
+                .skip(lost);
+            let mut outputs = outputs.iter().peekable();
+            while outputs.peek().is_some() {
+                let line = lines.next().unwrap().unwrap();
+                let result = if line.contains("BEGIN") {
+                    format!("VM-BEGIN\r\n{}\r\nVM-END", outputs.next().unwrap())
+                } else {
+                    "VM-LISTENS".into()
+                };
+                let shown = format!("{line}\r\n{result}\r\n");
+                stream.write_all(shown.as_bytes()).unwrap();
+            }
+        })
+    }
+
+    fn console() -> (Console, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let console = Console::new(ours, Path::new("/nonexistent"), 0).unwrap();
+        (console, theirs)
+    }
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
     #[test]
     fn the_echo_of_a_command_is_not_its_output() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut console = Console::new(ours, Path::new("/nonexistent"), 0).unwrap();
-        let shell = std::thread::spawn(move || {
-            for answer in ["LISTENS", "BEGIN\r\n42\r\nVM-END"] {
-                let mut line = [0u8; 256];
-                let length = theirs.read(&mut line).unwrap();
-                theirs.write_all(&line[..length]).unwrap();
-                let answer = format!("\r\nVM-{answer}\r\n");
-                theirs.write_all(answer.as_bytes()).unwrap();
-            }
-            theirs
-        });
-        assert_eq!(
-            console.run("echo 42", Duration::from_secs(5)).unwrap(),
-            "42"
-        );
-        drop(shell.join().unwrap());
-        assert!(
-            console
-                .wait_for("never", Duration::from_secs(5))
-                .unwrap_err()
-                .to_string()
-                .contains("ended")
-        );
+        let (mut console, stream) = console();
+        let shell = fake_shell(stream, 0, &["42", ""]);
+        assert_eq!(console.run("echo 42", DEADLINE).unwrap(), "42");
+        assert_eq!(console.run("true", DEADLINE).unwrap(), "");
+        shell.join().unwrap();
+        let error = console.wait_for("never", DEADLINE).unwrap_err();
+        assert_eq!(error.to_string(), "the machine has ended");
+    }
+
+    #[test]
+    fn a_shell_that_lost_the_first_line_is_asked_again() {
+        let (mut console, stream) = console();
+        console.echo = Duration::from_millis(1);
+        let shell = fake_shell(stream, 1, &["42"]);
+        assert_eq!(console.run("echo 42", DEADLINE).unwrap(), "42");
+        shell.join().unwrap();
+    }
+
+    #[test]
+    fn a_console_without_a_shell_is_an_error() {
+        let (mut console, _stream) = console();
+        let error = console.run("echo 42", Duration::ZERO).unwrap_err();
+        let message = "the console did not show /VM-LISTENS/ within 0 s";
+        assert_eq!(error.to_string(), message);
     }
 }

@@ -50,7 +50,7 @@ pub fn probe(us: LanPeer, mac: Mac, target: IpAddr, transport: Transport, port: 
     })
 }
 
-/// A SYN to a port that is known to be open, told apart from a [`probe`] by its source port.
+/// A SYN to a port that is known to be open. It differs from a [`probe`] in its source port.
 pub fn canary(us: LanPeer, mac: Mac, target: IpAddr, port: u16) -> Vec<u8> {
     written(|frame| {
         ip(us, mac, target)

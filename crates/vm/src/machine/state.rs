@@ -26,13 +26,13 @@ pub struct NoLogin {
 /// QEMU ended during a test, on its own or killed from outside: this says nothing about the guest.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "QEMU ended during the test ({how}); the console's last line: {said:?}; if nothing killed it, see {log}"
+    "QEMU ended during the test ({how}); the console's last line: {last_line:?}; if nothing killed it, see {log}"
 )]
 pub struct Ended {
     /// Its exit status.
     pub how: String,
     /// The last line on the console: after a kernel panic, the reason.
-    pub said: String,
+    pub last_line: String,
     /// Path of the console's log.
     pub log: String,
 }
@@ -57,7 +57,7 @@ pub struct Login {
 pub struct BootedWhen {
     /// A regular expression: the boot is done.
     pub pattern: String,
-    /// A text: the boot has failed; there is no need to wait for the deadline.
+    /// A text that shows that the boot has failed: the wait ends before the deadline.
     pub failed: Option<String>,
 }
 
@@ -203,7 +203,7 @@ impl Machine {
         let tail = console::tail(&log);
         Ended {
             how,
-            said: tail.lines().last().unwrap_or_default().trim().to_string(),
+            last_line: tail.lines().last().unwrap_or_default().trim().to_string(),
             log: log.display().to_string(),
         }
         .into()
