@@ -12,8 +12,9 @@ use anyhow::{Context, Result};
 
 use crate::error::HostError;
 use crate::process::{self, Interrupted};
-use crate::qemu::PROGRAM;
 
+/// QEMU's program.
+pub const PROGRAM: &str = "qemu-system-x86_64";
 /// A boot sector reports back in well under a second; a busy host gets ten times that.
 const PROBE_DEADLINE: Duration = Duration::from_secs(8);
 /// isa-debug-exit ends QEMU with `(value << 1) | 1`.

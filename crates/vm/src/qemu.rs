@@ -11,14 +11,13 @@ use anyhow::{Context, Result};
 use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::Signal;
 
+pub use crate::accel::PROGRAM;
 use crate::command_line::{Files, fd};
 use crate::config::{Boot, QemuConfig};
 use crate::error::host_error;
 use crate::process::{self, Group};
 use crate::qmp::Qmp;
 
-/// QEMU's program.
-pub const PROGRAM: &str = "qemu-system-x86_64";
 /// The guest's own address on the user-mode network (QEMU's default).
 pub const GUEST_ADDRESS: [u8; 4] = [10, 0, 2, 15];
 
