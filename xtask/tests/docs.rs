@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::commands::{Facts, UNCHECKED, no_longer_pending};
+use common::commands::{Facts, UNCHECKED};
 use common::root;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use regex::Regex;
@@ -145,15 +145,6 @@ fn every_command_exists_or_is_listed_as_unchecked() {
 }
 
 #[test]
-fn nothing_is_pending_that_exists() {
-    let exist = no_longer_pending();
-    assert!(
-        exist.is_empty(),
-        "can be called by now: take {exist:?} out of PENDING in tests/common/commands.rs"
-    );
-}
-
-#[test]
 fn what_does_not_exist_is_noticed() {
     let facts = Facts::read();
     for wrong in [
@@ -260,27 +251,5 @@ fn options_that_are_named_exist() {
                 );
             }
         }
-    }
-}
-
-/// The reference is generated: `UPDATE_DOCS=1 cargo test -p xtask --test docs reference` writes it.
-#[test]
-fn the_reference_of_options_is_up_to_date() {
-    let path = root().join("docs/options.md");
-    let contract = snapshot::load_json(&snapshot::folder(&root())).unwrap();
-    let text = fs::read_to_string(&path).unwrap();
-    const BEGIN: &str = "<!-- options: generated -->\n\n";
-    let (head, shown) = text
-        .split_once(BEGIN)
-        .expect("docs/options.md has lost its marker");
-    let wanted = xtask::options::markdown(&contract).unwrap();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, format!("{head}{BEGIN}{}\n", wanted.trim_end())).unwrap();
-    } else {
-        assert_eq!(
-            shown.trim_end(),
-            wanted.trim_end(),
-            "docs/options.md is out of date: UPDATE_DOCS=1 cargo test -p xtask --test docs reference"
-        );
     }
 }

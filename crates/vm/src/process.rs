@@ -30,12 +30,15 @@ pub fn catch_interrupts(also: impl Fn() + Send + 'static) -> Result<()> {
     ctrlc::set_handler(handler).context("cannot catch Ctrl-C")
 }
 
-/// Ends the wait with an error once Ctrl-C was pressed. Call it in every loop that waits.
+/// Ctrl-C, SIGTERM or SIGHUP ended the operation.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted: stopped and cleaned up, nothing is left running")]
+pub struct Interrupted;
+
+/// Ends the wait with [`Interrupted`] once Ctrl-C was pressed. Call it in every loop that waits.
 pub fn check_interrupt() -> Result<()> {
     if INTERRUPTED.load(Ordering::SeqCst) {
-        return Err(host_error(
-            "interrupted: stopped and cleaned up, nothing is left running",
-        ));
+        return Err(Interrupted.into());
     }
     Ok(())
 }

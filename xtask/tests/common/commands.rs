@@ -2,16 +2,12 @@
 
 use std::fs;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use xtask::cli::Cli;
 use xtask::scenario::SCENARIOS;
 use xtask::snapshot;
 
 use super::root;
-
-/// Verbs, and options of verbs, that are written about before they can be called. `nothing_is_pending_that_exists` fails
-/// once one can be.
-pub const PENDING: &[(&str, &str)] = &[];
 
 /// Programs whose calls are not checked further, and why not.
 pub const UNCHECKED: &[(&str, &str)] = &[
@@ -111,13 +107,6 @@ impl Facts {
     }
 
     fn xtask(&self, words: &[&str]) -> Result<Vec<&'static str>, String> {
-        let pending = PENDING.iter().any(|(verb, option)| {
-            words.get(1) == Some(verb)
-                && (option.is_empty() || words.contains(&format!("--{option}").as_str()))
-        });
-        if pending {
-            return Ok(Vec::new());
-        }
         let parsed = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
         if let xtask::cli::Command::Test(test) = parsed.command {
             let known = |name: &String| SCENARIOS.iter().any(|scenario| scenario.name == name);
@@ -208,18 +197,4 @@ fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
     })
-}
-
-/// What is pending, and on the command line by now.
-pub fn no_longer_pending() -> Vec<&'static (&'static str, &'static str)> {
-    let cli = Cli::command();
-    let exists = |(verb, option): &(&str, &str)| {
-        cli.find_subcommand(verb).is_some_and(|command| {
-            option.is_empty()
-                || command
-                    .get_arguments()
-                    .any(|argument| argument.get_long() == Some(option))
-        })
-    };
-    PENDING.iter().filter(|pending| exists(pending)).collect()
 }
