@@ -1,4 +1,4 @@
-# Generated from the list of scenarios: UPDATE_TESTS=1 cargo test -p xtask --test checks
+# Generated from the list of scenarios: cargo xtask codegen
 check: {
   # boot.reaches-target
   vm-boot = check "boot";

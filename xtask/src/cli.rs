@@ -1,21 +1,26 @@
-//! The command line. The doc comments are its help.
+//! The command line. The doc comments are its help: the first paragraph is the short help (`-h`), all of it the long
+//! help (`--help`).
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::exit::Exit;
 use crate::help;
 
-/// Builds, boots and proves the OllamaLive appliance.
+/// Builds, tests and releases the OllamaLive appliance
 ///
-/// Exit status: 0 all that was promised was checked and holds; 1 a promise is broken; 2 the run could not be done.
+/// Start with `cargo xtask doctor`, which shows what this machine can run, and `cargo xtask test --yes`, which boots the
+/// appliance in a virtual machine and checks its promises.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
     version,
     max_term_width = 110,
-    after_long_help = help::CARGO_XTASK
+    after_long_help = format!("{}\n{}", help::CARGO_XTASK, Exit::HELP)
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -25,45 +30,63 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Boot the appliance and check its promises
+    ///
+    /// Each scenario boots the appliance in QEMU and checks the promises of one concern. The guest is the NixOS image
+    /// itself or, where Nix cannot build it, a stand-in: Debian, configured from the recorded configuration.
     #[command(after_long_help = help::TEST)]
     Test(Test),
-    /// Break the configuration on purpose and see whether the promises notice
+    /// Break the configuration on purpose and check that a promise catches it
+    ///
+    /// Each mutant has one defect, and names the promise that has to catch it. A mutant that survives shows a check that
+    /// checks nothing.
     #[command(after_long_help = help::MUTANTS)]
     Mutants(Mutants),
-    /// Measure how fast the harness is, and how often in a row the machine comes back
+    /// Measure the speed of the harness and how reliably the machine recovers
     #[command(after_long_help = help::BENCH)]
     Bench(Bench),
     /// Evaluate the flake and compare the configuration with its record
+    ///
+    /// Exits with 3 if the configuration differs from its record, or if a mutant does not evaluate.
     #[command(after_long_help = help::CHECK)]
     Check(Check),
-    /// Show how the configuration differs from its record, or record it anew
+    /// Show how the configuration differs from its record, or update the record
+    ///
+    /// The record in tests/snapshots is the evaluated configuration, which the stand-in guest is made from. Exits with 3
+    /// if there are differences.
     #[command(after_long_help = help::SNAPSHOT)]
     Snapshot(Snapshot),
-    /// Write an image to a stick; its PERSIST is kept
+    /// Write the generated files: README, docs/options.md, tests/scenarios.nix
+    ///
+    /// The README's table of promises and tests/scenarios.nix come from the code, docs/options.md from the recorded
+    /// configuration.
+    #[command(after_long_help = help::CODEGEN)]
+    Codegen(Codegen),
+    /// Write an image to a USB stick and keep its PERSIST partition
     #[command(after_long_help = help::FLASH)]
     Flash(Flash),
-    /// Boot the appliance and leave it running until Ctrl-C
+    /// Boot the appliance in a virtual machine until Ctrl-C
     #[command(after_long_help = help::VM)]
     Vm(Vm),
-    /// Say what this machine can do, what is missing, and where the cache is
+    /// Show what this machine can run, missing packages, and the cache
     #[command(after_long_help = help::DOCTOR)]
     Doctor(Doctor),
-    /// Install what the tests need with the host's package manager
+    /// Install the packages that the tests need (apt-get)
     #[command(after_long_help = help::SETUP)]
     Setup(Consent),
-    /// Run the project's own tests: format, lints, unit tests, both guests
+    /// Run everything that a change has to pass
+    ///
+    /// Format, lints, linters for shell, Nix, dependencies and workflows, unit tests, the flake, and the promises on both
+    /// guests. A step whose tool is not installed is skipped, with the reason. Exits with 1 if a promise is broken, else
+    /// with 3 if one of the project's own checks failed.
     #[command(after_long_help = help::CI)]
     Ci(Ci),
-    /// Print what a shell needs to complete `cargo xtask`
+    /// Print a completion script for bash, zsh or fish
     #[command(after_long_help = help::COMPLETIONS)]
     Completions(Completions),
-    /// Write this help as manual pages
-    #[command(after_long_help = help::MAN)]
-    Man(Man),
-    /// Make a release: images, checksums, manifest, notes; and publish it
+    /// Make a release: images, checksums, manifest and notes
     #[command(after_long_help = help::RELEASE)]
     Release(Release),
-    /// Check a release that was downloaded, or one file of it
+    /// Verify a downloaded release, or one of its files
     #[command(after_long_help = help::VERIFY)]
     Verify(Verify),
 }
@@ -71,21 +94,21 @@ pub enum Command {
 /// Which nixpkgs the flake is evaluated with.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Nixpkgs {
-    /// A flake reference in place of the nixpkgs in flake.lock
+    /// Use this flake reference in place of the nixpkgs in flake.lock
     #[arg(long, value_name = "FLAKEREF", env = "OLLAMALIVE_NIXPKGS")]
     pub nixpkgs: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct Consent {
-    /// Install what is missing without asking
+    /// Install missing packages without asking
     #[arg(long)]
     pub yes: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum GuestChoice {
-    /// nixos where Nix can realise the image, else standin
+    /// nixos if Nix can build the image here, else standin
     #[default]
     Auto,
     /// Debian, configured from the recorded configuration
@@ -99,18 +122,20 @@ pub struct Test {
     /// Only these scenarios (see --list)
     #[arg(value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
-    /// What to boot
+    /// The guest to boot
     #[arg(long, value_enum, default_value_t)]
     pub guest: GuestChoice,
     #[command(flatten)]
     pub nixpkgs: Nixpkgs,
-    /// Try faults as well: drives that fail, a late network, a wrong clock, a container that is killed
+    /// Run the fault scenarios as well
+    ///
+    /// They inject failing drives, a late network, a wrong clock, and a container that is killed.
     #[arg(long)]
     pub fault: bool,
-    /// Another record of the configuration, for the stand-in guest
+    /// Make the stand-in guest from this record of the configuration
     #[arg(long, value_name = "DIR")]
     pub snapshots: Option<PathBuf>,
-    /// Print the promises and do nothing else
+    /// Print the promises and exit
     #[arg(long)]
     pub list: bool,
     /// Write the report as JSON
@@ -119,25 +144,29 @@ pub struct Test {
     /// Write the report as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Write the report as a page to read, with the screens of machines that broke a promise
+    /// Write the report as one HTML page, with screenshots of machines that broke a promise
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Run what failed last, and nothing else
+    /// Run only the scenarios that failed last
     #[arg(long, conflicts_with = "scenarios")]
     pub rerun: bool,
-    /// Run everything N times; a promise that passes only sometimes is flaky, and fails
+    /// Run everything N times, to find flaky promises
+    ///
+    /// A promise that passes in some runs only is reported as flaky, and counts as failed.
     #[arg(long, value_name = "N")]
-    pub multiply: Option<std::num::NonZeroUsize>,
-    /// How many machines run at the same time; by default as many as the cores keep busy
+    pub repeat: Option<NonZeroUsize>,
+    /// Number of machines at the same time [default: as many as the cores keep busy]
     #[arg(long, value_name = "N")]
-    pub jobs: Option<std::num::NonZeroUsize>,
-    /// Keep disks and logs, and print where they are
+    pub jobs: Option<NonZeroUsize>,
+    /// Keep disks and logs, and print their folder
     #[arg(long)]
     pub keep: bool,
-    /// Open a shell in the machine when a promise is broken; without a terminal, leave it running and print how to reach it
+    /// Open a shell in the machine if a promise is broken
+    ///
+    /// Without a terminal, leave the machine running until Ctrl-C and print how to reach it.
     #[arg(long)]
     pub debug: bool,
-    /// A ready image in place of one that Nix builds, held to --contract: what the flake's own checks boot
+    /// Boot this image, held to --contract: used by the checks of the flake
     #[arg(
         long,
         value_name = "FILE",
@@ -146,7 +175,7 @@ pub struct Test {
         conflicts_with = "snapshots"
     )]
     pub image: Option<PathBuf>,
-    /// The configuration that --image was built from, as tests/contract.nix hands it over
+    /// The configuration of --image, as tests/contract.nix gives it
     #[arg(long, value_name = "FILE", hide = true, requires = "image")]
     pub contract: Option<PathBuf>,
     #[command(flatten)]
@@ -158,62 +187,64 @@ pub struct Mutants {
     /// Only these mutants (see --list)
     #[arg(value_name = "MUTANT")]
     pub ids: Vec<String>,
-    /// What to boot
+    /// The guest to boot
     #[arg(long, value_enum, default_value_t = GuestChoice::Standin)]
     pub guest: GuestChoice,
     #[command(flatten)]
     pub nixpkgs: Nixpkgs,
-    /// Print the mutants and do nothing else
+    /// Print the mutants and exit
     #[arg(long)]
     pub list: bool,
-    /// Check only the promises that are to catch a mutant, and not all that its machine could be asked for
+    /// Check only the promises that have to catch a mutant, not all of its machine
     #[arg(long)]
     pub quick: bool,
-    /// Give every mutant a machine of its own; by default those that can be told apart share one
+    /// Give every mutant a machine of its own
+    ///
+    /// By default, mutants that can be told apart by their symptoms share a machine.
     #[arg(long)]
     pub alone: bool,
-    /// How many machines run at the same time; by default two more than the cores keep busy
+    /// Number of machines at the same time [default: two more than the cores keep busy]
     #[arg(long, value_name = "N")]
-    pub jobs: Option<std::num::NonZeroUsize>,
-    /// Write the table of kills as JSON
+    pub jobs: Option<NonZeroUsize>,
+    /// Write the kill table as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write the table of kills as a page to read
+    /// Write the kill table as one HTML page
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     #[command(flatten)]
     pub consent: Consent,
 }
 
-/// What can be measured.
+/// Measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Measure {
-    /// One question to the machine, there and back
+    /// The round trip of one command to the machine
     Assertions,
-    /// All ports, from another machine
+    /// A scan of all ports from another machine
     Scan,
-    /// A saved machine that goes on
+    /// Saving a machine and resuming it
     Restore,
-    /// Power cuts at random moments: while writing, rebooting, booting for the first time
+    /// Power cuts at random moments: while writing, rebooting, or at the first boot
     PowerCuts,
-    /// New images written over a stick in use
+    /// Writing a new image to a stick in use
     Reflashes,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct Bench {
-    /// Only these; by default all
+    /// Only these measurements [default: all]
     #[arg(value_name = "WHAT")]
     pub what: Vec<Measure>,
-    /// How often each; by default as often as its kind needs
+    /// Number of runs of each [default: 5 to 100, by kind]
     #[arg(long, value_name = "N")]
-    pub runs: Option<std::num::NonZeroUsize>,
-    /// What to boot
+    pub runs: Option<NonZeroUsize>,
+    /// The guest to boot
     #[arg(long, value_enum, default_value_t = GuestChoice::Standin)]
     pub guest: GuestChoice,
     #[command(flatten)]
     pub nixpkgs: Nixpkgs,
-    /// Write every figure as JSON
+    /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     #[command(flatten)]
@@ -222,16 +253,21 @@ pub struct Bench {
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct Check {
-    /// Evaluate only: build none of the flake's checks
+    /// Evaluate only; do not build the flake's checks
     #[arg(long)]
     pub no_build: bool,
+    /// Evaluate the NixOS configuration of every mutant, and nothing else
+    ///
+    /// Names each mutant that does not evaluate.
+    #[arg(long, conflicts_with = "no_build")]
+    pub mutants: bool,
     #[command(flatten)]
     pub nixpkgs: Nixpkgs,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct Snapshot {
-    /// Record the configuration as it is now, with the digests of its sources
+    /// Record the current configuration and the digests of its sources
     #[arg(long)]
     pub accept: bool,
     #[command(flatten)]
@@ -239,18 +275,25 @@ pub struct Snapshot {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct Codegen {
+    /// Write nothing; exit with 3 if a file is stale
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct Flash {
-    /// The stick's image: raw, or compressed with zstd
+    /// The image: raw, or compressed with zstd
     pub image: PathBuf,
-    /// The stick's device, as in /dev/sdb, or a file in its place
+    /// The stick's device, such as /dev/sdb, or a file
     pub device: PathBuf,
-    /// Let who has this public SSH key log in
+    /// Authorize this SSH public key
     #[arg(long = "authorized-key", value_name = "FILE")]
     pub authorized_keys: Vec<PathBuf>,
-    /// Give the machine this connection of NetworkManager (NAME.nmconnection)
+    /// Add this NetworkManager connection (NAME.nmconnection)
     #[arg(long = "network", value_name = "FILE")]
     pub networks: Vec<PathBuf>,
-    /// Do all but write: check the image and the device, and say what would be done
+    /// Dry run: check everything, write nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Write without asking
@@ -260,7 +303,7 @@ pub struct Flash {
 
 #[derive(Debug, Clone, Args)]
 pub struct Vm {
-    /// What to boot
+    /// The guest to boot
     #[arg(long, value_enum, default_value_t)]
     pub guest: GuestChoice,
     #[command(flatten)]
@@ -289,34 +332,32 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
-#[derive(Debug, Clone, Args)]
-pub struct Man {
-    /// Where the pages go; made when it is missing
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-}
-
 #[derive(Debug, Clone, Default, Args)]
 pub struct Release {
-    /// 1.2.0 or build-7; in a workflow build- and the number of its run, else an unpublishable one named after the commit
+    /// The version, such as 1.2.0 or build-7
+    ///
+    /// The default in a workflow is build- and the number of its run; elsewhere it is named after the commit and cannot be
+    /// published.
     #[arg(long, value_name = "V")]
     pub version: Option<String>,
-    /// Make everything and say what would be published, but publish nothing
+    /// Dry run: make everything, publish nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Where the files go; by default target/distrib/VERSION
+    /// The folder for the files [default: target/distrib/VERSION]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// A ready image in place of those that Nix builds; raw is the stick's, iso the ISO, any other word either
+    /// Release this image in place of those that Nix builds
+    ///
+    /// NAME is raw for the stick's image, iso for the ISO, or any other word.
     #[arg(long, value_name = "NAME=FILE")]
     pub image: Vec<String>,
-    /// zstd's level; threads are as many as cores, if 300 MB hold them
+    /// Compression level of zstd
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
-    /// Tag the commit and publish on GitHub, with gh
+    /// Tag the commit and publish on GitHub with gh
     #[arg(long)]
     pub publish: bool,
-    /// The --json of a test run of this commit, in place of a new run
+    /// Use this report of a test run of the commit (`test --json`) in place of a new run
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,
     #[command(flatten)]
@@ -325,9 +366,39 @@ pub struct Release {
 
 #[derive(Debug, Clone, Args)]
 pub struct Verify {
-    /// The release's folder; or one of its files, or a decompressed image, with SHA256SUMS beside it
+    /// The release's folder, one of its files, or a decompressed image beside SHA256SUMS
     #[arg(value_name = "DIR|FILE")]
     pub path: PathBuf,
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line, on one line.
+pub fn explain(refused: &clap::Error) -> Exit {
+    match refused.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = refused.print();
+            Exit::Ok
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = refused.print();
+            Exit::NotRun
+        }
+        _ => {
+            errln!("{}", one_line(&refused.to_string()));
+            Exit::NotRun
+        }
+    }
+}
+
+/// clap's message without its usage text.
+fn one_line(message: &str) -> String {
+    message
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:"))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
+        + "; see --help"
 }
 
 #[cfg(test)]
@@ -335,7 +406,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
     }

@@ -1,9 +1,9 @@
 //! Builds, boots and proves the OllamaLive appliance.
 //!
-//! Data flows one way: modules -> (Nix) -> [`contract`] -> [`guest`] -> [`vm`] -> [`scenario`] -> [`report`].
+//! Data flows one way: modules -> (Nix) -> [`contract`] -> [`guest`] -> [`vm`] -> [`scenario`] -> [`outcome`] -> [`report`].
 
 #[macro_use]
-mod tell;
+mod output;
 
 pub mod cli;
 pub mod cmd;
@@ -11,8 +11,12 @@ pub mod contract;
 pub mod digest;
 pub mod disk_fixtures;
 pub mod error;
+pub mod exit;
+pub mod failure_artifacts;
+pub mod files;
 pub mod guest;
 mod help;
+pub mod job_view;
 pub mod mutant;
 pub mod nix;
 pub mod ollama_stub;

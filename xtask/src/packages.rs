@@ -1,4 +1,4 @@
-//! What the tests need on the host, and how it gets there.
+//! Packages that are needed on the host, and their installation with apt-get.
 
 use std::io::{IsTerminal, Write, stdin};
 use std::path::Path;
@@ -8,62 +8,24 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::error::usage;
-use crate::guest::Kind;
 use vm::process;
 
 const INSTALL: Duration = Duration::from_secs(1200);
 
-/// A file that shows that a package is there, and the package's name on Debian and Ubuntu.
-struct Need {
-    /// A program, or an absolute path; paths are Debian's, and looked for only where its packages are.
-    shows: &'static str,
-    package: &'static str,
-    /// The only guest that needs it.
-    guest: Option<Kind>,
+/// A Debian or Ubuntu package, and how to see that it is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// A program on the PATH; or an absolute path, as Debian has it, which is looked for only on Debian and its kin.
+    pub shows: &'static str,
+    pub package: &'static str,
 }
 
-const fn need(shows: &'static str, package: &'static str) -> Need {
-    Need {
-        shows,
-        package,
-        guest: None,
-    }
+/// The need for `package`, which installs `shows`.
+pub const fn need(shows: &'static str, package: &'static str) -> Need {
+    Need { shows, package }
 }
 
-const NEEDS: &[Need] = &[
-    need("qemu-system-x86_64", "qemu-system-x86"),
-    need("mke2fs", "e2fsprogs"),
-    need("mkntfs", "ntfs-3g"),
-    need("ssh", "openssh-client"),
-    need("cc", "gcc"),
-    need("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"),
-    Need {
-        guest: Some(Kind::Nixos),
-        ..need("/usr/share/OVMF", "ovmf")
-    },
-    Need {
-        guest: Some(Kind::Standin),
-        ..need("mmdebstrap", "mmdebstrap")
-    },
-    Need {
-        guest: Some(Kind::Standin),
-        ..need("genext2fs", "genext2fs")
-    },
-    Need {
-        guest: Some(Kind::Standin),
-        ..need(
-            "/usr/share/keyrings/debian-archive-keyring.gpg",
-            "debian-archive-keyring",
-        )
-    },
-];
-/// Only without root: mmdebstrap then works in a user namespace.
-const NEED_UNPRIVILEGED: Need = Need {
-    guest: Some(Kind::Standin),
-    ..need("newuidmap", "uidmap")
-};
-
-/// Whether `program` can be run: on the PATH, or where administrators' programs are.
+/// Whether `program` is on the PATH or in an `sbin` folder; or, if it is an absolute path, whether it exists.
 pub fn has(program: &str) -> bool {
     if program.starts_with('/') {
         return Path::new(program).exists();
@@ -74,14 +36,11 @@ pub fn has(program: &str) -> bool {
             .any(|folder| Path::new(folder).join(program).exists())
 }
 
-/// The packages that are missing here for `guest`, or for either.
-pub fn missing(guest: Option<Kind>) -> Vec<&'static str> {
-    let unprivileged = (!nix::unistd::geteuid().is_root()).then_some(&NEED_UNPRIVILEGED);
+/// The packages of `needs` that are not installed.
+pub fn missing(needs: &[Need]) -> Vec<&'static str> {
     let debian = has("apt-get");
-    NEEDS
+    needs
         .iter()
-        .chain(unprivileged)
-        .filter(|need| need.guest.is_none() || guest.is_none() || need.guest == guest)
         .filter(|need| debian || !need.shows.starts_with('/'))
         .filter(|need| !has(need.shows))
         .map(|need| need.package)
@@ -101,18 +60,19 @@ pub fn command(packages: &[&str]) -> String {
     )
 }
 
-/// Installs what is missing for `guest` (or for either): at once with `yes`, after a question on a terminal.
+/// Installs the missing packages of `needs`: at once with `yes`, else after a question on the terminal.
 ///
 /// # Errors
-/// Without either, or when the answer is no: the command to run. Also when there is no apt-get, or it fails.
-pub fn ensure(yes: bool, guest: Option<Kind>) -> Result<()> {
-    let packages = missing(guest);
+/// Without `yes` and a terminal, or if the answer is no: the message names the command to run. Also if there is no
+/// apt-get, or if it fails.
+pub fn ensure(yes: bool, needs: &[Need]) -> Result<()> {
+    let packages = missing(needs);
     if packages.is_empty() {
         return Ok(());
     }
     if !has("apt-get") {
         return Err(usage(format!(
-            "missing here: {}, and there is no apt-get to install them: install them by hand, or work in `nix develop`",
+            "missing packages: {}; there is no apt-get here: install them by hand, or work in `nix develop`",
             packages.join(", ")
         )));
     }
@@ -120,12 +80,12 @@ pub fn ensure(yes: bool, guest: Option<Kind>) -> Result<()> {
     if !yes {
         if !stdin().is_terminal() {
             return Err(usage(format!(
-                "missing here: {}; run `{command}`, or add --yes",
+                "missing packages: {}; run `{command}`, or add --yes",
                 packages.join(", ")
             )));
         }
         eprint!(
-            "The tests need {}. Install with\n  {command}\n[y/N] ",
+            "{} must be installed. Install with\n  {command}\n[y/N] ",
             packages.join(", ")
         );
         std::io::stderr().flush()?;
@@ -137,9 +97,9 @@ pub fn ensure(yes: bool, guest: Option<Kind>) -> Result<()> {
             )));
         }
     }
-    tell_aside!("installing {}: {command}", packages.join(", "));
+    errln!("installing {}: {command}", packages.join(", "));
     install(&packages)?;
-    let left = missing(guest);
+    let left = missing(needs);
     if left.is_empty() {
         Ok(())
     } else {
@@ -169,43 +129,19 @@ fn install(packages: &[&str]) -> Result<()> {
     process::run(apt(&["update"]), "apt-get update", INSTALL)?;
     let mut arguments = vec!["install"];
     arguments.extend(packages);
-    let Err(error) = process::run(apt(&arguments), "apt-get install", INSTALL) else {
-        return Ok(());
+    let failed = |error| {
+        usage(format!(
+            "{error:#}; run `{}` by hand to see why",
+            command(packages)
+        ))
     };
-    process::check_interrupt()?;
-    // A qemu-utils that was installed from a repository that is no longer configured (backports, say) keeps every other
-    // QEMU package out. The archive's own version of it goes with them.
-    let Some(version) = archive_version("qemu-utils") else {
-        return Err(error);
-    };
-    let pinned = format!("qemu-utils={version}");
-    arguments.extend(["--allow-downgrades", &pinned]);
-    process::run(apt(&arguments), "apt-get install", INSTALL)
-        .map(drop)
-        .map_err(|second| {
-            usage(format!(
-                "{second:#}; run `{}` by hand to see why",
-                command(packages)
-            ))
-        })
-}
-
-/// The newest version of an installed `package` that the configured archives offer, when it is not the installed one.
-fn archive_version(package: &str) -> Option<String> {
-    let mut madison = Command::new("apt-cache");
-    madison.args(["madison", package]);
-    let offered = process::run(madison, "apt-cache", INSTALL).ok()?;
-    let offered = offered
-        .lines()
-        .next()?
-        .split('|')
-        .nth(1)?
-        .trim()
-        .to_string();
-    let mut query = Command::new("dpkg-query");
-    query.args(["-W", "-f", "${Version}", package]);
-    let installed = process::run(query, "dpkg-query", INSTALL).ok()?;
-    (!installed.is_empty() && installed != offered).then_some(offered)
+    match process::run(apt(&arguments), "apt-get install", INSTALL) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            process::check_interrupt()?;
+            Err(failed(error))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -222,7 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_here_is_not_missing() {
-        assert!(has("sh") && !has("no-such-program-anywhere"));
+    fn only_absent_programs_are_missing() {
+        let needs = [
+            need("sh", "dash"),
+            need("no-such-program-anywhere", "nothing"),
+        ];
+        assert_eq!(missing(&needs), ["nothing"]);
     }
 }

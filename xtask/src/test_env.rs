@@ -1,4 +1,4 @@
-//! What a verb that runs machines has before it: the run's own folder, and everything that machines are made of.
+//! The test environment: the guest, keys, and folders that every verb which boots machines needs.
 
 use std::path::{Path, PathBuf};
 
@@ -14,29 +14,29 @@ use crate::cli::{Consent, GuestChoice, Nixpkgs};
 use crate::contract::Contract;
 use crate::disk_fixtures::{DiskFixtures, DiskSetup, PluggedDisks};
 use crate::error::usage;
-use crate::guest::{Guest, Kind, nixos, standin};
+use crate::guest::{self, Guest, GuestKind, nixos, standin};
 use crate::nix::Nix;
-use crate::report::Watcher;
+use crate::report::ConsoleReporter;
 use crate::test_machine::TestMachine;
 use crate::{ollama_stub, packages, project, snapshot};
 
-/// The user who is let in.
+/// The user of the appliance.
 const USER: &str = "ollamalive";
 
-/// Which guest a verb runs, and what it may do to have it.
+/// Which guest a verb asks for, and what may be done to get it.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
     pub guest: GuestChoice,
     pub nixpkgs: &'a Nixpkgs,
     pub consent: &'a Consent,
-    /// Another record of the configuration than the project's, for the stand-in guest.
+    /// A record of the configuration in place of the project's, for the stand-in guest.
     pub snapshots: Option<&'a Path>,
-    /// An image that is there already, and the contract that it is held to.
+    /// A ready image, and the contract that it is held to.
     pub ready: Option<(&'a Path, &'a Path)>,
 }
 
 impl<'a> Wanted<'a> {
-    /// A guest made from what is in this project.
+    /// A guest made from the sources of this project.
     pub fn from_project(
         guest: GuestChoice,
         nixpkgs: &'a Nixpkgs,
@@ -52,33 +52,29 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// One run of such a verb.
-pub struct Run {
-    /// What outlives the run.
+/// A test environment that is ready, with the folders of this run.
+pub struct Session {
+    /// Outlives the run.
     pub cache: PathBuf,
-    /// Takes the machines' disks and logs, and goes with the run.
+    /// Holds the machines' disks and logs; removed at the end of the run.
     pub folder: TempDir,
-    pub bench: TestEnv,
+    pub env: TestEnv,
 }
 
-impl Run {
-    /// Chooses the guest, makes it ready, and makes keys.
+impl Session {
+    /// Chooses and prepares the guest, and generates keys.
     ///
     /// # Errors
-    /// The guest that was asked for cannot run here, or the disk is full: a user's error.
-    pub fn prepare(wanted: Wanted, watcher: &Watcher) -> Result<Self> {
+    /// The guest that was asked for cannot run here, or the disk is full.
+    pub fn prepare(wanted: Wanted, console: &ConsoleReporter) -> Result<Self> {
         let cache = project::cache()?;
         let folder = project::run_folder(&cache)?;
-        let bench = TestEnv::prepare(wanted, &cache, folder.path(), watcher)?;
-        Ok(Run {
-            cache,
-            folder,
-            bench,
-        })
+        let env = TestEnv::prepare(wanted, &cache, folder.path(), console)?;
+        Ok(Session { cache, folder, env })
     }
 }
 
-/// Everything that machines are made of, made once.
+/// Everything that machines are made from, prepared once per run.
 #[derive(Clone)]
 pub struct TestEnv {
     pub guest: Guest,
@@ -86,32 +82,37 @@ pub struct TestEnv {
     pub nixpkgs: String,
     pub accelerator: Accelerator,
     pub owner: Key,
-    pub stranger: Key,
+    pub unauthorized_key: Key,
     stub: PathBuf,
 }
 
 impl TestEnv {
-    fn prepare(wanted: Wanted, cache: &Path, folder: &Path, watcher: &Watcher) -> Result<Self> {
+    fn prepare(
+        wanted: Wanted,
+        cache: &Path,
+        folder: &Path,
+        console: &ConsoleReporter,
+    ) -> Result<Self> {
         if let Some((image, contract)) = wanted.ready {
-            packages::ensure(wanted.consent.yes, Some(Kind::Nixos))?;
+            packages::ensure(wanted.consent.yes, &guest::needs(Some(GuestKind::Nixos)))?;
             let contract = Contract::read(contract)?;
             let origin = image.display().to_string();
-            return Self::furnish(nixos::ready(image)?, contract, origin, cache, folder);
+            return Self::with_guest(nixos::ready(image)?, contract, origin, cache, folder);
         }
         let root = project::root()?;
-        let nix = choose(wanted, &root, watcher)?;
+        let nix = choose(wanted, &root, console)?;
         let kind = if nix.is_some() {
-            Kind::Nixos
+            GuestKind::Nixos
         } else {
-            Kind::Standin
+            GuestKind::Standin
         };
-        packages::ensure(wanted.consent.yes, Some(kind))?;
+        packages::ensure(wanted.consent.yes, &guest::needs(Some(kind)))?;
         let (guest, contract, nixpkgs) = match &nix {
             Some(nix) => {
-                watcher.say("evaluating the configuration");
+                console.say("evaluating the configuration");
                 let contract = serde_json::from_value(nix.contract()?)
                     .context("tests/contract.nix and the harness differ")?;
-                watcher.say("building the image");
+                console.say("building the image");
                 (nixos::prepare(nix)?, contract, nix.nixpkgs().to_string())
             }
             None => {
@@ -124,10 +125,10 @@ impl TestEnv {
                     }
                 };
                 let contract = snapshot::load(&record)?;
-                let spinner = watcher.spinner("guest");
+                let spinner = console.spinner("guest");
                 let guest = standin::prepare(&contract, cache, folder, &mut |text| {
                     spinner.step(text.to_string());
-                    watcher.say(text);
+                    console.say(text);
                 })?;
                 (
                     guest,
@@ -136,11 +137,11 @@ impl TestEnv {
                 )
             }
         };
-        Self::furnish(guest, contract, nixpkgs, cache, folder)
+        Self::with_guest(guest, contract, nixpkgs, cache, folder)
     }
 
-    /// Everything else that a machine of `guest` needs.
-    fn furnish(
+    /// Adds everything else that a machine with `guest` needs.
+    fn with_guest(
         guest: Guest,
         contract: Contract,
         nixpkgs: String,
@@ -155,21 +156,21 @@ impl TestEnv {
             nixpkgs,
             accelerator,
             owner: Key::generate(folder, "owner")?,
-            stranger: Key::generate(folder, "stranger")?,
+            unauthorized_key: Key::generate(folder, "stranger")?,
             stub,
         })
     }
 
-    /// Tells which guest it is, and how its processor is made.
-    pub fn introduce(&self) {
-        tell!(
+    /// Prints the guest and the accelerator.
+    pub fn print_summary(&self) {
+        outln!(
             "guest {}; accelerator {}",
             self.guest.description,
             self.accelerator.explain()
         );
     }
 
-    /// The same with another guest, and held to another contract.
+    /// The same environment with another guest, held to another contract.
     pub fn with(&self, guest: Guest, contract: Contract) -> Self {
         TestEnv {
             guest,
@@ -178,8 +179,8 @@ impl TestEnv {
         }
     }
 
-    /// A machine with its own disks in `folder`, switched off. `host_ports` of 127.0.0.1 lead to SSH and Ollama; 0 lets the
-    /// kernel choose.
+    /// A machine with its own disks in `folder`, switched off. The `host_ports` of 127.0.0.1 are forwarded to SSH and
+    /// Ollama; 0 lets the kernel choose one.
     pub fn machine(
         &self,
         setup: DiskSetup,
@@ -227,7 +228,7 @@ impl TestEnv {
         Ok(TestMachine { vm, disks })
     }
 
-    /// How the guest boots: its kernel, loaded by UEFI under emulation, gets the arguments that save it time there.
+    /// How the guest boots. Under emulation, a kernel loaded by UEFI gets extra arguments that save time.
     fn boot(&self) -> Boot {
         let mut boot = self.guest.boot.clone();
         if let (
@@ -243,8 +244,8 @@ impl TestEnv {
     }
 }
 
-/// Nix when the nixos guest is to run, nothing when the stand-in is; says why where it had the choice.
-fn choose(wanted: Wanted, root: &Path, watcher: &Watcher) -> Result<Option<Nix>> {
+/// `Some` if the nixos guest runs, `None` if the stand-in does; with `auto` it prints the reason.
+fn choose(wanted: Wanted, root: &Path, console: &ConsoleReporter) -> Result<Option<Nix>> {
     let find = || Nix::find(root, wanted.nixpkgs.nixpkgs.clone());
     match wanted.guest {
         GuestChoice::Standin => Ok(None),
@@ -264,7 +265,7 @@ fn choose(wanted: Wanted, root: &Path, watcher: &Watcher) -> Result<Option<Nix>>
         GuestChoice::Auto if wanted.snapshots.is_some() => Ok(None),
         GuestChoice::Auto => {
             let Ok(nix) = find() else {
-                watcher.say("guest standin: Nix is not installed");
+                console.say("guest standin: Nix is not installed");
                 return Ok(None);
             };
             // Without nixpkgs nothing can even be evaluated.
@@ -275,7 +276,7 @@ fn choose(wanted: Wanted, root: &Path, watcher: &Watcher) -> Result<Option<Nix>>
             match hindrance {
                 None => Ok(Some(nix)),
                 Some(reason) => {
-                    watcher.say(&format!("guest standin: {}", reason.0));
+                    console.say(&format!("guest standin: {}", reason.0));
                     Ok(None)
                 }
             }

@@ -263,25 +263,3 @@ fn options_in_documents_exist() {
         }
     }
 }
-
-/// The reference is generated: `UPDATE_DOCS=1 cargo test -p xtask --test docs reference` writes it.
-#[test]
-fn the_reference_of_options_is_up_to_date() {
-    let path = root().join("docs/options.md");
-    let contract = snapshot::load_json(&snapshot::folder(&root())).unwrap();
-    let text = fs::read_to_string(&path).unwrap();
-    const BEGIN: &str = "<!-- options: generated -->\n\n";
-    let (head, shown) = text
-        .split_once(BEGIN)
-        .expect("docs/options.md has lost its marker");
-    let wanted = xtask::options::markdown(&contract).unwrap();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, format!("{head}{BEGIN}{}\n", wanted.trim_end())).unwrap();
-    } else {
-        assert_eq!(
-            shown.trim_end(),
-            wanted.trim_end(),
-            "docs/options.md is out of date: UPDATE_DOCS=1 cargo test -p xtask --test docs reference"
-        );
-    }
-}

@@ -1,8 +1,13 @@
-//! `check`: the flake evaluates, its outputs instantiate, the record holds.
+//! `check`: the flake evaluates, its outputs instantiate, the record holds; with `--mutants`, every mutant evaluates too.
+
+use std::path::Path;
+use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::cli::{Check, Snapshot};
+use crate::cli::Check;
+use crate::exit::Exit;
+use crate::mutant;
 use crate::nix::Nix;
 use crate::scenario::SCENARIOS;
 use crate::{packages, project};
@@ -21,37 +26,51 @@ const CHECKS: &[&str] = &[
     "checks.x86_64-linux.contract",
 ];
 
-pub fn run(options: &Check) -> Result<()> {
+pub fn run(options: &Check) -> Result<Exit> {
     let root = project::root()?;
     let nix = Nix::find(&root, options.nixpkgs.nixpkgs.clone())?;
-    super::snapshot::run(&Snapshot {
-        accept: false,
-        nixpkgs: options.nixpkgs.clone(),
-    })?;
+    if options.mutants {
+        return mutants(&nix);
+    }
+    flake(&nix, &root, !options.no_build)
+}
+
+/// Evaluates the flake, compares it with its record, and builds its checks if `build` is set and Nix can build here.
+pub fn flake(nix: &Nix, root: &Path, build: bool) -> Result<Exit> {
+    let exit = super::snapshot::compare(nix, root)?;
+    if exit != Exit::Ok {
+        return Ok(exit);
+    }
     for output in OUTPUTS {
-        tell!("{output}: {}", nix.instantiate(output)?);
+        outln!("{output}: {}", nix.instantiate(output)?);
     }
     nix.flake_check()?;
-    tell!("nix flake check: evaluated");
-    if options.no_build {
-        return Ok(());
+    outln!("nix flake check: evaluated");
+    if build {
+        build_checks(nix)?;
     }
+    Ok(Exit::Ok)
+}
+
+fn build_checks(nix: &Nix) -> Result<()> {
     if let Some(reason) = nix.realisable(CHECKS[0])? {
-        tell!("skipped: building the checks ({})", reason.0);
+        outln!("skipped: building the checks ({})", reason.0);
         return Ok(());
     }
     for check in CHECKS {
         nix.build(check)?;
     }
-    tell!("nix flake check: built {}", CHECKS.join(", "));
-    match no_machines(&nix)? {
-        Some(reason) => tell!("skipped: building the checks vm-*, which boot machines ({reason})"),
+    outln!("nix flake check: built {}", CHECKS.join(", "));
+    match no_machines(nix)? {
+        Some(reason) => {
+            outln!("skipped: building the checks vm-*, which boot machines ({reason})");
+        }
         None => {
             for scenario in SCENARIOS {
                 nix.build(&format!("checks.x86_64-linux.vm-{}", scenario.name))?;
             }
-            tell!(
-                "nix flake check: built {} machines' checks",
+            outln!(
+                "nix flake check: built {} checks that boot machines",
                 SCENARIOS.len()
             );
         }
@@ -59,7 +78,7 @@ pub fn run(options: &Check) -> Result<()> {
     Ok(())
 }
 
-/// Why Nix can boot no machines in its builds here, if so.
+/// Why Nix cannot boot machines in its builds here, if so.
 fn no_machines(nix: &Nix) -> Result<Option<String>> {
     let features = nix.system_features()?;
     let lacking = ["kvm", "nixos-test"]
@@ -68,12 +87,43 @@ fn no_machines(nix: &Nix) -> Result<Option<String>> {
     if let Some(feature) = lacking {
         return Ok(Some(format!("Nix has no system feature {feature} here")));
     }
-    // Nix takes the device for the feature; it may be there and not work.
+    // Nix looks only for the device, which may be there without working.
     if !packages::has(vm::qemu::PROGRAM) {
-        return Ok(Some("without QEMU nobody knows whether KVM works".into()));
+        return Ok(Some("KVM cannot be probed without QEMU".into()));
     }
     Ok(match accel::probe(&project::cache()?)? {
         Accelerator::Kvm => None,
         other => Some(other.explain()),
+    })
+}
+
+/// Evaluates the NixOS configuration of every mutant, and names those that fail.
+fn mutants(nix: &Nix) -> Result<Exit> {
+    let start = Instant::now();
+    let with: Vec<(&str, &str)> = mutant::all()
+        .filter_map(|mutant| Some((mutant.id, mutant.nixos?)))
+        .collect();
+    let modules: Vec<&str> = with.iter().map(|(_, module)| *module).collect();
+    let mut failed = 0;
+    nix.evaluate_each(&modules, &mut |index, problem| {
+        if let Some(problem) = problem {
+            failed += 1;
+            errln!(
+                "error: mutant {} does not evaluate: {problem}",
+                with[index].0
+            );
+        }
+    })?;
+    outln!(
+        "{} of {} mutants evaluate ({} others are not defects of NixOS); {:.0} s",
+        with.len() - failed,
+        with.len(),
+        mutant::all().count() - with.len(),
+        start.elapsed().as_secs_f64()
+    );
+    Ok(if failed == 0 {
+        Exit::Ok
+    } else {
+        Exit::CheckFailed
     })
 }

@@ -1,64 +1,56 @@
-//! `ci`: the project's own tests, as the pull-request workflow and the maintainer run them.
+//! `ci`: everything that a change has to pass, as the pull-request workflow and the maintainer run it.
 
+mod steps;
+
+use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::Result;
-use xshell::{Shell, cmd};
+use anyhow::{Result, anyhow};
 
-use crate::cli::{Check, Ci, GuestChoice, Test};
-use crate::error::{Broken, usage};
+use self::steps::{StepResult, Steps};
+use crate::cli::{Ci, GuestChoice, Test};
+use crate::exit::Exit;
 use crate::guest::nixos;
 use crate::nix::Nix;
+use crate::outcome::Verdict;
+use crate::packages::{self, need};
+use crate::{guest, project};
 use vm::accel::{self, Accelerator};
 use vm::process;
 
-use crate::{packages, project};
-
-/// One step; compiling everything from nothing on two cores is the longest of the short ones.
+/// Deadline of one step: compiling everything on two cores takes longest.
 const STEP: Duration = Duration::from_secs(1800);
 
-/// What a step came to.
-enum Outcome {
-    Passed,
-    Failed(anyhow::Error),
-    Skipped(String),
-}
+/// Linters that run where they are installed: name of the step, program, arguments.
+const LINTERS: &[(&str, &str, &[&str])] = &[
+    ("shellcheck", "shellcheck", &[]),
+    ("alejandra", "alejandra", &["--check", "--quiet", "."]),
+    ("deadnix", "deadnix", &["--fail", "."]),
+    ("cargo-deny", "cargo-deny", &["check"]),
+    ("zizmor", "zizmor", &["--offline", ".github/workflows"]),
+    ("actionlint", "actionlint", &[]),
+];
+/// Folders with shell scripts, which shellcheck gets by name.
+const SCRIPTS: &[&str] = &["modules", "xtask/src/guest/standin"];
 
-pub fn run(options: &Ci) -> Result<()> {
-    packages::ensure(options.consent.yes, None)?;
+pub fn run(options: &Ci) -> Result<Exit> {
+    let mut needs = guest::needs(None);
+    // Without --yes a missing shellcheck is only a skipped step.
+    if options.consent.yes {
+        needs.push(need("shellcheck", "shellcheck"));
+    }
+    packages::ensure(options.consent.yes, &needs)?;
     let root = project::root()?;
-    let mut steps: Vec<(&str, Outcome, f64)> = Vec::new();
-    let mut step =
-        |name: &'static str, run: &mut dyn FnMut() -> Result<Option<String>>| -> Result<()> {
-            tell_aside!("\n== {name}");
-            let start = Instant::now();
-            let outcome = match run() {
-                Ok(None) => Outcome::Passed,
-                Ok(Some(reason)) => Outcome::Skipped(reason),
-                Err(error) => Outcome::Failed(error),
-            };
-            process::check_interrupt()?;
-            steps.push((name, outcome, start.elapsed().as_secs_f64()));
-            Ok(())
-        };
-    let shell = Shell::new()?;
-    shell.change_dir(&root);
-    let cargo = |arguments: &[&str]| -> Result<Option<String>> {
+    let mut steps = Steps::default();
+    let cargo = |arguments: &[&str]| {
         let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let cargo = Command::from(cmd!(shell, "{program} {arguments...}"));
-        let status = process::show(cargo, "cargo", STEP)?;
-        if status.success() {
-            Ok(None)
-        } else {
-            Err(usage(format!(
-                "cargo {} ended with {status}",
-                arguments.join(" ")
-            )))
-        }
+        let mut cargo = Command::new(program);
+        cargo.args(arguments).current_dir(&root);
+        own_check(cargo, &format!("cargo {}", arguments.join(" ")))
     };
-    step("format", &mut || cargo(&["fmt", "--all", "--check"]))?;
-    step("lints", &mut || {
+    steps.run("format", || cargo(&["fmt", "--all", "--check"]))?;
+    steps.run("lints", || {
         cargo(&[
             "clippy",
             "--workspace",
@@ -69,80 +61,109 @@ pub fn run(options: &Ci) -> Result<()> {
             "warnings",
         ])
     })?;
-    step("unit and integration tests", &mut || {
+    for (name, program, arguments) in LINTERS {
+        steps.run(name, || linter(&root, program, arguments))?;
+    }
+    steps.run("unit and integration tests", || {
         cargo(&["test", "--workspace", "--locked"])
     })?;
     let nix = Nix::find(&root, options.nixpkgs.nixpkgs.clone());
-    step("nix flake check", &mut || match &nix {
-        Ok(nix) => reachable(nix)?.map_or_else(
-            || {
-                let check = Check {
-                    nixpkgs: options.nixpkgs.clone(),
-                    no_build: false,
-                };
-                super::check::run(&check).map(|()| None)
-            },
-            |reason| Ok(Some(reason)),
-        ),
-        Err(error) => Ok(Some(error.to_string())),
+    steps.run("nix flake check", || match usable(&nix)? {
+        Ok(nix) => super::check::flake(nix, &root, true).map(StepResult::from),
+        Err(reason) => Ok(StepResult::Skipped(reason)),
     })?;
-    step("promises on the stand-in guest", &mut || {
+    steps.run("promises on the stand-in guest", || {
         promises(options, GuestChoice::Standin)
     })?;
-    step("promises on NixOS", &mut || match &nix {
-        Ok(nix) => match reachable(nix)? {
-            Some(reason) => Ok(Some(reason)),
-            None => match nixos::realisable(nix)? {
-                Some(reason) => Ok(Some(reason.0)),
-                None => promises(options, GuestChoice::Nixos),
-            },
+    steps.run("promises on NixOS", || match usable(&nix)? {
+        Ok(nix) => match nixos::realisable(nix)? {
+            Some(reason) => Ok(StepResult::Skipped(reason.0)),
+            None => promises(options, GuestChoice::Nixos),
         },
-        Err(error) => Ok(Some(error.to_string())),
+        Err(reason) => Ok(StepResult::Skipped(reason)),
     })?;
-    conclude(&steps)
+    Ok(steps.conclude())
 }
 
-/// Why the flake's nixpkgs cannot be had here, if so. Without it nothing evaluates, and nothing is to blame for it.
-fn reachable(nix: &Nix) -> Result<Option<String>> {
-    Ok(nix.nixpkgs_unreachable()?.map(|reason| reason.0))
+/// Runs a check of the project itself, with its output on the terminal.
+fn own_check(command: Command, what: &str) -> Result<StepResult> {
+    let status = process::show(command, what, STEP)?;
+    Ok(if status.success() {
+        StepResult::Passed
+    } else {
+        let failed = anyhow!("`{what}` ended with {status}");
+        StepResult::Failed(Exit::CheckFailed, failed)
+    })
 }
 
-fn promises(options: &Ci, guest: GuestChoice) -> Result<Option<String>> {
-    // Faults too, where that does not take the better part of an hour.
-    let quick = accel::probe(&project::cache()?)? == Accelerator::Kvm;
-    super::test::run(&Test {
+fn linter(root: &Path, program: &str, arguments: &[&str]) -> Result<StepResult> {
+    if !packages::has(program) {
+        return Ok(StepResult::Skipped(format!("no {program} on the PATH")));
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root);
+    if program == "shellcheck" {
+        command.args(scripts(root)?);
+    }
+    own_check(command, program)
+}
+
+/// The shell scripts of the project, from `root`.
+fn scripts(root: &Path) -> Result<Vec<String>> {
+    let mut scripts = Vec::new();
+    for folder in SCRIPTS {
+        for entry in std::fs::read_dir(root.join(folder))?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".sh") {
+                scripts.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    scripts.sort();
+    Ok(scripts)
+}
+
+/// Nix, if it and the flake's nixpkgs are there; else the reason why a step is skipped.
+fn usable(nix: &Result<Nix>) -> Result<Result<&Nix, String>> {
+    match nix {
+        Ok(nix) => Ok(match nix.nixpkgs_unreachable()? {
+            None => Ok(nix),
+            Some(reason) => Err(reason.0),
+        }),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+fn promises(options: &Ci, guest: GuestChoice) -> Result<StepResult> {
+    // NixOS under emulation takes most of an hour with faults.
+    let fast = accel::probe(&project::cache()?)? == Accelerator::Kvm;
+    let report = super::test::report(&Test {
         guest,
-        fault: quick || guest == GuestChoice::Standin,
+        fault: fast || guest == GuestChoice::Standin,
         nixpkgs: options.nixpkgs.clone(),
         ..Test::default()
+    })?;
+    let unchecked = report.count(Verdict::Skip);
+    Ok(match report.verdict {
+        Verdict::Pass => StepResult::Passed,
+        Verdict::Fail => {
+            StepResult::Failed(Exit::PromiseBroken, anyhow!("{}", report.tally_line()))
+        }
+        Verdict::Skip => StepResult::Failed(
+            Exit::NotRun,
+            anyhow!("{unchecked} promises were not checked"),
+        ),
     })
-    .map(|()| None)
 }
 
-fn conclude(steps: &[(&str, Outcome, f64)]) -> Result<()> {
-    tell!("\n== summary");
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for (name, outcome, seconds) in steps {
-        let told = match outcome {
-            Outcome::Passed => {
-                passed += 1;
-                "passed".to_string()
-            }
-            Outcome::Failed(error) => {
-                failed += 1;
-                format!("FAILED: {}", crate::error::one_line(error))
-            }
-            Outcome::Skipped(reason) => {
-                skipped += 1;
-                format!("skipped: {reason}")
-            }
-        };
-        tell!("{name:<32} {seconds:7.1} s  {told}");
-    }
-    tell!("{passed} passed, {failed} failed, {skipped} skipped");
-    if failed == 0 {
-        Ok(())
-    } else {
-        Err(Broken.into())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scripts_of_the_project_are_found() {
+        let scripts = scripts(&project::root().unwrap()).unwrap();
+        assert!(scripts.contains(&"modules/stick.sh".to_string()));
+        assert!(scripts.contains(&"xtask/src/guest/standin/init.sh".to_string()));
     }
 }

@@ -1,6 +1,5 @@
-//! `doctor`: what this machine can do, what is missing, where the cache is.
+//! `doctor`: what this machine can run, which packages are missing, and where the cache is.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -8,19 +7,19 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::cli::Doctor;
-use crate::guest::nixos;
+use crate::exit::Exit;
+use crate::guest::{self, nixos};
 use crate::nix::Nix;
+use crate::{files, packages, project};
 use vm::process;
 use vm::{accel, qemu};
 
-use crate::{packages, project};
-
 const ASK: Duration = Duration::from_secs(20);
 
-pub fn run(options: &Doctor) -> Result<()> {
+pub fn run(options: &Doctor) -> Result<Exit> {
     let root = project::root()?;
     let cache = project::cache()?;
-    let missing = packages::missing(None);
+    let missing = packages::missing(&guest::needs(None));
     let qemu = packages::has(qemu::PROGRAM).then(version).transpose()?;
     let accelerator = match &qemu {
         Some(_) => accel::probe(&cache)?.explain(),
@@ -41,58 +40,37 @@ pub fn run(options: &Doctor) -> Result<()> {
         "missing": missing,
         "cache": { "path": cache, "bytes": used },
     });
-    tell!("machine      {cores} cores, {} MiB of memory", memory_mib());
-    tell!(
+    outln!("machine      {cores} cores, {} MiB of memory", memory_mib());
+    outln!(
         "QEMU         {}",
         qemu.as_deref().unwrap_or("not installed")
     );
-    tell!("accelerator  {accelerator}");
-    tell!(
+    outln!("accelerator  {accelerator}");
+    outln!(
         "UEFI         {}",
         firmware
             .as_deref()
             .unwrap_or("not installed: needed for the nixos guest")
     );
-    tell!("Nix          {nix}");
-    tell!(
+    outln!("Nix          {nix}");
+    outln!(
         "cache        {} ({} MiB); to clear it: rm -r {}",
         cache.display(),
         used >> 20,
         cache.display()
     );
     match missing[..] {
-        [] => tell!("packages     all there"),
-        _ => tell!(
+        [] => outln!("packages     all installed"),
+        _ => outln!(
             "packages     missing: {}; `cargo xtask setup --yes` runs: {}",
             missing.join(", "),
             packages::command(&missing)
         ),
     }
     if let Some(file) = &options.json {
-        write(file, &serde_json::to_string_pretty(&findings)?)?;
+        files::write(file, &serde_json::to_string_pretty(&findings)?)?;
     }
-    Ok(())
-}
-
-/// Finds out whether [`write`] will be able to, before the work is done whose report it is to write.
-pub fn require_writable(file: &Path) -> Result<()> {
-    let new = !file.exists();
-    let open = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(file);
-    open.map_err(|error| crate::error::usage(format!("cannot write {}: {error}", file.display())))?;
-    if new {
-        // Nothing was reported yet.
-        let _ = std::fs::remove_file(file);
-    }
-    Ok(())
-}
-
-/// Writes a report that was asked for.
-pub fn write(file: &Path, text: &str) -> Result<()> {
-    std::fs::write(file, format!("{text}\n"))
-        .map_err(|error| crate::error::usage(format!("cannot write {}: {error}", file.display())))
+    Ok(Exit::Ok)
 }
 
 fn version() -> Result<String> {

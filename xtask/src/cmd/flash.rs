@@ -32,7 +32,7 @@ pub fn run(options: &Flash) -> Result<()> {
     let survey = survey(&image, layout)?;
     show(&image, &survey, &device, &persist, &files);
     if options.dry_run {
-        tell!("dry run: nothing was written");
+        outln!("dry run: nothing was written");
         return Ok(());
     }
     if !options.yes {
@@ -42,11 +42,13 @@ pub fn run(options: &Flash) -> Result<()> {
     let unusable = format!("{path} is not usable until it is flashed again");
     match flash(&image, &survey, &device, &files) {
         Ok(Outcome::Done) => {
-            tell!("done: {path} can be pulled out (if your desktop has opened it, eject it first)");
+            outln!(
+                "done: {path} can be pulled out (if your desktop has opened it, eject it first)"
+            );
             Ok(())
         }
         Ok(Outcome::Differs(offset)) => {
-            tell_aside!(
+            errln!(
                 "error: what was read back from {path} differs from the image at byte {offset}: take another stick; {unusable}"
             );
             Err(Broken.into())
@@ -60,27 +62,29 @@ pub fn run(options: &Flash) -> Result<()> {
 
 fn show(image: &Image, survey: &Survey, device: &Device, persist: &Persist, files: &Files) {
     let zstd = if image.compressed { ", zstd" } else { "" };
-    tell!(
+    outln!(
         "image      {}: {}{zstd}; {} MiB of it have to be written",
         image.path.display(),
         gigabytes(survey.length),
         survey.used / MIB
     );
     for expected in &survey.checked {
-        tell!("checksum   the one in {}", expected.said_by.display());
+        outln!("checksum   the one in {}", expected.said_by.display());
     }
     if survey.checked.is_empty() {
-        tell!("checksum   NOT CHECKED: neither SHA256SUMS nor a .sha256 beside the image names it");
+        outln!(
+            "checksum   NOT CHECKED: neither SHA256SUMS nor a .sha256 beside the image names it"
+        );
     }
     for (number, line) in device.describe().iter().enumerate() {
-        tell!("{:10} {line}", if number == 0 { "device" } else { "" });
+        outln!("{:10} {line}", if number == 0 { "device" } else { "" });
     }
-    tell!("PERSIST    {}", persist.describe());
+    outln!("PERSIST    {}", persist.describe());
     for key in &files.fingerprints {
-        tell!("key        {key}");
+        outln!("key        {key}");
     }
     for (name, _) in &files.connections {
-        tell!("network    {name}");
+        outln!("network    {name}");
     }
 }
 

@@ -1,8 +1,9 @@
-//! One file a verb.
+//! The verbs, one module each.
 
 pub mod bench;
 pub mod check;
 pub mod ci;
+pub mod codegen;
 pub mod completions;
 pub mod doctor;
 pub mod flash;
@@ -17,23 +18,27 @@ pub mod vm;
 use anyhow::Result;
 
 use crate::cli::Command;
+use crate::exit::Exit;
 
-/// Runs what the command line asks for.
-pub fn run(command: Command) -> Result<()> {
+/// Runs the verb that the command line names.
+///
+/// # Errors
+/// The run could not be done; [`Exit::of`] has the exit code.
+pub fn run(command: Command) -> Result<Exit> {
     match command {
         Command::Test(options) => test::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Snapshot(options) => snapshot::run(&options),
-        Command::Flash(options) => flash::run(&options),
-        Command::Vm(options) => vm::run(&options),
+        Command::Codegen(options) => codegen::run(&options),
+        Command::Flash(options) => flash::run(&options).map(Exit::from),
+        Command::Vm(options) => vm::run(&options).map(Exit::from),
         Command::Doctor(options) => doctor::run(&options),
         Command::Setup(options) => setup::run(&options),
         Command::Ci(options) => ci::run(&options),
-        Command::Completions(options) => completions::completions(&options),
-        Command::Man(options) => completions::man(&options),
-        Command::Release(options) => release::run(&options),
-        Command::Verify(options) => verify::run(&options),
+        Command::Completions(options) => completions::run(&options),
+        Command::Release(options) => release::run(&options).map(Exit::from),
+        Command::Verify(options) => verify::run(&options).map(Exit::from),
     }
 }

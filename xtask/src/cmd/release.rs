@@ -18,7 +18,7 @@ use crate::release::manifest::{Asset, FORMAT, Manifest, Packed, System};
 use crate::release::pack::{self, Manner};
 use crate::release::version::Version;
 use crate::release::{MANIFEST, NOTES, SUMS, hash, made, notes, parts, proof, sbom, size, sums};
-use crate::report::Watcher;
+use crate::report::ConsoleReporter;
 
 /// What users download, by name: the flake's attribute.
 const BUILT: &[(&str, &str)] = &[
@@ -39,7 +39,7 @@ struct Plan<'a> {
     nix: Option<Nix>,
     reports: Vec<Report>,
     github: Option<GitHub>,
-    watcher: Watcher,
+    console: ConsoleReporter,
 }
 
 pub fn run(options: &Release) -> Result<()> {
@@ -119,7 +119,7 @@ impl<'a> Plan<'a> {
             nix,
             reports,
             github,
-            watcher: Watcher::default(),
+            console: ConsoleReporter::default(),
         })
     }
 
@@ -140,7 +140,7 @@ impl<'a> Plan<'a> {
     fn build(&self, nix: &Nix) -> Result<Vec<Image>> {
         let mut images = Vec::new();
         for (name, attribute) in BUILT {
-            self.watcher.say(&format!("building {name}"));
+            self.console.say(&format!("building {name}"));
             let output = nix.build(attribute)?;
             let path = match *name {
                 "iso" => image::iso_in(&output)?,
@@ -159,23 +159,23 @@ impl<'a> Plan<'a> {
             limit: parts::LIMIT,
         };
         if let Some(packed) = made::find(image, &file, &self.out, manner)? {
-            self.watcher.say(&format!("{}: made before", image.name));
+            self.console.say(&format!("{}: made before", image.name));
             return Ok(packed);
         }
         made::forget(image, &file, &self.out)?;
-        self.watcher
+        self.console
             .say(&format!("{}: packing {}", image.name, image.path.display()));
-        let say = &mut |text: &str| self.watcher.say(text);
+        let say = &mut |text: &str| self.console.say(text);
         let packed = pack::pack(image, &file, &self.out, manner, say)?;
         made::remember(image, &packed, &self.out, manner)?;
-        self.watcher.say(&format!(
+        self.console.say(&format!(
             "{}: {} of {}",
             image.name,
             size(packed.packed_bytes()),
             size(packed.digest.bytes)
         ));
         if packed.assets.len() > 1 {
-            self.watcher.say(&format!(
+            self.console.say(&format!(
                 "{}: in {} parts of at most {}, for GitHub takes only files under 2 GiB; {NOTES} says how they are joined",
                 image.name,
                 packed.assets.len(),
@@ -187,11 +187,11 @@ impl<'a> Plan<'a> {
 
     fn describe(&self) -> Result<(System, Option<Closure>)> {
         let Some(nix) = &self.nix else {
-            self.watcher
+            self.console
                 .say("no list of packages (SBOM): what ready images hold is not known");
             return Ok((describe::from_sources(&self.root)?, None));
         };
-        self.watcher.say("listing the packages");
+        self.console.say("listing the packages");
         let (system, closure) = describe::with_nix(&self.root, nix)?;
         Ok((system, Some(closure)))
     }
@@ -256,9 +256,9 @@ impl<'a> Plan<'a> {
 
     fn conclude(&self, manifest: &Manifest, assets: &[Asset]) -> Result<()> {
         for asset in assets {
-            tell!("{:>12}  {}", size(asset.digest.bytes), asset.file);
+            outln!("{:>12}  {}", size(asset.digest.bytes), asset.file);
         }
-        tell!("made: {}", self.out.display());
+        outln!("made: {}", self.out.display());
         let tag = &manifest.version;
         let (files, bytes) = (
             assets.len(),
@@ -266,21 +266,21 @@ impl<'a> Plan<'a> {
         );
         match &self.github {
             _ if self.options.dry_run && self.version.tagged => {
-                tell!(
+                outln!(
                     "not done, for --dry-run: tag {tag} on {}, {files} files ({bytes}) to GitHub",
                     self.commit
                 );
             }
             Some(github) => {
-                let say = &mut |text: &str| self.watcher.say(text);
+                let say = &mut |text: &str| self.console.say(text);
                 github.publish(tag, &self.commit, &self.out, assets, say)?;
-                tell!(
+                outln!(
                     "published: {tag} of {}, {files} files ({bytes})",
                     self.commit
                 );
             }
-            None if self.version.tagged => tell!("not published: the same with --publish does it"),
-            None => tell!("not published: that takes a --version"),
+            None if self.version.tagged => outln!("not published: the same with --publish does it"),
+            None => outln!("not published: that takes a --version"),
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
-//! `setup`: install what the tests need.
+//! `setup`: install the packages that the tests need.
 
 use anyhow::Result;
 
 use crate::cli::Consent;
-use crate::packages;
+use crate::exit::Exit;
+use crate::{guest, packages};
 
-pub fn run(options: &Consent) -> Result<()> {
-    packages::ensure(options.yes, None)?;
-    tell!("everything that the tests need is installed");
-    Ok(())
+pub fn run(options: &Consent) -> Result<Exit> {
+    packages::ensure(options.yes, &guest::needs(None))?;
+    outln!("all packages that the tests need are installed");
+    Ok(Exit::Ok)
 }

@@ -1,29 +1,53 @@
-//! `test`: boot the appliance and check its promises.
+//! `test`: boots the appliance and checks its promises.
 
-mod lanes;
+mod vm_jobs;
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use chrono::Local;
 
-use self::lanes::Lanes;
-use super::doctor::{require_writable, write};
+use self::vm_jobs::VmJobs;
 use crate::cli::{GuestChoice, Test};
-use crate::error::{Broken, usage};
-use crate::guest::Kind;
+use crate::error::usage;
+use crate::exit::Exit;
+use crate::files::{require_writable, write};
+use crate::guest::GuestKind;
 use crate::outcome::{self, Report, Verdict};
 use crate::project;
 use crate::release::git::Git;
-use crate::report::{self, Watcher};
-use crate::scenario::{Plan, SCENARIOS, Scenario, scenario};
-use crate::test_env::{Run, Wanted};
+use crate::report::{self, ConsoleReporter, SourceFile};
+use crate::scenario::{PROMISES, Plan, SCENARIOS, Scenario, scenario};
+use crate::test_env::{Session, Wanted};
 
-pub fn run(options: &Test) -> Result<()> {
+/// The list of promises, to which annotations on GitHub point.
+const SOURCE: SourceFile = SourceFile {
+    path: "xtask/src/scenario/promises.rs",
+    text: include_str!("../scenario/promises.rs"),
+};
+
+pub fn run(options: &Test) -> Result<Exit> {
     if options.list {
-        tell!("{}", report::list());
-        return Ok(());
+        outln!("{}", list());
+        return Ok(Exit::Ok);
     }
+    let report = report(options)?;
+    match report.verdict {
+        Verdict::Pass => Ok(Exit::Ok),
+        Verdict::Fail => Ok(Exit::PromiseBroken),
+        Verdict::Skip => Err(usage(format!(
+            "{} promises were not checked",
+            report.count(Verdict::Skip)
+        ))),
+    }
+}
+
+/// Runs the tests, prints the summary, and writes the files that `options` ask for. Whatever the verdict, the report is
+/// returned.
+///
+/// # Errors
+/// The run could not be done: see [`Session::prepare`]; also if a file cannot be written.
+pub fn report(options: &Test) -> Result<Report> {
     let scenarios = if options.rerun {
         failed_last(options)?
     } else {
@@ -35,7 +59,7 @@ pub fn run(options: &Test) -> Result<()> {
     {
         require_writable(file)?;
     }
-    let watcher = Watcher::default();
+    let console = ConsoleReporter::default();
     let (start, started) = (Instant::now(), Local::now());
     let git = Git::at(&project::root()?);
     let commit = git.state();
@@ -45,49 +69,45 @@ pub fn run(options: &Test) -> Result<()> {
         ready,
         ..Wanted::from_project(options.guest, &options.nixpkgs, &options.consent)
     };
-    let Run {
-        cache,
-        folder,
-        bench,
-    } = Run::prepare(wanted, &watcher)?;
-    bench.introduce();
-    let lanes = Lanes {
-        bench: &bench,
+    let Session { cache, folder, env } = Session::prepare(wanted, &console)?;
+    env.print_summary();
+    let jobs = VmJobs {
+        env: &env,
         folder: folder.path(),
-        watcher: &watcher,
+        console: &console,
         kept: cache.join("last-failure"),
         jobs: options
             .jobs
-            .map_or_else(|| bench.accelerator.machines_at_once(), usize::from),
-        times: options.multiply.map_or(1, usize::from),
+            .map_or_else(|| env.accelerator.machines_at_once(), usize::from),
+        times: options.repeat.map_or(1, usize::from),
         debug: options.debug,
         keep_disks: options.keep,
     };
-    let outcome = lanes.run(&Plan::new(&scenarios));
+    let results = jobs.run(&Plan::new(&scenarios));
     if options.keep {
-        tell!("kept: {}", folder.keep().display());
+        outln!("kept: {}", folder.keep().display());
     }
-    let mut outcome = outcome?;
-    outcome.scenarios.sort_by_key(|report| {
+    let mut results = results?;
+    results.scenarios.sort_by_key(|report| {
         SCENARIOS
             .iter()
             .position(|scenario| scenario.name == report.name)
     });
     let report = Report {
-        guest: bench.guest.kind.to_string(),
-        accelerator: bench.accelerator.to_string(),
-        nixpkgs: bench.nixpkgs.clone(),
+        guest: env.guest.kind.to_string(),
+        accelerator: env.accelerator.to_string(),
+        nixpkgs: env.nixpkgs.clone(),
         commit: git.state_since(commit),
-        verdict: outcome::verdict(&outcome.scenarios),
+        verdict: outcome::verdict(&results.scenarios),
         seconds: start.elapsed().as_secs_f64(),
-        boots: outcome.boots.len(),
-        boot_seconds: outcome.boots.iter().sum::<Duration>().as_secs_f64(),
-        scenarios: outcome.scenarios,
-        tallies: outcome.tallies,
-        failures: outcome.failures,
+        boots: results.boots.len(),
+        boot_seconds: results.boots.iter().sum::<Duration>().as_secs_f64(),
+        scenarios: results.scenarios,
+        tallies: results.tallies,
+        failures: results.failures,
     };
     report::remember(&cache, &report)?;
-    tell!("{}", report::summary(&report));
+    outln!("{}", report::summary(&report));
     if let Some(file) = &options.json {
         write(file, &serde_json::to_string_pretty(&report)?)?;
     }
@@ -97,37 +117,46 @@ pub fn run(options: &Test) -> Result<()> {
     if let Some(file) = &options.html {
         write(file, &report::html(&report))?;
     }
-    report::publish(&report, |name| std::env::var(name).ok())?;
-    match report.verdict {
-        Verdict::Pass => Ok(()),
-        Verdict::Fail => Err(Broken.into()),
-        Verdict::Skip => Err(usage(format!(
-            "{} promises were not checked",
-            report.count(Verdict::Skip)
-        ))),
-    }
+    report::publish(&report, SOURCE, |name| std::env::var(name).ok())?;
+    Ok(report)
 }
 
-/// The scenarios of the promises that failed last, on the guest that is asked for or on any.
+/// What `--list` prints.
+fn list() -> String {
+    let mut table = report::table(&["scenario", "promise", "what is promised"]);
+    for scenario in SCENARIOS {
+        let promises = PROMISES.iter();
+        for promise in promises.filter(|promise| promise.scenario == scenario.name) {
+            table.add_row([scenario.name, promise.id, promise.sentence]);
+        }
+    }
+    table.to_string()
+}
+
+/// The scenarios of the promises that failed last, on the guest that `options` name or on any.
 fn failed_last(options: &Test) -> Result<Vec<&'static Scenario>> {
     let guest = match options.guest {
         GuestChoice::Auto => None,
-        GuestChoice::Standin => Some(Kind::Standin.to_string()),
-        GuestChoice::Nixos => Some(Kind::Nixos.to_string()),
+        GuestChoice::Standin => Some(GuestKind::Standin.to_string()),
+        GuestChoice::Nixos => Some(GuestKind::Nixos.to_string()),
     };
-    let failed = report::failed_last(&project::cache()?, guest.as_deref());
+    let known = PROMISES.iter().map(|promise| promise.id);
+    let failed = report::failed_last(&project::cache()?, guest.as_deref(), known);
     if failed.is_empty() {
         return Err(usage(
-            "no promise failed when it was last checked: leave --rerun out to check them all",
+            "no promise failed in the last run: leave out --rerun to check all",
         ));
     }
-    let ids: Vec<&str> = failed.iter().map(|(_, id)| *id).collect();
-    tell!("failed last: {}", ids.join(", "));
-    let names: Vec<String> = failed.iter().map(|(name, _)| name.to_string()).collect();
+    outln!("failed last: {}", failed.join(", "));
+    let names: Vec<String> = PROMISES
+        .iter()
+        .filter(|promise| failed.contains(&promise.id))
+        .map(|promise| promise.scenario.to_string())
+        .collect();
     chosen(&names, false)
 }
 
-/// The scenarios that were asked for, or all; those that try faults only by name or with `fault`.
+/// The scenarios called `names`, or all; those that inject faults only by name or with `fault`.
 fn chosen(names: &[String], fault: bool) -> Result<Vec<&'static Scenario>> {
     let by_default = |scenario: &&Scenario| names.is_empty() && !scenario.fault;
     for name in names {
@@ -157,6 +186,16 @@ fn chosen(names: &[String], fault: bool) -> Result<Vec<&'static Scenario>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_promise_has_a_line_in_the_source() {
+        for promise in PROMISES {
+            let at = SOURCE.line(promise.id).expect(promise.id);
+            let line = SOURCE.text.lines().nth(at - 1).unwrap();
+            assert!(line.contains(promise.id), "{line}");
+        }
+        assert_eq!(SOURCE.line("ssh.no-such-promise"), None);
+    }
 
     #[test]
     fn an_unknown_scenario_names_the_nearest() {

@@ -14,28 +14,28 @@ pub fn run(options: &Verify) -> Result<()> {
     let mut told = |finding: &Finding| match &finding.fault {
         None => {
             held += 1;
-            tell!("ok      {}", finding.name);
+            outln!("ok      {}", finding.name);
         }
         Some(fault) => {
             broken += 1;
-            tell!("BROKEN  {}: {fault}", finding.name);
+            outln!("BROKEN  {}: {fault}", finding.name);
         }
     };
     if path.is_dir() {
         let folder = Folder::open(path)?;
         folder.check_all(&mut told)?;
         for name in folder.unlisted()? {
-            tell!("not of the release: {name}");
+            outln!("not of the release: {name}");
         }
     } else {
         let (folder, file) = place(path)?;
         Folder::open(&folder)?.check_one(&file, &mut told)?;
     }
     if broken > 0 {
-        tell!("{broken} broken, {held} hold: download what is broken again");
+        outln!("{broken} broken, {held} hold: download what is broken again");
         return Err(Broken.into());
     }
-    tell!("{held} hold, nothing is broken");
+    outln!("{held} hold, nothing is broken");
     Ok(())
 }
 

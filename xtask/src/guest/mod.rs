@@ -9,33 +9,57 @@ use std::time::Duration;
 
 use vm::{Accelerator, Boot};
 
+use crate::packages::{Need, need};
+
 /// The two kinds of guest that the promises can be checked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum GuestKind {
     /// The image that users flash, built by Nix.
     Nixos,
     /// Debian, configured from the recorded contract.
     Standin,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for GuestKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Nixos => "nixos",
-            Kind::Standin => "standin",
+            GuestKind::Nixos => "nixos",
+            GuestKind::Standin => "standin",
         })
     }
 }
 
-impl Kind {
+impl GuestKind {
     /// From power on to a login.
     pub fn boot_deadline(self, accelerator: &Accelerator) -> Duration {
         match (accelerator, self) {
             (Accelerator::Kvm, _) => BOOT_KVM,
-            (Accelerator::Tcg { .. }, Kind::Standin) => BOOT_STANDIN,
-            (Accelerator::Tcg { .. }, Kind::Nixos) => BOOT_NIXOS,
+            (Accelerator::Tcg { .. }, GuestKind::Standin) => BOOT_STANDIN,
+            (Accelerator::Tcg { .. }, GuestKind::Nixos) => BOOT_NIXOS,
         }
     }
+}
+
+/// What every guest needs on the host.
+const NEEDS: &[Need] = &[
+    need("qemu-system-x86_64", "qemu-system-x86"),
+    need("mke2fs", "e2fsprogs"),
+    need("mkntfs", "ntfs-3g"),
+    need("ssh", "openssh-client"),
+    need("cc", "gcc"),
+    need("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"),
+];
+
+/// The packages that the guest `kind` needs on the host, or either guest.
+pub fn needs(kind: Option<GuestKind>) -> Vec<Need> {
+    let mut needs = NEEDS.to_vec();
+    if kind != Some(GuestKind::Standin) {
+        needs.extend(nixos::NEEDS);
+    }
+    if kind != Some(GuestKind::Nixos) {
+        needs.extend(standin::needs());
+    }
+    needs
 }
 
 /// From power on to a login, with KVM.
@@ -48,7 +72,7 @@ const BOOT_NIXOS: Duration = Duration::from_secs(600);
 /// A guest that is ready to boot.
 #[derive(Debug, Clone)]
 pub struct Guest {
-    pub kind: Kind,
+    pub kind: GuestKind,
     pub boot: Boot,
     /// The stick's image: a raw file with a GPT that lists PERSIST and ends before it.
     pub image: PathBuf,

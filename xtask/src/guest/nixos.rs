@@ -7,12 +7,15 @@ use serde_json::Value;
 
 use vm::Boot;
 
-use super::{Guest, Kind};
+use super::{Guest, GuestKind};
 use crate::error::usage;
 use crate::nix::{self, Changed, Nix, Unrealisable};
+use crate::packages::{Need, need};
 
 /// The flake's attribute for the image.
 const IMAGE: &str = "packages.x86_64-linux.raw";
+/// What it needs on the host, beyond [`super::needs`].
+pub const NEEDS: &[Need] = &[need("/usr/share/OVMF", "ovmf")];
 /// NixOS, Docker and a root in memory.
 const MEMORY_MIB: u32 = 3072;
 
@@ -63,7 +66,7 @@ fn guest(origin: &str, build: impl FnOnce() -> Result<PathBuf>) -> Result<Guest>
     })?;
     let image = nix::image_in(&build()?)?;
     Ok(Guest {
-        kind: Kind::Nixos,
+        kind: GuestKind::Nixos,
         boot: Boot::Uefi {
             code,
             vars,

@@ -1,13 +1,13 @@
-//! Which mutants one machine can have at the same time. A boot is what a mutant costs, and most defects do not get in each
-//! other's way: each is told from the others by its [symptom](Mutant::symptom). (Group testing, after R. Dorfman, "The
-//! Detection of Defective Members of Large Populations", 1943.)
+//! Which mutants can share a machine. The cost of a mutant is a boot, and most defects do not interfere: each is
+//! recognised by its [symptom](Mutant::symptom). (Group testing, after R. Dorfman, "The Detection of Defective Members of
+//! Large Populations", 1943.)
 
 use serde_json::Value;
 
 use super::{Edit, Mutant};
 
-/// `mutants` in as few groups as a first fit finds, in their order, each of which `record` can have at once. `machine`
-/// names the machine that judges a mutant: those of different machines are not together.
+/// Groups `mutants` by first fit, in their order; the edits of each group apply to `record` together. Mutants of one
+/// group have the same `machine`, the one that judges them.
 pub fn batches<K: PartialEq>(
     mutants: &[&'static Mutant],
     record: &Value,
@@ -26,7 +26,7 @@ pub fn batches<K: PartialEq>(
                 *changed = both;
                 batch.push(mutant);
             }
-            // What does not fit the record either is told when it is tried.
+            // One that does not fit the record alone is reported when it is run.
             None => {
                 let changed = mutant.apply(record).unwrap_or_else(|_| record.clone());
                 batches.push((place, changed, vec![mutant]));
@@ -36,8 +36,8 @@ pub fn batches<K: PartialEq>(
     batches.into_iter().map(|(_, _, batch)| batch).collect()
 }
 
-/// Whether a machine with both tells of both. One that breaks several promises breaks its own in several ways, and hides
-/// what else breaks it.
+/// Whether both can be judged on one machine. A mutant that breaks several promises may hide that another breaks one of
+/// them.
 fn go_together(one: &Mutant, other: &Mutant) -> bool {
     let breaks_that_of = |one: &Mutant, other: &Mutant| one.also.contains(&other.caught_by);
     let same_promise = one.caught_by == other.caught_by;
@@ -47,9 +47,9 @@ fn go_together(one: &Mutant, other: &Mutant) -> bool {
         .edits
         .iter()
         .flat_map(|edit| other.edits.iter().map(move |another| (edit, another)));
-    let sociable = |one: &Mutant| one.comes_up && !one.alone;
-    sociable(one)
-        && sociable(other)
+    let shareable = |one: &Mutant| one.comes_up && !one.alone;
+    shareable(one)
+        && shareable(other)
         && one.held_to == other.held_to
         && one.symptom != other.symptom
         && !(same_promise && several)
@@ -58,8 +58,8 @@ fn go_together(one: &Mutant, other: &Mutant) -> bool {
         && !pairs.any(overlap)
 }
 
-/// A mutant of `with`, a machine without `mutant`, that could have shared one with it, though the promise of both says
-/// there what it is to say because of `mutant`: together they could not be told apart.
+/// A mutant of `with` that shows the symptom of `mutant` without it, although the two may share a machine: there they
+/// cannot be told apart. `with` are the mutants of a machine without `mutant`, `evidence` that of the promise they share.
 pub fn shown_without(
     mutant: &Mutant,
     with: &[&'static Mutant],
@@ -100,7 +100,7 @@ mod tests {
     };
 
     #[test]
-    fn what_can_be_told_apart_goes_together() {
+    fn mutants_with_different_symptoms_share_a_machine() {
         assert!(go_together(&ONE, &OTHER));
         let apart = [
             Mutant {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symptom_that_another_shows_is_found() {
+    fn a_symptom_shown_by_another_mutant_is_found() {
         static SHOWS: Mutant = OTHER;
         let shown = |evidence| shown_without(&ONE, &[&SHOWS], evidence).map(|other| other.id);
         assert_eq!(shown("the other is broken"), None);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mutant_is_in_one_batch_that_the_record_can_have() {
+    fn every_mutant_is_in_one_batch_that_fits_the_record() {
         let record = snapshot::load_json(&snapshot::folder(&project::root().unwrap())).unwrap();
         let all: Vec<&'static Mutant> = mutant::all().collect();
         let batches = batches(&all, &record, |mutant| mutant.caught_by);

@@ -1,5 +1,5 @@
-//! Configurations that are broken on purpose: each breaks one promise, and has to be caught by it. A check that no
-//! mutant can break is no check.
+//! Mutants: configurations with one defect each, which one promise has to catch. A check that no mutant can fail checks
+//! nothing.
 
 mod batch;
 mod boot;
@@ -16,7 +16,7 @@ mod verdict;
 
 pub use batch::{batches, shown_without};
 pub use edit::Edit;
-pub use verdict::{Verdict, judge};
+pub use verdict::judge;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -32,8 +32,8 @@ pub struct Mutant {
     pub breaks: &'static str,
     /// The promise that names it.
     pub caught_by: &'static str,
-    /// What that promise's evidence says because of this defect, and of no other that may be on the same machine. A promise
-    /// that is broken without saying it was broken by something else.
+    /// Words in that promise's evidence that this defect causes, and no other that may share the machine. If the promise
+    /// is broken without them, another defect broke it.
     pub symptom: &'static str,
     /// Promises that the same defect may break as well.
     pub also: &'static [&'static str],
@@ -43,23 +43,23 @@ pub struct Mutant {
     /// no option of NixOS leads to it.
     pub nixos: Option<&'static str>,
     pub held_to: HeldTo,
-    /// The machine gets to its login all the same. Then one that does not (on a busy host it may be late) says nothing
-    /// about the defect.
+    /// The machine gets to its login in spite of the defect. If it does not (it may be late on a busy host), that says
+    /// nothing about the defect.
     pub comes_up: bool,
-    /// It keeps the checks from looking any further, and hides what else is broken.
+    /// It stops the checks early, and so hides other defects: it needs a machine of its own.
     pub alone: bool,
 }
 
-/// Which configuration the machine is compared with where a promise speaks of the configuration.
+/// The configuration that the promises compare the machine with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeldTo {
-    /// Its own, defect included: the promise has to know by itself what is right.
+    /// Its own, defect included: the promise itself has to know what is right.
     Itself,
-    /// The unchanged one. For the owner's choices (names, groups, time zone), of which each is as good as another.
+    /// The unchanged one: for the owner's choices (names, groups, time zone), where any value is valid.
     Unchanged,
 }
 
-/// A mutant as most are: nothing else breaks, it is held to itself, and the machine comes up.
+/// The usual mutant: it breaks one promise, is held to its own configuration, and the machine comes up.
 const fn mutant(
     id: &'static str,
     breaks: &'static str,
@@ -82,7 +82,7 @@ const fn mutant(
     }
 }
 
-/// A [`mutant`] that both guests can be given.
+/// A [`mutant`] for both guests.
 const fn in_both(
     id: &'static str,
     breaks: &'static str,
@@ -111,10 +111,10 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
     .flatten()
 }
 
-/// The mutants of these names, or all, in the order of [`all`].
+/// The mutants with these ids, or all, in the order of [`all`].
 ///
 /// # Errors
-/// A name that no mutant has; the nearest is named.
+/// An unknown id; the message names the nearest one.
 pub fn chosen(ids: &[String]) -> Result<Vec<&'static Mutant>> {
     for id in ids {
         if !all().any(|mutant| mutant.id == id) {
@@ -135,7 +135,7 @@ impl Mutant {
     /// `record` (the whole contract) with the defect in it.
     ///
     /// # Errors
-    /// An edit does not apply to this record; mutant and edit are named.
+    /// An edit does not apply to this record; the message names mutant and edit.
     pub fn apply(&self, record: &Value) -> Result<Value> {
         let mut changed = record.clone();
         for edit in self.edits {

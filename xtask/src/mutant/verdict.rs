@@ -1,40 +1,23 @@
-//! Whether a mutant was caught, and by whom.
-
-use serde::Serialize;
+//! Whether a mutant was killed, judged by the verdicts on the promises.
 
 use super::Mutant;
-use crate::outcome::{PromiseOutcome, Verdict as Checked};
+use crate::outcome::{KillVerdict, PromiseOutcome, Verdict};
 
-/// What became of a mutant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The promise that names it is broken, and no unrelated one.
-    Killed,
-    /// Every promise was kept.
-    Survived,
-    /// A promise is broken that has nothing to do with it, or only others than the one that names it; or that one by
-    /// something else.
-    WrongReason,
-    /// Nothing is known about it.
-    NotRun,
-}
-
-/// Judges `mutant` by the promises that were looked at on its machine, which had the mutants `beside` it as well; `came_up`
-/// says that the machine got to a login. The second part says why it was not killed.
+/// Judges `mutant` by the promises that were checked on its machine, which it shared with the mutants `beside`.
+/// `came_up`: the machine got to a login. The second value is the reason if it was not killed.
 pub fn judge<'a>(
     mutant: &Mutant,
     beside: &[&Mutant],
     promises: impl Iterator<Item = &'a PromiseOutcome>,
     came_up: bool,
-) -> (Verdict, Option<String>) {
+) -> (KillVerdict, Option<String>) {
     if mutant.comes_up && !came_up {
-        let why = "the machine did not come up in time, which this defect is not the cause of";
-        return (Verdict::NotRun, Some(why.to_string()));
+        let why = "the machine did not come up in time, and this defect is not the cause";
+        return (KillVerdict::NotRun, Some(why.to_string()));
     }
-    // A check that was not carried out has caught nothing, though it found nothing kept either.
+    // A check that could not run has caught nothing, although its verdict is Fail.
     let promises: Vec<&PromiseOutcome> = promises.collect();
-    let broken = |promise: &PromiseOutcome| promise.verdict == Checked::Fail && promise.found;
+    let broken = |promise: &PromiseOutcome| promise.verdict == Verdict::Fail && promise.found;
     let named = promises
         .iter()
         .find(|promise| promise.id == mutant.caught_by);
@@ -53,12 +36,12 @@ pub fn judge<'a>(
         })
         .collect();
     match named.map(|promise| promise.verdict) {
-        Some(Checked::Fail) if named.is_some_and(|named| !named.found) => {
+        Some(Verdict::Fail) if named.is_some_and(|named| !named.found) => {
             let why = named.map_or("", |named| &named.evidence);
-            let why = format!("the check could not be carried out: {why}");
-            (Verdict::NotRun, Some(why))
+            let why = format!("the check could not run: {why}");
+            (KillVerdict::NotRun, Some(why))
         }
-        Some(Checked::Fail)
+        Some(Verdict::Fail)
             if named.is_some_and(|named| !named.evidence.contains(mutant.symptom)) =>
         {
             let seen = named.map_or("", |named| &named.evidence);
@@ -66,30 +49,30 @@ pub fn judge<'a>(
                 "{} is broken, but not as this does ({:?}): {seen}",
                 mutant.caught_by, mutant.symptom
             );
-            (Verdict::WrongReason, Some(why))
+            (KillVerdict::WrongReason, Some(why))
         }
-        Some(Checked::Fail) if unrelated.is_empty() => (Verdict::Killed, None),
-        Some(Checked::Fail) => (
-            Verdict::WrongReason,
+        Some(Verdict::Fail) if unrelated.is_empty() => (KillVerdict::Killed, None),
+        Some(Verdict::Fail) => (
+            KillVerdict::WrongReason,
             Some(format!(
                 "unrelated, and broken too: {}",
                 unrelated.join(", ")
             )),
         ),
-        Some(Checked::Pass) if others.is_empty() => {
+        Some(Verdict::Pass) if others.is_empty() => {
             let seen = named.map_or("", |promise| &promise.evidence);
-            (Verdict::Survived, Some(format!("kept: {seen}")))
+            (KillVerdict::Survived, Some(format!("kept: {seen}")))
         }
         _ if !others.is_empty() => (
-            Verdict::WrongReason,
+            KillVerdict::WrongReason,
             Some(format!("{} did not catch it", mutant.caught_by)),
         ),
         _ => {
-            let why = named.map_or("it is not checked on this machine", |promise| {
+            let why = named.map_or("it was not checked on this machine", |promise| {
                 &promise.evidence
             });
             let why = format!("{} was not judged: {why}", mutant.caught_by);
-            (Verdict::NotRun, Some(why))
+            (KillVerdict::NotRun, Some(why))
         }
     }
 }
@@ -112,8 +95,8 @@ mod tests {
         alone: false,
     };
 
-    fn checked(promises: &[(&str, Checked)]) -> Vec<PromiseOutcome> {
-        let report = |(id, verdict): &(&str, Checked)| PromiseOutcome {
+    fn checked(promises: &[(&str, Verdict)]) -> Vec<PromiseOutcome> {
+        let report = |(id, verdict): &(&str, Verdict)| PromiseOutcome {
             id: id.to_string(),
             promise: String::new(),
             verdict: *verdict,
@@ -124,24 +107,24 @@ mod tests {
         promises.iter().map(report).collect()
     }
 
-    fn verdict(promises: &[PromiseOutcome], beside: &[&Mutant]) -> Verdict {
+    fn verdict(promises: &[PromiseOutcome], beside: &[&Mutant]) -> KillVerdict {
         let (verdict, why) = judge(&MUTANT, beside, promises.iter(), true);
-        assert_eq!(why.is_none(), verdict == Verdict::Killed);
+        assert_eq!(why.is_none(), verdict == KillVerdict::Killed);
         verdict
     }
 
     #[test]
-    fn only_the_promise_that_names_it_kills() {
-        use Checked::{Fail, Pass, Skip};
+    fn only_the_promise_that_names_a_mutant_kills_it() {
+        use Verdict::{Fail, Pass, Skip};
         for (named, related, unrelated, expected) in [
-            (Fail, Pass, Pass, Verdict::Killed),
-            (Fail, Fail, Skip, Verdict::Killed),
-            (Fail, Pass, Fail, Verdict::WrongReason),
-            (Pass, Pass, Pass, Verdict::Survived),
-            (Pass, Fail, Pass, Verdict::WrongReason),
-            (Pass, Pass, Fail, Verdict::WrongReason),
-            (Skip, Fail, Skip, Verdict::WrongReason),
-            (Skip, Pass, Skip, Verdict::NotRun),
+            (Fail, Pass, Pass, KillVerdict::Killed),
+            (Fail, Fail, Skip, KillVerdict::Killed),
+            (Fail, Pass, Fail, KillVerdict::WrongReason),
+            (Pass, Pass, Pass, KillVerdict::Survived),
+            (Pass, Fail, Pass, KillVerdict::WrongReason),
+            (Pass, Pass, Fail, KillVerdict::WrongReason),
+            (Skip, Fail, Skip, KillVerdict::WrongReason),
+            (Skip, Pass, Skip, KillVerdict::NotRun),
         ] {
             let checked = checked(&[
                 ("named", named),
@@ -149,39 +132,39 @@ mod tests {
                 ("unrelated", unrelated),
             ]);
             assert_eq!(verdict(&checked, &[]), expected, "{checked:?}");
-            // A machine that was late has judged nothing.
+            // A machine that did not come up in time judges nothing.
             let (late, _) = judge(&MUTANT, &[], checked.iter(), false);
-            assert_eq!(late, Verdict::NotRun);
+            assert_eq!(late, KillVerdict::NotRun);
         }
-        assert_eq!(verdict(&[], &[]), Verdict::NotRun);
+        assert_eq!(verdict(&[], &[]), KillVerdict::NotRun);
     }
 
     #[test]
-    fn a_check_that_found_nothing_does_not_kill() {
-        let mut promises = checked(&[("named", Checked::Fail)]);
+    fn a_check_that_could_not_run_does_not_kill() {
+        let mut promises = checked(&[("named", Verdict::Fail)]);
         promises[0].found = false;
-        assert_eq!(verdict(&promises, &[]), Verdict::NotRun);
+        assert_eq!(verdict(&promises, &[]), KillVerdict::NotRun);
     }
 
     #[test]
-    fn a_promise_that_something_else_has_broken_does_not_kill() {
-        let mut promises = checked(&[("named", Checked::Fail)]);
+    fn a_promise_broken_by_another_defect_does_not_kill() {
+        let mut promises = checked(&[("named", Verdict::Fail)]);
         promises[0].evidence = "something else is broken".to_string();
-        assert_eq!(verdict(&promises, &[]), Verdict::WrongReason);
+        assert_eq!(verdict(&promises, &[]), KillVerdict::WrongReason);
     }
 
     #[test]
-    fn what_mutants_on_the_same_machine_break_is_theirs() {
-        use Checked::{Fail, Pass};
+    fn promises_broken_by_mutants_on_the_same_machine_are_not_unrelated() {
+        use Verdict::{Fail, Pass};
         let beside = Mutant {
             caught_by: "theirs",
             also: &["theirs too"],
             ..MUTANT
         };
         let promises = checked(&[("named", Fail), ("theirs", Fail), ("theirs too", Fail)]);
-        assert_eq!(verdict(&promises, &[&beside]), Verdict::Killed);
-        assert_eq!(verdict(&promises, &[]), Verdict::WrongReason);
+        assert_eq!(verdict(&promises, &[&beside]), KillVerdict::Killed);
+        assert_eq!(verdict(&promises, &[]), KillVerdict::WrongReason);
         let promises = checked(&[("named", Pass), ("theirs", Fail)]);
-        assert_ne!(verdict(&promises, &[&beside]), Verdict::Killed);
+        assert_ne!(verdict(&promises, &[&beside]), KillVerdict::Killed);
     }
 }

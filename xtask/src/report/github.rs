@@ -1,4 +1,4 @@
-//! The report as GitHub shows it: a summary of the step in Markdown, and an annotation for each promise that is not kept.
+//! The report on GitHub: a step summary in Markdown, and an annotation for each promise that is not kept.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -7,22 +7,32 @@ use std::path::Path;
 use super::{PromiseOutcome, Report, Verdict};
 use crate::error::usage;
 
-/// Where the promises are, and their text as it was compiled.
-const SOURCE: (&str, &str) = (
-    "xtask/src/scenario/promises.rs",
-    include_str!("../scenario/promises.rs"),
-);
+/// A source file, to which annotations point.
+#[derive(Clone, Copy)]
+pub struct SourceFile {
+    /// From the project's top folder.
+    pub path: &'static str,
+    pub text: &'static str,
+}
+
 /// Evidence longer than this is cut: a step's summary may be 1 MiB long in all, and people read the first lines.
 const EVIDENCE: usize = 4000;
 
-/// Tells GitHub what it can show, as far as `variable` (of the environment) says that it is there.
+/// Publishes the report where `variable`, which reads the environment, says that GitHub Actions is there. `promises` is
+/// the file that lists the promises.
 ///
 /// # Errors
 /// The summary's file cannot be written.
-pub fn publish(report: &Report, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<()> {
+pub fn publish(
+    report: &Report,
+    promises: SourceFile,
+    variable: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<()> {
     let set = |name| variable(name).filter(|value| !value.is_empty());
     if set("GITHUB_ACTIONS").as_deref() == Some("true") {
-        annotations(report).iter().for_each(|line| tell!("{line}"));
+        annotations(report, promises)
+            .iter()
+            .for_each(|line| outln!("{line}"));
     }
     match set("GITHUB_STEP_SUMMARY") {
         Some(file) => append(Path::new(&file), &summary(report)),
@@ -43,7 +53,7 @@ fn append(file: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// One workflow command for each promise that is not kept, at its line in the list of promises.
-fn annotations(report: &Report) -> Vec<String> {
+fn annotations(report: &Report, promises: SourceFile) -> Vec<String> {
     let open = report
         .promises()
         .filter(|promise| promise.verdict != Verdict::Pass);
@@ -52,8 +62,8 @@ fn annotations(report: &Report) -> Vec<String> {
             Verdict::Fail => "error",
             _ => "warning",
         };
-        let place = line(&promise.id).map_or_else(String::new, |line| {
-            format!("file={},line={line},", property(SOURCE.0))
+        let place = promises.line(&promise.id).map_or_else(String::new, |line| {
+            format!("file={},line={line},", property(promises.path))
         });
         format!(
             "::{level} {place}title={}::{}",
@@ -64,13 +74,15 @@ fn annotations(report: &Report) -> Vec<String> {
     .collect()
 }
 
-/// The line, from 1, on which the promise called `id` begins.
-fn line(id: &str) -> Option<usize> {
-    let entry = format!("id: \"{id}\"");
-    let mut lines = SOURCE.1.lines();
-    lines
-        .position(|line| line.contains(&entry))
-        .map(|at| at + 1)
+impl SourceFile {
+    /// The number of the line, from 1, that holds the promise `id`.
+    pub fn line(&self, id: &str) -> Option<usize> {
+        let entry = format!("id: \"{id}\"");
+        let mut lines = self.text.lines();
+        lines
+            .position(|line| line.contains(&entry))
+            .map(|at| at + 1)
+    }
 }
 
 /// A command's text, escaped as actions/toolkit does (packages/core/src/command.ts, escapeData).
@@ -166,17 +178,11 @@ fn longest_run(text: &str, of: char) -> usize {
 mod tests {
     use super::*;
     use crate::outcome::tests::sample;
-    use crate::scenario::PROMISES;
 
-    #[test]
-    fn every_promise_has_a_line_in_the_source() {
-        for promise in PROMISES {
-            let at = line(promise.id).expect(promise.id);
-            let source = SOURCE.1.lines().nth(at - 1).unwrap();
-            assert!(source.contains(promise.id), "{source}");
-        }
-        assert_eq!(line("ssh.no-such-promise"), None);
-    }
+    const PROMISES: SourceFile = SourceFile {
+        path: "src/promises.rs",
+        text: "first\n    id: \"boot.reaches-target\",\n",
+    };
 
     #[test]
     fn annotations_are_escaped_and_point_at_the_promise() {
@@ -185,14 +191,11 @@ mod tests {
         promises[1].id = "boot.reaches-target".into();
         promises[1].evidence = "100 %: a, b::error::\r\nnext".into();
         promises[2].id = "a:b,c".into();
-        let lines = annotations(&report);
-        let at = line("boot.reaches-target").unwrap();
+        let lines = annotations(&report, PROMISES);
         assert_eq!(
             lines[0],
-            format!(
-                "::error file=xtask/src/scenario/promises.rs,line={at},title=boot.reaches-target on standin\
-                 ::it holds%0A100 %25: a, b::error::%0D%0Anext"
-            )
+            "::error file=src/promises.rs,line=2,title=boot.reaches-target on standin\
+             ::it holds%0A100 %25: a, b::error::%0D%0Anext"
         );
         assert_eq!(
             lines[1],
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_is_markdown_whatever_was_seen() {
+    fn the_summary_escapes_evidence() {
         let mut report = sample(&[Verdict::Pass, Verdict::Fail]);
         let promises = &mut report.scenarios[0].promises;
         promises[0].promise = "a | b <script>".into();
@@ -233,18 +236,18 @@ mod tests {
     }
 
     #[test]
-    fn github_gets_only_what_it_asks_for() {
+    fn the_report_is_published_only_on_github() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("summary");
         let report = sample(&[Verdict::Pass]);
-        publish(&report, |_| None).unwrap();
+        publish(&report, PROMISES, |_| None).unwrap();
         let name = file.display().to_string();
         let asks = |variable: &str| (variable == "GITHUB_STEP_SUMMARY").then(|| name.clone());
-        publish(&report, asks).unwrap();
-        publish(&report, asks).unwrap();
+        publish(&report, PROMISES, asks).unwrap();
+        publish(&report, PROMISES, asks).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         assert_eq!(text.matches("## ✅").count(), 2, "{text}");
-        let error = publish(&report, |_| Some("/no/such/folder/x".into())).unwrap_err();
+        let error = publish(&report, PROMISES, |_| Some("/no/such/folder/x".into())).unwrap_err();
         assert!(error.is::<crate::error::Usage>(), "{error}");
     }
 }

@@ -1,21 +1,23 @@
-//! The report as one page that needs nothing else: no script, no font, no file beside it.
+//! The report as one HTML page without other files: no script, no font.
 
 use std::fs;
 use std::path::Path;
 
+use anstream::adapter::strip_str;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{PromiseOutcome, Report, ScenarioOutcome, Verdict, failure};
-use vm::console;
+use super::{PromiseOutcome, Report, ScenarioOutcome, Verdict, console_file, screenshot_file};
 
 const STYLE: &str = include_str!("page.css");
+/// How many lines of a machine's console are shown.
+const CONSOLE_LINES: usize = 40;
 
-/// The page. Pictures of the screen are read from the folders that the report names.
+/// The page. Screenshots are read from the folders that the report names.
 pub fn html(report: &Report) -> String {
     let title = format!("OllamaLive on {}: {}", report.guest, report.tally_line());
-    // Among promises that took next to nothing none is long.
+    // At least a second, so that no bar of a short run is long.
     let most = report
         .promises()
         .map(|promise| promise.seconds)
@@ -93,11 +95,13 @@ fn section(report: &Report, scenario: &ScenarioOutcome, most: f64) -> Markup {
     }
 }
 
-/// One promise: folded away when it is kept.
+/// One promise; folded if it is kept.
 fn entry(report: &Report, promise: &PromiseOutcome, most: f64) -> Markup {
     let width = 100.0 * promise.seconds / most;
-    let picture = failure::screenshot(&report.failures, &promise.id)
-        .and_then(|file| fs::read(file).ok())
+    let folders = report.failures.iter();
+    let picture = folders
+        .map(|folder| screenshot_file(folder, &promise.id))
+        .find_map(|file| fs::read(file).ok())
         .map(|png| format!("data:image/png;base64,{}", STANDARD.encode(png)));
     html! {
         details open[promise.verdict != Verdict::Pass] id=(promise.id) {
@@ -112,21 +116,34 @@ fn entry(report: &Report, promise: &PromiseOutcome, most: f64) -> Markup {
             pre { (promise.evidence) }
             @if let Some(picture) = picture {
                 figure {
-                    img src=(picture) alt="the machine's screen when this was judged";
-                    figcaption { "the machine's screen when this was judged" }
+                    img src=(picture) alt="the machine's screen after this check";
+                    figcaption { "the machine's screen after this check" }
                 }
             }
         }
     }
 }
 
-/// The end of the console of a machine on which something went wrong.
+/// The last lines of `file`, without escape sequences and empty lines; nothing if there is no such file.
+fn tail(file: &Path) -> String {
+    let bytes = fs::read(file).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let text = strip_str(&text).to_string();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n")
+}
+
+/// The end of the console of a machine on which a promise was not kept.
 fn last_words(folder: &Path) -> Markup {
     let machine = folder.file_name().unwrap_or_default().to_string_lossy();
     html! {
         section {
-            h2 { "The last lines of machine " (machine) "'s console" }
-            pre.card { (console::tail(&folder.join("console.log"))) }
+            h2 { "The last console lines of " (machine) }
+            pre.card { (tail(&console_file(folder))) }
         }
     }
 }
@@ -137,7 +154,7 @@ mod tests {
     use crate::outcome::tests::sample;
 
     #[test]
-    fn what_was_seen_is_text_and_the_screen_is_in_the_page() {
+    fn evidence_is_escaped_and_screenshots_are_embedded() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ssh.promise-1.png"), b"\x89PNG").unwrap();
         fs::write(
@@ -165,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_asks_nobody_for_anything() {
+    fn the_page_loads_nothing() {
         let page = html(&sample(&[Verdict::Pass]));
         for word in ["<script", "http:", "https:", "url(", "@import", "<link"] {
             assert!(!page.contains(word), "{word}");

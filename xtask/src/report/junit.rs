@@ -1,4 +1,4 @@
-//! The report as JUnit's XML, which CI services read.
+//! The report as JUnit XML, which CI services read.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestS
 
 use super::{Report, Verdict};
 
-/// One suite a scenario, one case a promise; `started` is when the run began.
+/// One suite per scenario, one case per promise; `started` is the time at which the run began.
 pub fn junit(report: &Report, started: DateTime<FixedOffset>) -> Result<String> {
     let mut xml = Xml::new(format!("ollamalive on {}", report.guest));
     xml.set_timestamp(started);

@@ -1,11 +1,10 @@
-//! The table of kills as a page that needs nothing else.
+//! The kill table as an HTML page without other files.
 
 use maud::{Markup, html};
 
+use super::Verdict;
 use super::html::{badge, page};
-use super::kills::word;
-use super::{Fault, KillTable, Outcome, Verdict};
-use crate::mutant::{self, Mutant};
+use crate::outcome::{BrokenPromise, KillTable, KillVerdict, MutantOutcome};
 
 /// The page.
 pub fn kills_html(run: &KillTable) -> String {
@@ -30,27 +29,26 @@ pub fn kills_html(run: &KillTable) -> String {
     page(&format!("OllamaLive's mutants on {}", run.guest), &body)
 }
 
-fn kill(outcome: &Outcome) -> Markup {
+fn kill(outcome: &MutantOutcome) -> Markup {
     let tone = match outcome.verdict {
-        mutant::Verdict::Killed => Verdict::Pass,
-        mutant::Verdict::Survived | mutant::Verdict::WrongReason => Verdict::Fail,
-        mutant::Verdict::NotRun => Verdict::Skip,
+        KillVerdict::Killed => Verdict::Pass,
+        KillVerdict::Survived | KillVerdict::WrongReason => Verdict::Fail,
+        KillVerdict::NotRun => Verdict::Skip,
     };
-    let mutant = outcome.mutant;
-    let ids = || outcome.caught_by.iter().map(|fault| &fault.id);
+    let ids = || outcome.caught_by.iter().map(|broken| &broken.id);
     html! {
         tr {
-            td { code { (mutant.id) } br; small { (mutant.breaks) } }
+            td { code { (outcome.id) } br; small { (outcome.breaks) } }
             td {
-                @for fault in &outcome.caught_by {
-                    div { code { (fault.id) } br; small { (seen(mutant, fault)) } }
+                @for broken in &outcome.caught_by {
+                    div { code { (broken.id) } br; small { (seen(outcome, broken)) } }
                 }
-                @if !ids().any(|id| id == mutant.caught_by) {
-                    div { code { (mutant.caught_by) } " " small { "was to catch it" } }
+                @if !ids().any(|id| *id == outcome.expected) {
+                    div { code { (outcome.expected) } " " small { "should have caught it" } }
                 }
             }
             td {
-                (badge(tone, word(outcome.verdict).0))
+                (badge(tone, outcome.verdict.word()))
                 @if !outcome.beside.is_empty() {
                     br; small title=(outcome.beside.join(", ")) { "beside " (outcome.beside.len()) }
                 }
@@ -60,16 +58,35 @@ fn kill(outcome: &Outcome) -> Markup {
     }
 }
 
-/// What was seen, with that marked which `mutant` is told by: others on its machine are in the same words.
-fn seen(mutant: &Mutant, fault: &Fault) -> Markup {
-    let marked = match fault.id == mutant.caught_by {
-        true => fault.evidence.split_once(mutant.symptom),
-        false => None,
+/// The evidence, with the symptom of the mutant marked: it also has those of others on the same machine.
+fn seen(outcome: &MutantOutcome, broken: &BrokenPromise) -> Markup {
+    let marked = if broken.id == outcome.expected {
+        broken.evidence.split_once(&outcome.symptom)
+    } else {
+        None
     };
     html! {
         @match marked {
-            Some((before, after)) => { (before) mark { (mutant.symptom) } (after) }
-            None => { (fault.evidence) }
+            Some((before, after)) => { (before) mark { (outcome.symptom) } (after) }
+            None => { (broken.evidence) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::kills::tests::sample;
+
+    #[test]
+    fn the_page_shows_every_mutant() {
+        let page = kills_html(&sample());
+        assert_eq!(page.matches("<code>ssh.password-login</code>").count(), 2);
+        assert!(page.contains("badge pass\">killed<") && page.contains("badge fail\">SURVIVED<"));
+        assert!(page.contains("2 mutants: 1 killed, 1 survived"), "{page}");
+        assert!(
+            page.contains("<mark>logged in by password</mark>\nand more"),
+            "{page}"
+        );
     }
 }

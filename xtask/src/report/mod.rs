@@ -1,28 +1,28 @@
-//! What a run came to, and the forms in which it is told.
+//! Renders the results of a run ([`crate::outcome`]) for people and for other programs. It decides nothing.
 
-mod failure;
+mod console;
 mod github;
 mod html;
 mod junit;
 mod kills;
 mod kills_page;
-mod live;
-mod memory;
-mod multiply;
+mod last_failed;
+mod repeat;
 mod spinner;
 mod terminal;
 
-pub use failure::{Dossier, keep};
-pub use github::publish;
+pub use console::ConsoleReporter;
+pub use github::{SourceFile, publish};
 pub use html::html;
 pub use junit::junit;
-pub use kills::{Fault, KillTable, Outcome, kills, mutants};
+pub use kills::kills;
 pub use kills_page::kills_html;
-pub use live::Watcher;
-pub use memory::{failed_last, remember};
-pub use multiply::merge;
-pub use spinner::{LaneView, Spinner};
-pub use terminal::{list, markdown, summary, table};
+pub use last_failed::{failed_last, remember};
+pub use repeat::merge;
+pub use spinner::Spinner;
+pub use terminal::{summary, table};
+
+use std::path::{Path, PathBuf};
 
 use crate::outcome::{PromiseOutcome, Report, ScenarioOutcome, Tally, Verdict};
 
@@ -32,4 +32,14 @@ fn shortened(text: &str, most: usize) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_string(),
     }
+}
+
+/// The file in `folder`, one of [`Report::failures`], with the screen as it was when the promise `id` was judged.
+pub fn screenshot_file(folder: &Path, id: &str) -> PathBuf {
+    folder.join(format!("{id}.png"))
+}
+
+/// The file in `folder`, one of [`Report::failures`], with everything that the machine wrote on its console.
+pub fn console_file(folder: &Path) -> PathBuf {
+    folder.join("console.log")
 }

@@ -1,22 +1,17 @@
-//! What turns while a machine works.
+//! A spinner: one line on the terminal while a machine works.
 
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::PromiseOutcome;
-use super::live::Watcher;
-use crate::scenario::{Observer, Promise};
-use vm::Machine;
-
 /// How often a spinner turns.
 const TURN: Duration = Duration::from_millis(120);
 
-/// A line that turns; gone when dropped. Without a terminal there is none.
+/// One line on the terminal, until it is dropped. Nothing without a terminal.
 pub struct Spinner(Option<ProgressBar>);
 
 impl Spinner {
-    /// Turns among `spinners`, if there are any.
+    /// One of `spinners`, if there are any.
     pub(super) fn new(spinners: Option<&MultiProgress>, name: &str) -> Self {
         let bar = spinners.map(|spinners| {
             let style = ProgressStyle::with_template(
@@ -32,7 +27,7 @@ impl Spinner {
         Spinner(bar)
     }
 
-    /// What is being done.
+    /// Shows the current step.
     pub fn step(&self, text: String) {
         if let Some(bar) = &self.0 {
             bar.set_message(text);
@@ -48,43 +43,6 @@ impl Drop for Spinner {
     }
 }
 
-/// One machine's spinner, and the lines of what happens to it.
-pub struct LaneView<'a> {
-    watcher: &'a Watcher,
-    spinner: Spinner,
-}
-
-impl<'a> LaneView<'a> {
-    pub(super) fn new(watcher: &'a Watcher, spinner: Spinner) -> Self {
-        LaneView { watcher, spinner }
-    }
-}
-
-impl Observer for LaneView<'_> {
-    fn booting(&self, machine: &str) {
-        self.spinner.step("booting".into());
-        self.watcher.booting(machine);
-    }
-
-    fn booted(&self, machine: &str, took: Duration) {
-        self.watcher.booted(machine, took);
-    }
-
-    fn judging(&self, promise: &Promise) {
-        self.spinner
-            .step(format!("{}: {}", promise.scenario, promise.id));
-    }
-
-    fn judged(&self, report: &PromiseOutcome) {
-        self.watcher.judged(report);
-    }
-
-    fn not_kept(&self, _: &mut Machine, _: &PromiseOutcome) {
-        self.spinner
-            .step("fetching the journal and a picture of the screen".into());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use indicatif::ProgressDrawTarget;
@@ -92,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spinner_tells_the_step_and_is_nothing_without_a_terminal() {
+    fn a_spinner_shows_the_step_and_needs_a_terminal() {
         let none = Spinner::new(None, "main");
         none.step("booting".into());
         assert!(none.0.is_none());

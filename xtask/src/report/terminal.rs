@@ -2,14 +2,16 @@
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 
-use super::live::coloured;
-use super::{Report, Verdict, failure, shortened};
-use crate::scenario::{PROMISES, SCENARIOS};
+use super::console::coloured;
+use super::{Report, Verdict, shortened};
 
 /// A table is easier to read narrow.
 const WIDTH: u16 = 120;
 /// Evidence longer than this is cut in the table; JSON has all of it.
 const EVIDENCE: usize = 400;
+
+/// What a folder of failure artifacts holds, for the line that names it.
+const FAILURE_FILES: &str = "console, journal, screen, QEMU's command line, disks, what was seen";
 
 /// An empty table with this header, as all reports have them.
 pub fn table(header: &[&str]) -> Table {
@@ -44,7 +46,7 @@ pub fn summary(report: &Report) -> String {
     }
     let mut text = format!("{table}\n");
     for folder in &report.failures {
-        text += &format!("{}: {}\n", folder.display(), failure::CONTENT);
+        text += &format!("{}: {}\n", folder.display(), FAILURE_FILES);
     }
     text += &format!(
         "{} in {:.1} s; {} boots, {:.1} s of boot; guest {}, {}",
@@ -56,27 +58,4 @@ pub fn summary(report: &Report) -> String {
         report.accelerator,
     );
     text
-}
-
-/// What `test --list` prints.
-pub fn list() -> String {
-    let mut table = table(&["scenario", "promise", "what is promised"]);
-    for scenario in SCENARIOS {
-        for promise in PROMISES
-            .iter()
-            .filter(|promise| promise.scenario == scenario.name)
-        {
-            table.add_row([scenario.name, promise.id, promise.sentence]);
-        }
-    }
-    table.to_string()
-}
-
-/// The promises as a table in Markdown, for the README.
-pub fn markdown() -> String {
-    let mut table = String::from("| promise | what is promised |\n|---|---|\n");
-    for promise in PROMISES {
-        table.push_str(&format!("| `{}` | {} |\n", promise.id, promise.sentence));
-    }
-    table
 }

@@ -1,4 +1,4 @@
-//! A host that lacks something, hangs, is full or is in a hurry: what is left behind.
+//! Trouble on the host: a missing program, a hanging KVM, a full disk, Ctrl-C.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::STANDIN;
-use crate::common::{path_with, refused, trial, xtask};
+use crate::common::{ended_with, path_with, refused, trial, xtask};
 
 /// With the record named, so that changed sources do not end it before the guest is made.
 const STANDIN_TEST: [&str; 5] = [
@@ -28,9 +28,9 @@ pub fn trials() -> Vec<Trial> {
             &[],
             no_qemu,
         ),
-        trial("a_kvm_that_hangs_is_not_taken", &[], hanging_kvm),
+        trial("a_hanging_kvm_is_not_used", &[], hanging_kvm),
         trial("a_full_disk_leaves_no_half_made_guest", STANDIN, full_disk),
-        trial("an_interrupt_leaves_nothing", STANDIN, interrupt),
+        trial("an_interrupt_leaves_nothing_behind", STANDIN, interrupt),
     ]
 }
 
@@ -44,7 +44,7 @@ fn no_qemu() -> Result<(), Failed> {
     refused(
         &output,
         &[
-            "missing here",
+            "missing packages",
             "qemu-system-x86",
             "apt-get install",
             "--yes",
@@ -78,7 +78,7 @@ fn hanging_kvm() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Nothing but the accelerator's memory and the lock may be in the cache.
+/// The cache may hold only the accelerator's file and locks.
 fn nothing_half_made(cache: &std::path::Path) {
     for entry in fs::read_dir(cache).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap();
@@ -116,7 +116,7 @@ fn interrupt() -> Result<(), Failed> {
     while !mark.exists() {
         assert!(
             start.elapsed() < Duration::from_secs(60),
-            "the guest is not being made"
+            "mmdebstrap was not started"
         );
         thread::sleep(Duration::from_millis(50));
     }
@@ -128,7 +128,7 @@ fn interrupt() -> Result<(), Failed> {
         "it took {:?}",
         interrupted.elapsed()
     );
-    refused(&output, &["interrupted", "nothing is left running"])?;
+    ended_with(130, &output, &["interrupted", "nothing is left running"])?;
     nothing_half_made(&cache);
     let left = Command::new("pgrep")
         .args(["-f", "^sleep 613.25"])

@@ -1,14 +1,14 @@
-//! The command line: what a user is shown and refused, and what is left behind.
+//! The command line: output, errors, exit codes, and what is left behind.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod host;
 mod refusals;
-mod said;
+mod shown;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// What the stand-in guest is made with, beside QEMU and SSH.
+/// The programs that a stand-in guest needs.
 pub const STANDIN: &[&str] = &[
     "qemu-system-x86_64",
     "mmdebstrap",
@@ -18,7 +18,7 @@ pub const STANDIN: &[&str] = &[
 ];
 
 fn main() {
-    let trials: Vec<Trial> = [said::trials(), refusals::trials(), host::trials()]
+    let trials: Vec<Trial> = [shown::trials(), refusals::trials(), host::trials()]
         .into_iter()
         .flatten()
         .collect();

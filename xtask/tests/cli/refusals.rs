@@ -1,4 +1,4 @@
-//! Bad input: what the user is told.
+//! Bad input and its error messages.
 
 use std::fs;
 
@@ -82,8 +82,8 @@ fn nothing_to_rerun() -> Result<(), Failed> {
     refused(&other, &["no promise failed", "--rerun"])?;
     let both = xtask(cache.path(), &["test", "--rerun", "ssh"]).output()?;
     refused(&both, &["--rerun", "cannot be used with"])?;
-    let none = xtask(cache.path(), &["test", "--multiply", "0"]).output()?;
-    refused(&none, &["--multiply"])
+    let none = xtask(cache.path(), &["test", "--repeat", "0"]).output()?;
+    refused(&none, &["--repeat"])
 }
 
 fn no_nix() -> Result<(), Failed> {
@@ -140,7 +140,7 @@ fn broken_record() -> Result<(), Failed> {
     refused(&output, &["/no/such/folder"])
 }
 
-/// An image without its contract, and a contract that is none.
+/// An image without its contract, and a file that is not a contract.
 fn ready_image() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let contract = folder.path().join("contract.json");

@@ -1,5 +1,5 @@
-//! What the integration tests share. They run under libtest-mimic, because some need programs that are not everywhere:
-//! such a test is reported as ignored, never as passed.
+//! Helpers of the integration tests. They run under libtest-mimic, because some need programs that are not installed
+//! everywhere: without them a test is reported as ignored, never as passed.
 
 #![allow(dead_code, reason = "every test program uses its own part")]
 
@@ -20,7 +20,7 @@ pub fn root() -> PathBuf {
         .to_path_buf()
 }
 
-/// A test that is ignored unless all of `programs` are here.
+/// A test that is ignored unless all of `programs` are installed.
 pub fn trial(name: &str, programs: &[&str], run: fn() -> Result<(), Failed>) -> Trial {
     let missing: Vec<&str> = programs
         .iter()
@@ -43,16 +43,23 @@ pub fn xtask(cache: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Fails unless `output` is a user's error: exit 2 and one line that holds all of `words`.
+/// Fails unless `output` is a refusal: exit 2 and one line of error that holds all of `words`.
 pub fn refused(output: &Output, words: &[&str]) -> Result<(), Failed> {
+    ended_with(2, output, words)
+}
+
+/// Fails unless `output` has the exit code `wanted` and one line of error that holds all of `words`.
+pub fn ended_with(wanted: i32, output: &Output, words: &[&str]) -> Result<(), Failed> {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let lines: Vec<&str> = stderr
         .lines()
         .filter(|line| line.starts_with("error:"))
         .collect();
     let code = output.status.code();
-    if code != Some(2) || lines.len() != 1 {
-        return Err(format!("not a one-line error with exit 2 but {code:?}:\n{stderr}").into());
+    if code != Some(wanted) || lines.len() != 1 {
+        return Err(
+            format!("not a one-line error with exit {wanted} but {code:?}:\n{stderr}").into(),
+        );
     }
     match words.iter().find(|word| !lines[0].contains(*word)) {
         Some(word) => Err(format!("{word:?} is not in: {}", lines[0]).into()),
@@ -60,7 +67,7 @@ pub fn refused(output: &Output, words: &[&str]) -> Result<(), Failed> {
     }
 }
 
-/// A PATH with everything that is on this one, but for `hidden`, and with the scripts of `fakes` first.
+/// A PATH with all programs of this one except `hidden`, and with the scripts `fakes` first.
 pub fn path_with(folder: &Path, hidden: &[&str], fakes: &[(&str, &str)]) -> String {
     let bin = folder.join("bin");
     fs::create_dir_all(&bin).unwrap();

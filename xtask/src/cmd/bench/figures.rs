@@ -1,4 +1,4 @@
-//! What was measured, as a table and as JSON.
+//! Measurements, as a table and as JSON.
 
 use std::fmt;
 use std::time::Instant;
@@ -14,15 +14,15 @@ use crate::report;
 #[derive(Debug, Serialize)]
 pub struct Figure {
     pub what: String,
-    /// Seconds, each.
+    /// Seconds of each run.
     pub seconds: Vec<f64>,
-    /// How many of them were as they should be.
+    /// Number of runs without a fault.
     pub good: usize,
-    /// What was wrong with the others.
+    /// The faults of the other runs.
     pub faults: Vec<String>,
 }
 
-/// What was measured, and on what.
+/// All measurements, and where they were taken.
 #[derive(Debug, Serialize)]
 pub struct Figures {
     pub guest: String,
@@ -32,7 +32,7 @@ pub struct Figures {
     pub figures: Vec<Figure>,
 }
 
-/// Does it `runs` times; what it returns is what was wrong.
+/// Runs `work` `runs` times and measures each; `work` returns a fault, if any.
 pub fn repeat(
     what: &str,
     runs: usize,
@@ -52,7 +52,7 @@ pub fn repeat(
         }
     }
     if figure.seconds.is_empty() {
-        bail!("{what}: measured not even once");
+        bail!("{what}: not measured even once");
     }
     Ok(figure)
 }
@@ -67,7 +67,7 @@ pub fn once(what: &str, seconds: f64) -> Figure {
 }
 
 impl Figure {
-    /// Seconds at the given share of all runs, 0 the fastest, 1 the slowest.
+    /// Seconds of the run at `share` of all runs by speed: 0 the fastest, 1 the slowest.
     fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.seconds.clone();
         sorted.sort_by(f64::total_cmp);
@@ -112,7 +112,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// The processor's name, as Linux tells it.
+/// The processor's name, from /proc/cpuinfo.
 pub fn processor() -> String {
     std::fs::read_to_string("/proc/cpuinfo")
         .unwrap_or_default()
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_wrong_is_counted_and_told() {
+    fn faults_are_counted_and_kept() {
         let figure = repeat("x", 3, |turn| Ok((turn == 1).then(|| "bad".to_string()))).unwrap();
         assert_eq!((figure.good, figure.seconds.len()), (2, 3));
         assert_eq!(figure.faults, ["bad"]);

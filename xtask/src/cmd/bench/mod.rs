@@ -1,4 +1,4 @@
-//! `bench`: how fast, and how often in a row.
+//! `bench`: measures speed and reliability.
 
 mod figures;
 
@@ -9,58 +9,58 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
 use self::figures::{Figure, Figures, once, processor, repeat};
-use super::doctor::write;
 use crate::cli::{Bench, Measure};
 use crate::disk_fixtures::DiskSetup;
-use crate::error::Broken;
-use crate::report::Watcher;
+use crate::exit::Exit;
+use crate::files;
+use crate::report::ConsoleReporter;
 use crate::scenario::endurance::{Interruption, interrupt};
 use crate::scenario::{Context, Finding, PROMISES};
-use crate::test_env::{Run, TestEnv, Wanted};
+use crate::test_env::{Session, TestEnv, Wanted};
 use crate::test_machine::TestMachine;
 use vm::{Machine, NoLogin};
 
-/// How long one line on the console may take.
+/// Deadline for one line on the console.
 const LINE: Duration = Duration::from_secs(30);
 
-pub fn run(options: &Bench) -> Result<()> {
+pub fn run(options: &Bench) -> Result<Exit> {
     let what = if options.what.is_empty() {
         Measure::value_variants().to_vec()
     } else {
         options.what.clone()
     };
-    let watcher = Watcher::default();
+    let console = ConsoleReporter::default();
     let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &options.consent);
-    let Run { folder, bench, .. } = Run::prepare(wanted, &watcher)?;
-    bench.introduce();
+    let Session { folder, env, .. } = Session::prepare(wanted, &console)?;
+    env.print_summary();
     let mut figures = Figures {
-        guest: bench.guest.kind.to_string(),
-        accelerator: bench.accelerator.to_string(),
+        guest: env.guest.kind.to_string(),
+        accelerator: env.accelerator.to_string(),
         processor: processor(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         figures: Vec::new(),
     };
     for measure in what {
-        watcher.say(&format!("measuring {measure:?}"));
+        console.say(&format!("measuring {measure:?}"));
         let runs = options.runs.map_or_else(|| measure.runs(), usize::from);
         figures
             .figures
-            .extend(take(measure, runs, &bench, folder.path(), &watcher)?);
+            .extend(take(measure, runs, &env, folder.path(), &console)?);
     }
-    tell!("{figures}");
+    outln!("{figures}");
     if let Some(file) = &options.json {
-        write(file, &serde_json::to_string_pretty(&figures)?)?;
+        files::write(file, &serde_json::to_string_pretty(&figures)?)?;
     }
     let good = |figure: &Figure| figure.good == figure.seconds.len();
-    if figures.figures.iter().all(good) {
-        Ok(())
+    Ok(if figures.figures.iter().all(good) {
+        Exit::Ok
     } else {
-        Err(Broken.into())
-    }
+        Exit::PromiseBroken
+    })
 }
 
 impl Measure {
-    /// How often, unless the command line says otherwise.
+    /// The default number of runs.
     fn runs(self) -> usize {
         match self {
             Measure::Assertions => 100,
@@ -73,18 +73,18 @@ impl Measure {
 fn take(
     measure: Measure,
     runs: usize,
-    bench: &TestEnv,
+    env: &TestEnv,
     folder: &Path,
-    watcher: &Watcher,
+    console: &ConsoleReporter,
 ) -> Result<Vec<Figure>> {
     let folder = folder.join(format!("{measure:?}"));
     let drives = match measure {
         Measure::PowerCuts | Measure::Reflashes => DiskSetup::Fresh,
         _ => DiskSetup::Complete,
     };
-    let mut machine = bench.machine(drives, folder.clone(), (0, 0))?;
+    let mut machine = env.machine(drives, folder.clone(), (0, 0))?;
     machine.vm.boot()?;
-    // Nobody else is to be at work while it is measured.
+    // Nothing else should run on the machine while it is measured.
     machine.vm.settle()?;
     match measure {
         Measure::Assertions => assertions(&mut machine.vm, runs),
@@ -94,7 +94,7 @@ fn take(
                 .find(|promise| promise.id == "firewall.only-open-ports")
                 .context("there is no such promise")?;
             let figure = repeat("every TCP port, IPv4 and IPv6, and UDP", runs, |_| {
-                let mut cx = context(bench, &mut machine, &folder);
+                let mut cx = context(env, &mut machine, &folder);
                 Ok(match (scan.check)(&mut cx.context())? {
                     Finding::Kept(_) => None,
                     Finding::Broken(why) => Some(why),
@@ -106,7 +106,7 @@ fn take(
             let start = Instant::now();
             let saved = machine.save()?;
             let took = start.elapsed().as_secs_f64();
-            let restored = repeat("from a saved machine to SSH's answer", runs, |turn| {
+            let restored = repeat("from a saved machine to an SSH answer", runs, |turn| {
                 let (mut machine, _) = saved.resume(&folder.join(turn.to_string()))?;
                 Ok((!machine.vm.exec(&["true"])?[0].ok()).then(|| "no shell".to_string()))
             })?;
@@ -116,18 +116,18 @@ fn take(
             let figure = repeat("power cut, to the owner's login", runs, |turn| {
                 let kinds = Interruption::POWER_CUTS;
                 endure(
-                    bench,
+                    env,
                     &mut machine,
                     &folder,
                     kinds[turn % kinds.len()],
-                    watcher,
+                    console,
                 )
             })?;
             Ok(vec![figure])
         }
         Measure::Reflashes => {
             let figure = repeat("reflash, to the owner's login", runs, |_| {
-                endure(bench, &mut machine, &folder, Interruption::Reflash, watcher)
+                endure(env, &mut machine, &folder, Interruption::Reflash, console)
             })?;
             Ok(vec![figure])
         }
@@ -135,13 +135,13 @@ fn take(
 }
 
 fn endure(
-    bench: &TestEnv,
+    env: &TestEnv,
     machine: &mut TestMachine,
     folder: &Path,
     interruption: Interruption,
-    watcher: &Watcher,
+    console: &ConsoleReporter,
 ) -> Result<Option<String>> {
-    let mut cx = context(bench, machine, folder);
+    let mut cx = context(env, machine, folder);
     let faults = match interrupt(&mut cx.context(), interruption) {
         Ok(faults) => faults,
         Err(error) if error.is::<NoLogin>() => {
@@ -153,16 +153,16 @@ fn endure(
         }
         Err(error) => return Err(error),
     };
-    let told = if faults.is_empty() {
-        "all is as it was".to_string()
+    let result = if faults.is_empty() {
+        "nothing lost".to_string()
     } else {
         faults.join(", ")
     };
-    watcher.say(&format!("{interruption:?}: {told}"));
-    Ok((!faults.is_empty()).then(|| format!("{interruption:?}: {told}")))
+    console.say(&format!("{interruption:?}: {result}"));
+    Ok((!faults.is_empty()).then(|| format!("{interruption:?}: {result}")))
 }
 
-/// One line at a time: by the root shell that checks use, and on the console.
+/// The round trip of one command: in the root shell that checks use, and on the console.
 fn assertions(machine: &mut Machine, runs: usize) -> Result<Vec<Figure>> {
     let shell = repeat("`true` in the root shell, there and back", runs, |_| {
         Ok((!machine.exec(&["true"])?[0].ok()).then(|| "it failed".to_string()))
@@ -175,17 +175,17 @@ fn assertions(machine: &mut Machine, runs: usize) -> Result<Vec<Figure>> {
     Ok(vec![shell, console])
 }
 
-/// What a scenario's context borrows.
+/// What a scenario's context borrows from.
 struct Borrowed<'a> {
-    bench: &'a TestEnv,
+    env: &'a TestEnv,
     machine: &'a mut TestMachine,
     folder: &'a Path,
     journey: Option<crate::scenario::Journey>,
 }
 
-fn context<'a>(bench: &'a TestEnv, machine: &'a mut TestMachine, folder: &'a Path) -> Borrowed<'a> {
+fn context<'a>(env: &'a TestEnv, machine: &'a mut TestMachine, folder: &'a Path) -> Borrowed<'a> {
     Borrowed {
-        bench,
+        env,
         machine,
         folder,
         journey: None,
@@ -197,8 +197,8 @@ impl Borrowed<'_> {
         Context {
             machine: &mut self.machine.vm,
             disks: &mut self.machine.disks,
-            contract: &self.bench.contract,
-            stranger: &self.bench.stranger,
+            contract: &self.env.contract,
+            stranger: &self.env.unauthorized_key,
             folder: self.folder.to_path_buf(),
             boot: None,
             journey: &mut self.journey,

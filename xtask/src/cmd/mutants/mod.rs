@@ -1,48 +1,46 @@
-//! `mutants`: break the configuration on purpose, and see whether the promise that names the defect notices.
+//! `mutants`: breaks the configuration on purpose, and checks that the promise which names the defect catches it.
 
-mod breeder;
-mod judges;
-mod trial;
+mod assignment;
+mod builder;
+mod runner;
 
 use std::cmp::Reverse;
 use std::time::Instant;
 
 use anyhow::Result;
 
-use self::breeder::Breeder;
-use self::judges::{boots, is_waited_for, place};
-use self::trial::{Batch, Trials};
-use super::doctor::{require_writable, write};
+use self::assignment::{boots, mostly_waits, place};
+use self::builder::Builder;
+use self::runner::{Batch, Runner};
 use crate::cli::Mutants;
-use crate::error::{Broken, usage};
-use crate::guest::Kind;
-use crate::mutant::{self, Mutant, Verdict};
-use crate::report::{self, KillTable, Outcome, Watcher};
-use crate::test_env::{Run, Wanted};
+use crate::error::usage;
+use crate::exit::Exit;
+use crate::files::{require_writable, write};
+use crate::guest::GuestKind;
+use crate::mutant::{self, Mutant};
+use crate::outcome::{KillTable, KillVerdict, MutantOutcome};
+use crate::report::{self, ConsoleReporter};
+use crate::test_env::{Session, Wanted};
 use crate::{project, snapshot};
 
-/// How many machines more than the cores can serve run at the same time.
+/// Machines that run at the same time beyond those that the cores keep busy: some machines mostly wait.
 const WAITING: usize = 2;
 
-pub fn run(options: &Mutants) -> Result<()> {
+pub fn run(options: &Mutants) -> Result<Exit> {
     let mutants = mutant::chosen(&options.ids)?;
     if options.list {
-        tell!("{}", report::mutants(&mutants));
-        return Ok(());
+        outln!("{}", list(&mutants));
+        return Ok(Exit::Ok);
     }
     for file in [&options.json, &options.html].into_iter().flatten() {
         require_writable(file)?;
     }
-    let watcher = Watcher::default();
+    let console = ConsoleReporter::default();
     let start = Instant::now();
     let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &options.consent);
-    let Run {
-        cache,
-        folder,
-        bench,
-    } = Run::prepare(wanted, &watcher)?;
-    let mutants = fitting(mutants, bench.guest.kind, !options.ids.is_empty())?;
-    bench.introduce();
+    let Session { cache, folder, env } = Session::prepare(wanted, &console)?;
+    let mutants = fitting(mutants, env.guest.kind, !options.ids.is_empty())?;
+    env.print_summary();
     let record = snapshot::load_json(&snapshot::folder(&project::root()?))?;
     let batches: Vec<Batch> = if options.alone {
         mutants.iter().map(|&mutant| vec![mutant]).collect()
@@ -50,71 +48,83 @@ pub fn run(options: &Mutants) -> Result<()> {
         mutant::batches(&by_length(&mutants), &record, place)
     };
     let batches = in_turn(batches);
-    watcher.say(&format!(
+    console.say(&format!(
         "{} mutants on {} machines",
         mutants.len(),
         batches.len()
     ));
-    // Some are waited for most of their time (for a login that does not come, for a server on another port), and keep no
-    // core busy.
-    let usual = bench.accelerator.machines_at_once() + WAITING;
+    let usual = env.accelerator.machines_at_once() + WAITING;
     let jobs = options.jobs.map_or(usual, usize::from);
-    let breeder = Breeder::new(&bench, &cache, &record, &options.nixpkgs)?;
-    let trials = Trials::new(&bench, &breeder, options.quick, folder.path(), &watcher);
-    let outcomes = trials.run(batches, jobs)?;
+    let builder = Builder::new(&env, &cache, &record, &options.nixpkgs)?;
+    let runner = Runner::new(&env, &builder, options.quick, folder.path(), &console);
+    let outcomes = runner.run(batches, jobs)?;
     let table = KillTable {
-        guest: bench.guest.kind.to_string(),
-        accelerator: bench.accelerator.to_string(),
-        nixpkgs: bench.nixpkgs.clone(),
+        guest: env.guest.kind.to_string(),
+        accelerator: env.accelerator.to_string(),
+        nixpkgs: env.nixpkgs.clone(),
         quick: options.quick,
-        machines: trials.machines(),
+        machines: runner.machines(),
         seconds: start.elapsed().as_secs_f64(),
         mutants: told_apart(in_order(&mutants, outcomes)),
     };
-    tell!("{}", report::kills(&table));
+    outln!("{}", report::kills(&table));
     if let Some(file) = &options.json {
         write(file, &serde_json::to_string_pretty(&table)?)?;
     }
     if let Some(file) = &options.html {
         write(file, &report::kills_html(&table))?;
     }
-    if table.count(Verdict::Survived) + table.count(Verdict::WrongReason) > 0 {
-        return Err(Broken.into());
+    if table.count(KillVerdict::Survived) + table.count(KillVerdict::WrongReason) > 0 {
+        return Ok(Exit::PromiseBroken);
     }
-    match table.count(Verdict::NotRun) {
-        0 => Ok(()),
+    match table.count(KillVerdict::NotRun) {
+        0 => Ok(Exit::Ok),
         some => Err(usage(format!("{some} mutants were not judged"))),
     }
 }
 
-/// The mutants that this guest can be given; whoever names others is told.
-fn fitting(mutants: Vec<&'static Mutant>, kind: Kind, named: bool) -> Result<Vec<&'static Mutant>> {
+/// What `--list` prints.
+fn list(mutants: &[&Mutant]) -> String {
+    let mut table = report::table(&["mutant", "what is wrong", "caught by", "nixos"]);
+    for mutant in mutants {
+        let nixos = if mutant.nixos.is_some() { "yes" } else { "" };
+        table.add_row([mutant.id, mutant.breaks, mutant.caught_by, nixos]);
+    }
+    format!("{table}\n{} mutants", mutants.len())
+}
+
+/// The mutants that the guest `kind` can have. If others were `named`, that is an error.
+fn fitting(
+    mutants: Vec<&'static Mutant>,
+    kind: GuestKind,
+    named: bool,
+) -> Result<Vec<&'static Mutant>> {
     let (fit, others): (Vec<_>, Vec<_>) = mutants
         .into_iter()
-        .partition(|mutant| kind == Kind::Standin || mutant.nixos.is_some());
+        .partition(|mutant| kind == GuestKind::Standin || mutant.nixos.is_some());
     match others.first() {
         Some(mutant) if named => Err(usage(format!(
-            "no option of NixOS leads to {}; use --guest standin",
+            "no NixOS option causes {}; use --guest standin",
             mutant.id
         ))),
         _ => Ok(fit),
     }
 }
 
-/// `mutants` by machine, the longest first.
+/// `mutants` sorted by machine, the longest job first.
 fn by_length(mutants: &[&'static Mutant]) -> Batch {
     let mut sorted = mutants.to_vec();
     sorted.sort_by_cached_key(|mutant| (mutant.comes_up, place(mutant)));
     sorted
 }
 
-/// `batches` with one that is waited for after each that keeps a core busy, as long as there are any; those that are started
-/// most often first, so that none of them is left at the end.
+/// Interleaves the batches that mostly wait with those that keep a core busy. Within each, those with most boots come
+/// first, so that none of them is left at the end.
 fn in_turn(mut batches: Vec<Batch>) -> Vec<Batch> {
     batches.sort_by_cached_key(|batch| Reverse(boots(batch[0])));
     let (waiting, busy): (Vec<Batch>, Vec<Batch>) = batches
         .into_iter()
-        .partition(|batch| is_waited_for(batch[0]));
+        .partition(|batch| mostly_waits(batch[0]));
     let (mut waiting, mut busy) = (waiting.into_iter(), busy.into_iter());
     let mut all = Vec::new();
     loop {
@@ -127,74 +137,78 @@ fn in_turn(mut batches: Vec<Batch>) -> Vec<Batch> {
 }
 
 /// `outcomes` in the order of `mutants`.
-fn in_order(mutants: &[&'static Mutant], mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
-    outcomes.sort_by_key(|outcome| mutants.iter().position(|one| one.id == outcome.mutant.id));
+fn in_order(mutants: &[&'static Mutant], mut outcomes: Vec<MutantOutcome>) -> Vec<MutantOutcome> {
+    outcomes.sort_by_key(|outcome| mutants.iter().position(|one| one.id == outcome.id));
     outcomes
 }
 
-/// A kill on a shared machine counts for as much as its symptom: where a machine that did not have the mutant shows it as
-/// well, it tells nothing.
-fn told_apart(mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
-    let shown = outcomes.iter().map(|one| elsewhere(one.mutant, &outcomes));
+/// Withdraws kills by a symptom that a machine without the mutant shows as well: such a symptom proves nothing.
+fn told_apart(mut outcomes: Vec<MutantOutcome>) -> Vec<MutantOutcome> {
+    let shown = outcomes.iter().map(|one| elsewhere(one, &outcomes));
     let shown: Vec<Option<&Mutant>> = shown.collect();
     for (outcome, other) in outcomes.iter_mut().zip(shown) {
-        if let (Some(other), Verdict::Killed) = (other, outcome.verdict) {
-            outcome.verdict = Verdict::WrongReason;
+        if let (Some(other), KillVerdict::Killed) = (other, outcome.verdict) {
+            outcome.verdict = KillVerdict::WrongReason;
             outcome.why = Some(format!(
-                "{:?} is seen without it as well, on the machine of {}",
-                outcome.mutant.symptom, other.id
+                "{:?} is seen without it too, on the machine of {}",
+                outcome.symptom, other.id
             ));
         }
     }
     outcomes
 }
 
-/// A mutant on whose machine the symptom of `mutant` was seen, which was not there.
-fn elsewhere(mutant: &Mutant, outcomes: &[Outcome]) -> Option<&'static Mutant> {
+/// A mutant on whose machine the symptom of `one` was seen, although `one` was not on that machine.
+fn elsewhere(one: &MutantOutcome, outcomes: &[MutantOutcome]) -> Option<&'static Mutant> {
+    let mutant = mutant::all().find(|mutant| mutant.id == one.id)?;
     outcomes.iter().find_map(|outcome| {
-        let mut ids = outcome.beside.clone();
-        ids.push(outcome.mutant.id);
-        let fault = outcome
+        let mut ids: Vec<&str> = outcome.beside.iter().map(String::as_str).collect();
+        ids.push(&outcome.id);
+        let broken = outcome
             .caught_by
             .iter()
-            .find(|fault| fault.id == mutant.caught_by)?;
+            .find(|broken| broken.id == mutant.caught_by)?;
         if ids.contains(&mutant.id) {
             return None;
         }
         let with: Batch = mutant::all().filter(|one| ids.contains(&one.id)).collect();
-        mutant::shown_without(mutant, &with, &fault.evidence)
+        mutant::shown_without(mutant, &with, &broken.evidence)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Fault;
+    use crate::outcome::BrokenPromise;
 
     #[test]
-    fn a_defect_that_nixos_has_no_words_for_is_left_out_or_told() {
+    fn a_defect_that_no_nixos_option_causes_is_left_out_or_refused() {
         let all: Vec<_> = mutant::all().collect();
         let (without, with): (Vec<&Mutant>, Vec<&Mutant>) =
             all.iter().partition(|mutant| mutant.nixos.is_none());
         assert!(!without.is_empty() && !with.is_empty());
         assert_eq!(
-            fitting(all.clone(), Kind::Standin, true).unwrap().len(),
+            fitting(all.clone(), GuestKind::Standin, true)
+                .unwrap()
+                .len(),
             all.len()
         );
         assert_eq!(
-            fitting(all.clone(), Kind::Nixos, false).unwrap().len(),
+            fitting(all.clone(), GuestKind::Nixos, false).unwrap().len(),
             with.len()
         );
-        let error = fitting(all, Kind::Nixos, true).unwrap_err().to_string();
+        let error = fitting(all, GuestKind::Nixos, true)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(without[0].id), "{error}");
     }
 
     #[test]
-    fn machines_that_keep_a_core_busy_and_machines_that_wait_take_turns() {
+    fn busy_machines_and_waiting_machines_alternate() {
         let all: Vec<_> = mutant::all().map(|mutant| vec![mutant]).collect();
         let count = all.len();
         let turns = in_turn(all);
-        let waits: Vec<bool> = turns.iter().map(|one| is_waited_for(one[0])).collect();
+        let waits: Vec<bool> = turns.iter().map(|one| mostly_waits(one[0])).collect();
         assert_eq!(waits.len(), count);
         let first = turns[0][0];
         assert!(boots(first) > 1, "{}", first.id);
@@ -202,28 +216,25 @@ mod tests {
     }
 
     #[test]
-    fn a_symptom_that_is_seen_without_its_mutant_kills_nothing() {
+    fn a_symptom_seen_without_its_mutant_does_not_kill() {
         let named = |id: &str| mutant::all().find(|mutant| mutant.id == id).unwrap();
-        let killed = |id: &str, evidence: &str| Outcome {
-            mutant: named(id),
-            beside: Vec::new(),
-            verdict: Verdict::Killed,
-            why: None,
-            caught_by: vec![Fault {
+        let killed = |id: &str, evidence: &str| MutantOutcome {
+            verdict: KillVerdict::Killed,
+            caught_by: vec![BrokenPromise {
                 id: named(id).caught_by.to_string(),
                 evidence: evidence.to_string(),
             }],
-            seconds: 1.0,
+            ..runner::not_run(named(id), &[], 1.0)
         };
         let verdicts = |keyboard: &str| {
             let zone = killed("system.time-zone", "time zone: UTC");
             let outcomes = told_apart(vec![zone, killed("system.keyboard", keyboard)]);
             [outcomes[0].verdict, outcomes[1].verdict]
         };
-        assert_eq!(verdicts("keyboard: us"), [Verdict::Killed; 2]);
+        assert_eq!(verdicts("keyboard: us"), [KillVerdict::Killed; 2]);
         assert_eq!(
             verdicts("keyboard: us; time zone: ?"),
-            [Verdict::WrongReason, Verdict::Killed]
+            [KillVerdict::WrongReason, KillVerdict::Killed]
         );
     }
 }

@@ -27,8 +27,26 @@ use uuid::Uuid;
 use ::stick::gpt;
 use vm::{Boot, kernel_args};
 
-use super::{Guest, Kind};
+use super::{Guest, GuestKind};
 use crate::contract::Contract;
+use crate::packages::{Need, need};
+
+/// What it needs on the host.
+pub fn needs() -> Vec<Need> {
+    let mut needs = vec![
+        need("mmdebstrap", "mmdebstrap"),
+        need("genext2fs", "genext2fs"),
+        need(
+            "/usr/share/keyrings/debian-archive-keyring.gpg",
+            "debian-archive-keyring",
+        ),
+    ];
+    // Without root, mmdebstrap works in a user namespace.
+    if !nix::unistd::geteuid().is_root() {
+        needs.push(need("newuidmap", "uidmap"));
+    }
+    needs
+}
 
 /// MiB; Docker with one small container fits into half of it, the rest is the root's tmpfs.
 const MEMORY: u32 = 1280;
@@ -49,7 +67,7 @@ pub fn prepare(
     let configuration = work.join("configuration.tar");
     configuration::write(contract, &base, &configuration, say)?;
     Ok(Guest {
-        kind: Kind::Standin,
+        kind: GuestKind::Standin,
         boot: Boot::Direct {
             kernel: base.kernel(),
             initrd: base.initrd(),

@@ -1,4 +1,4 @@
-//! What a user is shown.
+//! Output: lists, help, completions.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -6,16 +6,15 @@ use std::process::{Command, Stdio};
 use libtest_mimic::{Failed, Trial};
 use xtask::scenario::PROMISES;
 
-use crate::common::{refused, root, trial, xtask};
+use crate::common::{refused, trial, xtask};
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("every_promise_is_listed", &[], list),
-        trial("the_readme_shows_the_promises_as_they_are", &[], readme),
         trial("mutants_are_listed_and_known_by_name", &[], mutants),
         trial("help_shows_examples_of_every_verb", &[], help),
         trial("bash_completes_the_verbs", &["bash"], completions),
-        trial("nobody_has_to_listen_to_the_end", &[], closed_pipe),
+        trial("a_closed_pipe_is_not_an_error", &[], closed_pipe),
     ]
 }
 
@@ -34,28 +33,7 @@ fn list() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The table between the markers is generated: `UPDATE_README=1 cargo test -p xtask --test cli readme` writes it.
-fn readme() -> Result<(), Failed> {
-    const BEGIN: &str = "<!-- promises: generated -->\n";
-    const END: &str = "<!-- end of promises -->";
-    let path = root().join("README.md");
-    let text = fs::read_to_string(&path)?;
-    let (head, rest) = text
-        .split_once(BEGIN)
-        .ok_or("README.md has lost its marker")?;
-    let (table, tail) = rest
-        .split_once(END)
-        .ok_or("README.md has lost its marker")?;
-    let wanted = xtask::report::markdown();
-    if std::env::var_os("UPDATE_README").is_some() {
-        fs::write(&path, format!("{head}{BEGIN}{wanted}{END}{tail}"))?;
-    } else if table != wanted {
-        return Err("the promises in README.md are not those of the code: UPDATE_README=1 cargo test -p xtask --test cli readme".into());
-    }
-    Ok(())
-}
-
-/// The list names every mutant beside the promise that is to catch it; a name that no mutant has is refused.
+/// The list shows every mutant with the promise that has to catch it; an unknown name is refused.
 fn mutants() -> Result<(), Failed> {
     let cache = tempfile::tempdir()?;
     let list = xtask(cache.path(), &["mutants", "--list"]).output()?;
@@ -92,7 +70,7 @@ fn help() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What bash offers after `cargo xtask mut` and after `xtask test --mul`.
+/// Bash completes `cargo xtask mut` and after `xtask test --rep`.
 fn completions() -> Result<(), Failed> {
     let cache = tempfile::tempdir()?;
     let output = xtask(cache.path(), &["completions", "bash"]).output()?;
@@ -100,13 +78,13 @@ fn completions() -> Result<(), Failed> {
     fs::write(&script, output.stdout)?;
     let asked = r#"source "$1"
         COMP_WORDS=(cargo xtask mut) COMP_CWORD=2; _cargo_or_xtask cargo mut xtask; echo "${COMPREPLY[@]}"
-        COMP_WORDS=(xtask test --mul) COMP_CWORD=2; _xtask xtask --mul test; echo "${COMPREPLY[@]}""#;
+        COMP_WORDS=(xtask test --rep) COMP_CWORD=2; _xtask xtask --rep test; echo "${COMPREPLY[@]}""#;
     let offered = Command::new("bash")
         .args(["-c", asked, "bash"])
         .arg(&script)
         .output()?;
     let text = String::from_utf8(offered.stdout)?;
-    assert_eq!(text, "mutants\n--multiply\n", "{:?}", offered.stderr);
+    assert_eq!(text, "mutants\n--repeat\n", "{:?}", offered.stderr);
     let elvish = xtask(cache.path(), &["completions", "elvish"]).output()?;
     refused(&elvish, &["elvish", "bash, zsh or fish"])
 }

@@ -1,20 +1,24 @@
-//! What a run came to: plain data, below scenarios and reports. A scenario makes it, a report renders it.
+//! The results of a run as plain data: scenarios produce them, reports render them.
+
+pub(crate) mod kills;
+
+pub use kills::{BrokenPromise, KillTable, KillVerdict, MutantOutcome};
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What a check found.
+/// What a check found on the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// The promise holds; what was seen.
+    /// The promise holds; the evidence.
     Kept(String),
-    /// It does not; what was seen instead.
+    /// The promise is broken; the evidence.
     Broken(String),
 }
 
 impl Finding {
-    /// Kept with `kept` when nothing is in `broken`.
+    /// `Kept(kept)` if `broken` is empty, else `Broken` with all of it.
     pub fn from_faults(broken: &[String], kept: impl Into<String>) -> Self {
         if broken.is_empty() {
             Finding::Kept(kept.into())
@@ -24,7 +28,7 @@ impl Finding {
     }
 }
 
-/// What a check came to.
+/// The verdict on a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -35,7 +39,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// How it is written: what needs somebody's attention, in capitals.
+    /// The word that reports print: in capitals if it needs attention.
     pub fn word(self) -> &'static str {
         match self {
             Verdict::Pass => "pass",
@@ -54,23 +58,23 @@ pub struct Report {
     pub accelerator: String,
     /// The flake reference of nixpkgs, or `flake.lock`.
     pub nixpkgs: String,
-    /// The git commit of the sources, 40 hexadecimal digits, with `-dirty` behind them when files differ from it; nothing
+    /// The git commit of the sources, 40 hexadecimal digits, with the suffix `-dirty` if files differ from it; `None`
     /// outside git.
     #[serde(default)]
     pub commit: Option<String>,
     /// Pass when every promise was checked and holds.
     pub verdict: Verdict,
     pub seconds: f64,
-    /// How often a machine was switched on.
+    /// Number of boots, over all machines.
     pub boots: usize,
-    /// Seconds of all boots together, to the login or, on the main machine, until its units have started. Boots of
-    /// several machines overlap.
+    /// Seconds of all boots together, each up to the login (on the main machine: until its units have started). Boots
+    /// of several machines overlap.
     pub boot_seconds: f64,
     pub scenarios: Vec<ScenarioOutcome>,
-    /// How each promise fared, where everything was run several times; verdicts and evidence are then those of all runs.
+    /// With `--repeat`: the tally of each promise. Verdicts and evidence are then those of all runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tallies: Vec<Tally>,
-    /// One folder for each machine on which something went wrong.
+    /// One folder of failure artifacts for each machine on which a promise was not kept.
     #[serde(default)]
     pub failures: Vec<PathBuf>,
 }
@@ -87,24 +91,24 @@ pub struct PromiseOutcome {
     pub id: String,
     pub promise: String,
     pub verdict: Verdict,
-    /// What was seen.
+    /// What the check saw.
     pub evidence: String,
-    /// The check was carried out, and the verdict is what it found. Not so where it could not be: then the promise is
-    /// not found to be kept, and more is not known.
+    /// The check ran to its end, and the verdict is its finding. `false` if it could not: the promise then counts as
+    /// not kept, and nothing more is known.
     #[serde(skip)]
     pub found: bool,
     pub seconds: f64,
 }
 
 impl Report {
-    /// Every promise that was looked at.
+    /// Every promise of the run.
     pub fn promises(&self) -> impl Iterator<Item = &PromiseOutcome> {
         self.scenarios
             .iter()
             .flat_map(|scenario| &scenario.promises)
     }
 
-    /// How many promises came to `verdict`.
+    /// The number of promises with `verdict`.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.promises()
             .filter(|promise| promise.verdict == verdict)
@@ -116,7 +120,7 @@ impl Report {
         tallies.any(|tally| tally.id == id && tally.flaky())
     }
 
-    /// How a promise's verdict is written, when it is known whether it is flaky.
+    /// The word that reports print for a promise: `FLAKY`, or its verdict.
     pub fn word(&self, promise: &PromiseOutcome) -> &'static str {
         if self.flaky(&promise.id) {
             return "FLAKY";
@@ -124,7 +128,7 @@ impl Report {
         promise.verdict.word()
     }
 
-    /// `27 passed, 1 failed, 0 skipped`, and where everything was run several times, how often and what is flaky.
+    /// `27 passed, 1 failed, 0 skipped`; with `--repeat` also the number of runs and of flaky promises.
     pub fn tally_line(&self) -> String {
         let mut line = format!(
             "{} passed, {} failed, {} skipped",
@@ -140,7 +144,7 @@ impl Report {
     }
 }
 
-/// What became of one promise in all runs.
+/// The results of one promise over all runs of `--repeat`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// The promise.
@@ -151,12 +155,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// It both held and did not.
+    /// It passed in one run and failed in another.
     pub fn flaky(&self) -> bool {
         self.passed > 0 && self.failed > 0
     }
 
-    /// How many runs looked at it.
+    /// The number of runs.
     pub fn runs(&self) -> usize {
         self.passed + self.failed + self.skipped
     }
@@ -167,7 +171,7 @@ impl Tally {
     }
 }
 
-/// Fail before skip before pass; a run without any promise proves nothing.
+/// The verdict on a whole run: fail before skip before pass. A run without promises proves nothing: skip.
 pub fn verdict(scenarios: &[ScenarioOutcome]) -> Verdict {
     let all = || {
         scenarios
@@ -222,7 +226,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nothing_but_passes_is_a_pass() {
+    fn a_run_passes_only_if_every_promise_passes() {
         use Verdict::{Fail, Pass, Skip};
         assert_eq!(sample(&[Pass, Pass]).verdict, Pass);
         assert_eq!(sample(&[Pass, Skip]).verdict, Skip);

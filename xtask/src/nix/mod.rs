@@ -1,4 +1,9 @@
-//! The only place that runs Nix.
+//! The only module that runs Nix.
+
+mod changed;
+mod parse;
+
+pub use changed::Changed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,23 +11,23 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 use serde_json::Value;
 
+use self::parse::{features, fixed_outputs, reason, to_be_built};
 use crate::error::usage;
 use vm::process;
 
-/// Evaluating the whole system from nothing, on a slow machine.
+/// Deadline for evaluating the whole system, on a slow machine.
 const EVALUATE: Duration = Duration::from_secs(600);
-/// Building an image, most of it fetched.
+/// Deadline for building an image; most of it is downloaded.
 const BUILD: Duration = Duration::from_secs(3600);
-/// Whether a cache answers is known at once, or not at all.
+/// Deadline for an answer from a binary cache.
 const ASK_CACHE: Duration = Duration::from_secs(20);
-/// The attribute that hands over the whole contract in one evaluation.
+/// The attribute with the whole contract.
 const CONTRACT: &str = "lib.contract";
 /// The evaluated system, which can be extended.
 const APPLIANCE: &str = "nixosConfigurations.OllamaLive";
-/// Where nixpkgs' builds are published.
+/// The binary cache of nixpkgs.
 const CACHE: &str = "https://cache.nixos.org";
 
 /// Nix, pointed at this project's flake.
@@ -32,16 +37,7 @@ pub struct Nix {
     nixpkgs: Option<String>,
 }
 
-/// A configuration with one change, evaluated.
-#[derive(Debug, Deserialize)]
-pub struct Changed {
-    /// As [`Nix::contract`].
-    pub contract: Value,
-    /// The derivation of its image.
-    pub image: String,
-}
-
-/// Why the image cannot be had here; one line.
+/// Why the image cannot be built here; one line.
 #[derive(Debug)]
 pub struct Unrealisable(pub String);
 
@@ -58,7 +54,7 @@ impl Nix {
         })
     }
 
-    /// What the flake's nixpkgs is, for the report.
+    /// The flake reference of nixpkgs, for the report.
     pub fn nixpkgs(&self) -> &str {
         self.nixpkgs.as_deref().unwrap_or("flake.lock")
     }
@@ -71,7 +67,7 @@ impl Nix {
         nix
     }
 
-    /// A command on the flake, with the nixpkgs that was asked for and the lock left alone.
+    /// A command on the flake, with the chosen nixpkgs; it does not write the lock file.
     fn on_flake(&self, verb: &[&str]) -> Command {
         let mut nix = self.command(verb);
         nix.arg("--no-write-lock-file");
@@ -84,25 +80,12 @@ impl Nix {
     /// The evaluated configuration by concern, store paths as Nix gives them.
     ///
     /// # Errors
-    /// Nix's own message, reduced to the line that says what is wrong.
+    /// Nix's own message, reduced to the line with the cause.
     pub fn contract(&self) -> Result<Value> {
         let mut eval = self.on_flake(&["eval", "--json"]);
         eval.arg(format!(".#{CONTRACT}"));
         let text = self.finish(eval, "evaluating the configuration", EVALUATE)?;
         serde_json::from_str(&text).context("the contract is not JSON")
-    }
-
-    /// The configuration with more modules: each of `modules` is what goes between its braces, `{ lib, pkgs, ... }: { … }`.
-    ///
-    /// # Errors
-    /// As [`Nix::contract`].
-    pub fn changed(&self, modules: &[&str]) -> Result<Changed> {
-        // The contract's maker is read from the sources, which a pure evaluation would not allow.
-        let mut eval = self.on_flake(&["eval", "--impure", "--json"]);
-        eval.arg(format!(".#{APPLIANCE}"))
-            .args(["--apply", &changing(modules, &self.root)]);
-        let text = self.finish(eval, "evaluating the changed configuration", EVALUATE)?;
-        serde_json::from_str(&text).context("the changed contract is not JSON")
     }
 
     /// Builds a derivation and returns its output's path.
@@ -121,9 +104,9 @@ impl Nix {
         self.finish(eval, &format!("evaluating {attribute}"), EVALUATE)
     }
 
-    /// Everything in the store that `path` needs, itself included: path -> bytes.
+    /// The closure of `path`, itself included: store path -> bytes.
     pub fn closure(&self, path: &Path) -> Result<BTreeMap<String, u64>> {
-        // Not as JSON: that has another form in every other version.
+        // Not as JSON: its form differs between versions.
         let mut info = self.command(&["path-info", "--recursive", "--size"]);
         info.arg(path);
         let text = self.finish(info, "nix path-info", EVALUATE)?;
@@ -150,7 +133,7 @@ impl Nix {
         self.finish(check, "nix flake check", EVALUATE).map(drop)
     }
 
-    /// The kinds of build that Nix takes on here, such as `kvm`.
+    /// The system features of Nix here, such as `kvm`.
     pub fn system_features(&self) -> Result<Vec<String>> {
         // The verb was called `show-config` before Nix 2.20.
         for verb in [&["config", "show"][..], &["show-config"]] {
@@ -179,10 +162,10 @@ impl Nix {
         ))
     }
 
-    /// Whether Nix can build `attribute` here: what would have to be downloaded must be downloadable.
+    /// Why Nix cannot build `attribute` here, if so: a source must be downloaded, and cannot be.
     ///
     /// # Errors
-    /// The configuration does not evaluate: that is no matter of this machine.
+    /// The configuration does not evaluate, which has nothing to do with this machine.
     pub fn realisable(&self, attribute: &str) -> Result<Option<Unrealisable>> {
         let mut dry = self.on_flake(&["build", "--dry-run"]);
         dry.arg(format!(".#{attribute}"));
@@ -201,7 +184,7 @@ impl Nix {
         ))))
     }
 
-    /// The names of those `derivations` that are downloads: their output's hash is known beforehand.
+    /// The names of those `derivations` that are downloads: their output hash is fixed.
     fn downloads(&self, derivations: &[String]) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for some in derivations.chunks(500) {
@@ -232,7 +215,7 @@ impl Nix {
         Ok(false)
     }
 
-    /// Why the flake's nixpkgs cannot be had here, if so.
+    /// Why the flake's nixpkgs cannot be fetched here, if so.
     pub fn nixpkgs_unreachable(&self) -> Result<Option<Unrealisable>> {
         let mut metadata = self.on_flake(&["eval", "--raw"]);
         metadata.arg(".#lib.release");
@@ -281,88 +264,6 @@ impl Nix {
     }
 }
 
-/// A function in Nix: the appliance -> contract and image of the appliance with `modules` added.
-fn changing(modules: &[&str], root: &Path) -> String {
-    let maker = root.join("tests/contract.nix").display().to_string();
-    let maker = maker
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace("${", "\\${");
-    let modules: String = modules
-        .iter()
-        .map(|module| format!("({{ lib, pkgs, ... }}: {{ {module} }}) "))
-        .collect();
-    format!(
-        "appliance: let changed = appliance.extendModules {{ modules = [ {modules}]; }}; \
-         in {{ contract = import (/. + \"{maker}\") changed; image = changed.config.system.build.images.raw.drvPath; }}"
-    )
-}
-
-/// `system-features` in the output of `nix config show --json`.
-fn features(settings: &str) -> Result<Vec<String>> {
-    let settings: Value = serde_json::from_str(settings).context("Nix's settings are not JSON")?;
-    serde_json::from_value(settings["system-features"]["value"].clone())
-        .context("Nix's settings have no system-features")
-}
-
-/// The derivations that `nix build --dry-run` says it would build.
-fn to_be_built(stderr: &str) -> Vec<String> {
-    stderr
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.starts_with("/nix/store/") && line.ends_with(".drv"))
-        .map(str::to_string)
-        .collect()
-}
-
-/// The names of fixed-output derivations in the output of `nix derivation show`, old form and new.
-fn fixed_outputs(shown: &Value) -> Vec<String> {
-    let derivations = shown.get("derivations").unwrap_or(shown);
-    let Some(derivations) = derivations.as_object() else {
-        return Vec::new();
-    };
-    let fixed = |derivation: &Value| {
-        derivation["outputs"]
-            .as_object()
-            .is_some_and(|outputs| outputs.values().any(|output| output.get("hash").is_some()))
-    };
-    derivations
-        .values()
-        .filter(|derivation| fixed(derivation))
-        .map(|derivation| {
-            derivation["name"]
-                .as_str()
-                .unwrap_or("a source")
-                .to_string()
-        })
-        .collect()
-}
-
-/// The part of Nix's message that says what is wrong: failed assertions, or the last `error:`.
-fn reason(stderr: &str) -> String {
-    let text = vm::console::clean(stderr);
-    if let Some((_, list)) = text.split_once("Failed assertions:") {
-        let sentences: Vec<&str> = list
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .map(|line| line.trim_start_matches("- "))
-            .collect();
-        return sentences.join(" ");
-    }
-    let last = text
-        .rfind("error:")
-        .map(|at| &text[at + "error:".len()..])
-        .unwrap_or(&text);
-    let lines: Vec<&str> = last
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .take(6)
-        .collect();
-    lines.join(" ")
-}
-
 /// The raw image in a build's output: the file itself, or the one in the folder.
 pub fn image_in(output: &Path) -> Result<PathBuf> {
     if output.is_file() {
@@ -381,60 +282,5 @@ pub fn image_in(output: &Path) -> Result<PathBuf> {
     match found.pop() {
         Some(image) => Ok(image),
         None => bail!("{} holds no .raw image", output.display()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn derivations_are_read_from_a_dry_run() {
-        let text = "these 2 derivations will be built:\n  /nix/store/aaa-a.drv\n  /nix/store/bbb-b.drv\nthese 1 paths will be fetched\n  /nix/store/ccc-c\n";
-        assert_eq!(
-            to_be_built(text),
-            ["/nix/store/aaa-a.drv", "/nix/store/bbb-b.drv"]
-        );
-    }
-
-    #[test]
-    fn features_are_read_from_the_settings() {
-        let text =
-            r#"{ "cores": { "value": 0 }, "system-features": { "value": ["benchmark", "kvm"] } }"#;
-        assert_eq!(features(text).unwrap(), ["benchmark", "kvm"]);
-        assert!(features("{}").is_err());
-    }
-
-    #[test]
-    fn downloads_are_known_by_their_hash_in_both_forms() {
-        let shown = serde_json::json!({
-            "/nix/store/aaa-a.drv": { "name": "linux.tar.xz", "outputs": { "out": { "hash": "00" } } },
-            "/nix/store/bbb-b.drv": { "name": "unit", "outputs": { "out": { "path": "/nix/store/x" } } },
-        });
-        assert_eq!(fixed_outputs(&shown), ["linux.tar.xz"]);
-        assert_eq!(
-            fixed_outputs(&serde_json::json!({ "derivations": shown })),
-            ["linux.tar.xz"]
-        );
-    }
-
-    #[test]
-    fn a_change_is_a_module_and_paths_are_quoted() {
-        let text = changing(&["a = 1;"], Path::new("/my \"${project}\""));
-        assert!(text.contains("({ lib, pkgs, ... }: { a = 1; })"), "{text}");
-        assert!(
-            text.contains(r#"(/. + "/my \"\${project}\"/tests/contract.nix")"#),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn the_reason_is_the_assertion_or_the_last_error() {
-        let assertion = "error:\n … while evaluating\n\n error:\n Failed assertions:\n - models.drive is \"X\": write LABEL=name\n";
-        assert_eq!(reason(assertion), "models.drive is \"X\": write LABEL=name");
-        assert_eq!(
-            reason("error: a\nerror: unable to download x\n"),
-            "unable to download x"
-        );
     }
 }

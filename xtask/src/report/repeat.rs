@@ -1,9 +1,9 @@
-//! The same scenarios many times, to hunt promises that are kept only now and then.
+//! Merges the reports of repeated runs, to find flaky promises.
 
 use super::{PromiseOutcome, ScenarioOutcome, Tally, Verdict};
 
-/// One report out of those of all runs, and how each promise fared. Seconds are means. A promise that failed once has
-/// failed; the evidence is that of every run in which it was not kept, or else of the last.
+/// Merges the reports of all runs into one, with a tally of each promise. Seconds are means. A promise that failed once has
+/// failed; its evidence is that of every run in which it was not kept, or else that of the last run.
 pub fn merge(runs: &[Vec<ScenarioOutcome>]) -> (Vec<ScenarioOutcome>, Vec<Tally>) {
     let mut tallies = Vec::new();
     let Some(first) = runs.first() else {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_once_skipped_has_not_passed() {
+    fn a_promise_skipped_in_one_run_has_not_passed() {
         use Verdict::{Pass, Skip};
         let runs = [sample(&[Pass]).scenarios, sample(&[Skip]).scenarios];
         let (scenarios, tallies) = merge(&runs);

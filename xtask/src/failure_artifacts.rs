@@ -1,5 +1,5 @@
-//! A folder for each machine on which something went wrong: what its console and its screen showed, its journal, how it
-//! was built, and what the checks saw.
+//! A folder of evidence for each machine on which a promise was not kept: console, screen, journal, QEMU's command line,
+//! disks, and what the checks saw.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,32 +8,30 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{PromiseOutcome, ScenarioOutcome, Verdict};
 use crate::disk_fixtures;
+use crate::outcome::{PromiseOutcome, ScenarioOutcome, Verdict};
+use crate::report::screenshot_file;
 use crate::scenario::{Observer, Promise};
 use vm::Machine;
 
-/// What is in such a folder, for the line that names it.
-pub const CONTENT: &str = "console, journal, screen, QEMU's command line, disks, what was seen";
-
-/// Collects while a lane runs, and passes on what happens to whoever watches.
-pub struct Dossier<'a> {
+/// Collects evidence while a job runs, and passes every event on to `console`.
+pub struct FailureArtifacts<'a> {
     folder: PathBuf,
-    watcher: &'a dyn Observer,
+    console: &'a dyn Observer,
     begun: AtomicBool,
 }
 
-impl<'a> Dossier<'a> {
-    /// `folder` is made once there is something to put into it.
-    pub fn new(folder: PathBuf, watcher: &'a dyn Observer) -> Self {
-        Dossier {
+impl<'a> FailureArtifacts<'a> {
+    /// `folder` is created when there is something to put into it.
+    pub fn new(folder: PathBuf, console: &'a dyn Observer) -> Self {
+        FailureArtifacts {
             folder,
-            watcher,
+            console,
             begun: AtomicBool::new(false),
         }
     }
 
-    /// Adds what is known at the end of the lane, if anything went wrong in it.
+    /// Adds what is known at the end of the job, if a promise was not kept in it.
     pub fn conclude(&self, machine: &Machine, scenarios: &[ScenarioOutcome]) -> Result<()> {
         let promises = || scenarios.iter().flat_map(|scenario| &scenario.promises);
         if promises().all(|promise| promise.verdict == Verdict::Pass) {
@@ -41,17 +39,17 @@ impl<'a> Dossier<'a> {
         }
         self.begin()?;
         self.write("promises.txt", &evidence(promises()))?;
-        self.leave_logs(machine)
+        self.save_logs(machine)
     }
 
-    /// The run cannot go on, because of `error`: what is left of the machine.
+    /// Keeps the logs of a machine with which the run cannot go on because of `error`.
     pub fn give_up(&self, machine: &Machine, error: &anyhow::Error) -> Result<()> {
         self.begin()?;
         self.write("promises.txt", &format!("{error:#}\n"))?;
-        self.leave_logs(machine)
+        self.save_logs(machine)
     }
 
-    fn leave_logs(&self, machine: &Machine) -> Result<()> {
+    fn save_logs(&self, machine: &Machine) -> Result<()> {
         machine.leave_logs(&self.folder)?;
         let disks = disk_fixtures::describe(machine.disks());
         self.write("disks.json", &format!("{disks:#}\n"))
@@ -67,22 +65,22 @@ impl<'a> Dossier<'a> {
         fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// The machine may be in any state: what it does not give is told in the place of it.
-    fn question(&self, machine: &mut Machine, report: &PromiseOutcome) -> Result<()> {
+    /// The machine may be in any state: if it gives no evidence, the file holds the reason.
+    fn collect(&self, machine: &mut Machine, report: &PromiseOutcome) -> Result<()> {
         let first = !self.begun.swap(true, Ordering::SeqCst);
-        // Where the machine did not come up, nothing changes from one promise to the next.
+        // If the machine did not come up, nothing changes from one promise to the next.
         if !first && report.verdict == Verdict::Skip {
             return Ok(());
         }
         self.begin()?;
-        if let Err(error) = machine.screenshot(&self.folder.join(screenshot_name(&report.id))) {
-            let note = format!("no picture of the screen: {error:#}\n");
+        if let Err(error) = machine.screenshot(&screenshot_file(&self.folder, &report.id)) {
+            let note = format!("no screenshot: {error:#}\n");
             self.write(&format!("{}.txt", report.id), &note)?;
         }
         if first {
             let journal = match machine.journal() {
-                Ok(journal) => format!("when {} was judged:\n{journal}", report.id),
-                Err(error) => format!("when {} was judged: {error:#}\n", report.id),
+                Ok(journal) => format!("after the check of {}:\n{journal}", report.id),
+                Err(error) => format!("after the check of {}: {error:#}\n", report.id),
             };
             self.write("journal.txt", &journal)?;
         }
@@ -90,44 +88,32 @@ impl<'a> Dossier<'a> {
     }
 }
 
-impl Observer for Dossier<'_> {
+impl Observer for FailureArtifacts<'_> {
     fn booting(&self, machine: &str) {
-        self.watcher.booting(machine);
+        self.console.booting(machine);
     }
 
     fn booted(&self, machine: &str, took: Duration) {
-        self.watcher.booted(machine, took);
+        self.console.booted(machine, took);
     }
 
     fn judging(&self, promise: &Promise) {
-        self.watcher.judging(promise);
+        self.console.judging(promise);
     }
 
     fn judged(&self, report: &PromiseOutcome) {
-        self.watcher.judged(report);
+        self.console.judged(report);
     }
 
     fn not_kept(&self, machine: &mut Machine, report: &PromiseOutcome) {
-        self.watcher.not_kept(machine, report);
-        if let Err(error) = self.question(machine, report) {
-            tell_aside!("the evidence about {} is lost: {error:#}", report.id);
+        self.console.not_kept(machine, report);
+        if let Err(error) = self.collect(machine, report) {
+            errln!("the evidence about {} is lost: {error:#}", report.id);
         }
     }
 }
 
-/// The file that shows the screen as it was when the promise called `id` was judged.
-fn screenshot_name(id: &str) -> String {
-    format!("{id}.png")
-}
-
-/// Where the picture of the screen is that belongs to the promise called `id`.
-pub fn screenshot(folders: &[PathBuf], id: &str) -> Option<PathBuf> {
-    let name = screenshot_name(id);
-    let mut files = folders.iter().map(|folder| folder.join(&name));
-    files.find(|file| file.is_file())
-}
-
-/// What the checks saw: first what is not kept, in full.
+/// What the checks saw; promises that are not kept come first.
 fn evidence<'r>(promises: impl Iterator<Item = &'r PromiseOutcome>) -> String {
     let mut all: Vec<&PromiseOutcome> = promises.collect();
     all.sort_by_key(|promise| promise.verdict == Verdict::Pass);
@@ -145,8 +131,8 @@ fn evidence<'r>(promises: impl Iterator<Item = &'r PromiseOutcome>) -> String {
     text
 }
 
-/// Puts the folders in `collected` into the place of those of an earlier run, and returns where they are now. Where
-/// nothing was collected the earlier ones stay.
+/// Moves the folders in `collected` to `place`, where they replace those of an earlier run; returns their new paths. If
+/// nothing was collected, the earlier ones stay.
 pub fn keep(collected: &Path, place: &Path) -> Result<Vec<PathBuf>> {
     if !collected.exists() {
         return Ok(Vec::new());
@@ -169,7 +155,7 @@ mod tests {
     use crate::outcome::tests::sample;
 
     #[test]
-    fn what_is_not_kept_comes_first() {
+    fn promises_that_are_not_kept_come_first() {
         let report = sample(&[Verdict::Pass, Verdict::Fail]);
         insta::assert_snapshot!(evidence(report.promises()), @r"
         FAIL ssh.promise-1 (0.2 s)
@@ -183,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_failure_takes_the_place_of_the_one_before() {
+    fn the_last_failure_replaces_the_one_before() {
         let cache = tempfile::tempdir().unwrap();
         let (collected, place) = (cache.path().join("run"), cache.path().join("last"));
         fs::create_dir_all(place.join("old")).unwrap();
@@ -197,10 +183,5 @@ mod tests {
         let folders = keep(&collected, &place).unwrap();
         assert_eq!(folders, [place.join("main")]);
         assert!(!place.join("old").exists() && !collected.exists());
-        assert_eq!(
-            screenshot(&folders, "ssh.x"),
-            Some(place.join("main/ssh.x.png"))
-        );
-        assert_eq!(screenshot(&folders, "ssh.y"), None);
     }
 }

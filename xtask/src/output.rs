@@ -1,9 +1,9 @@
-//! Telling people something. Whoever has stopped listening (`… | head`) is no reason to end in the middle, as the
-//! standard library's macros would.
+//! Printing that outlives its reader: the standard macros panic when the other end of a pipe is closed (`... | head`);
+//! these go on without output.
 
 /// As `println!`.
 #[macro_export]
-macro_rules! tell {
+macro_rules! outln {
     ($($words:tt)*) => {{
         use std::io::Write as _;
         let _ = writeln!(std::io::stdout(), $($words)*);
@@ -12,7 +12,7 @@ macro_rules! tell {
 
 /// As `eprintln!`.
 #[macro_export]
-macro_rules! tell_aside {
+macro_rules! errln {
     ($($words:tt)*) => {{
         use std::io::Write as _;
         let _ = writeln!(std::io::stderr(), $($words)*);

@@ -1,4 +1,4 @@
-//! Puts defects into a guest.
+//! Builds guests with defects.
 
 use std::path::Path;
 
@@ -6,48 +6,47 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::cli::Nixpkgs;
-use crate::guest::{Kind, nixos, standin};
+use crate::guest::{GuestKind, nixos, standin};
 use crate::mutant::{HeldTo, Mutant};
 use crate::nix::Nix;
 use crate::project;
 use crate::test_env::TestEnv;
 
-/// Makes benches with defects.
-pub struct Breeder<'a> {
-    bench: &'a TestEnv,
+/// Builds test environments whose guest has defects.
+pub struct Builder<'a> {
+    env: &'a TestEnv,
     cache: &'a Path,
-    /// The recorded contract, which the stand-in guest is made from.
+    /// The recorded contract, for the stand-in guest.
     record: &'a Value,
-    /// What the other guest is made from.
+    /// For the nixos guest.
     nix: Option<Nix>,
 }
 
-impl<'a> Breeder<'a> {
-    /// `bench` is without defect; guests are taken from `cache`.
+impl<'a> Builder<'a> {
+    /// `env` has no defect; base images of guests are in `cache`.
     pub fn new(
-        bench: &'a TestEnv,
+        env: &'a TestEnv,
         cache: &'a Path,
         record: &'a Value,
         nixpkgs: &Nixpkgs,
     ) -> Result<Self> {
-        let nix = match bench.guest.kind {
-            Kind::Standin => None,
-            Kind::Nixos => Some(Nix::find(&project::root()?, nixpkgs.nixpkgs.clone())?),
+        let nix = match env.guest.kind {
+            GuestKind::Standin => None,
+            GuestKind::Nixos => Some(Nix::find(&project::root()?, nixpkgs.nixpkgs.clone())?),
         };
-        Ok(Breeder {
-            bench,
+        Ok(Builder {
+            env,
             cache,
             record,
             nix,
         })
     }
 
-    /// A bench whose guest has the defects of `batch`, all of which are held to the same; the files that it takes are put
-    /// into `folder`.
+    /// An environment whose guest has the defects of `batch`, all held to the same contract; its files are in `folder`.
     ///
     /// # Errors
-    /// A defect does not fit the record; NixOS has no words for one, or refuses them together.
-    pub fn bench(&self, batch: &[&'static Mutant], folder: &Path) -> Result<TestEnv> {
+    /// A defect does not fit the record; no NixOS option causes one of them, or NixOS refuses them together.
+    pub fn build(&self, batch: &[&'static Mutant], folder: &Path) -> Result<TestEnv> {
         let (guest, contract) = match &self.nix {
             None => {
                 let mut defects = batch.iter();
@@ -59,7 +58,7 @@ impl<'a> Breeder<'a> {
             }
             Some(nix) => {
                 let modules: Option<Vec<&str>> = batch.iter().map(|mutant| mutant.nixos).collect();
-                let modules = modules.context("no option of NixOS leads to this defect")?;
+                let modules = modules.context("no NixOS option causes this defect")?;
                 let (guest, contract) = nixos::prepare_changed(nix, &modules)?;
                 let contract = serde_json::from_value(contract)
                     .context("tests/contract.nix and the harness differ")?;
@@ -68,10 +67,10 @@ impl<'a> Breeder<'a> {
         };
         let unchanged = batch.iter().any(|one| one.held_to == HeldTo::Unchanged);
         let contract = if unchanged {
-            self.bench.contract.clone()
+            self.env.contract.clone()
         } else {
             contract
         };
-        Ok(self.bench.with(guest, contract))
+        Ok(self.env.with(guest, contract))
     }
 }

@@ -1,4 +1,4 @@
-//! What failed last, for `test --rerun`.
+//! Remembers the promises that failed last, for `test --rerun`.
 
 use std::fs;
 use std::path::Path;
@@ -7,12 +7,11 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Report, Verdict};
-use crate::scenario::PROMISES;
 
 /// The file in the cache.
 const FILE: &str = "last-failed.json";
 
-/// A promise that was not kept, or not checked, when it was last looked at.
+/// A promise that was not kept, or not checked, in its last run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Open {
     guest: String,
@@ -21,14 +20,14 @@ struct Open {
 }
 
 fn recall(cache: &Path) -> Vec<Open> {
-    // Without a memory, or with one of another version, nothing is known to have failed.
+    // Without a file, or with one of another version, no failure is known.
     fs::read(cache.join(FILE))
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default()
 }
 
-/// Remembers what `report` says about its scenarios; what is known of others, and of the other guest, stays.
+/// Replaces what is remembered about the scenarios of `report`; entries of other scenarios and guests stay.
 pub fn remember(cache: &Path, report: &Report) -> Result<()> {
     let mut open = recall(cache);
     let judged = |name: &str| report.scenarios.iter().any(|other| other.name == name);
@@ -49,18 +48,18 @@ pub fn remember(cache: &Path, report: &Report) -> Result<()> {
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// The promises that failed last, with their scenarios: on `guest`, or on any. Those that are no more are left out.
-pub fn failed_last(cache: &Path, guest: Option<&str>) -> Vec<(&'static str, &'static str)> {
+/// Those of the promise ids `known` that failed last, in the same order: on `guest`, or on any.
+pub fn failed_last<'k>(
+    cache: &Path,
+    guest: Option<&str>,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Vec<&'k str> {
     let open = recall(cache);
-    PROMISES
-        .iter()
-        .filter(|promise| {
-            open.iter().any(|one| {
-                one.promise == promise.id && guest.is_none_or(|guest| guest == one.guest)
-            })
-        })
-        .map(|promise| (promise.scenario, promise.id))
-        .collect()
+    let failed = |id: &&str| {
+        open.iter()
+            .any(|one| one.promise == *id && guest.is_none_or(|guest| guest == one.guest))
+    };
+    known.into_iter().filter(failed).collect()
 }
 
 #[cfg(test)]
@@ -69,12 +68,14 @@ mod tests {
     use crate::outcome::ScenarioOutcome;
     use crate::outcome::tests::sample;
 
-    /// A report on `scenarios`, each with its first promise and that one's verdict.
+    /// Every promise that there is in these tests.
+    const KNOWN: [&str; 3] = ["ssh.a", "docker.a", "firewall.a"];
+
+    /// A report on `scenarios`, each with one promise and its verdict.
     fn report(guest: &str, scenarios: &[(&str, Verdict)]) -> Report {
         let scenarios = scenarios.iter().map(|(name, verdict)| {
             let mut one = sample(&[*verdict]).scenarios.remove(0);
-            let promise = PROMISES.iter().find(|promise| promise.scenario == *name);
-            one.promises[0].id = promise.unwrap().id.into();
+            one.promises[0].id = format!("{name}.a");
             ScenarioOutcome {
                 name: (*name).into(),
                 ..one
@@ -87,39 +88,36 @@ mod tests {
         }
     }
 
-    fn names(cache: &Path, guest: Option<&str>) -> Vec<&'static str> {
-        failed_last(cache, guest)
-            .iter()
-            .map(|(scenario, _)| *scenario)
-            .collect()
+    fn failed(cache: &Path, guest: Option<&str>) -> Vec<&'static str> {
+        failed_last(cache, guest, KNOWN)
     }
 
     #[test]
-    fn what_failed_is_known_until_it_passes_on_the_same_guest() {
+    fn a_failure_is_remembered_until_it_passes_on_the_same_guest() {
         use Verdict::{Fail, Pass, Skip};
         let cache = tempfile::tempdir().unwrap();
         let cache = cache.path();
-        assert!(names(cache, None).is_empty());
+        assert!(failed(cache, None).is_empty());
         let run = |guest, scenarios: &[_]| remember(cache, &report(guest, scenarios)).unwrap();
         run(
             "standin",
             &[("ssh", Fail), ("docker", Pass), ("firewall", Skip)],
         );
-        assert_eq!(names(cache, None), ["ssh", "firewall"]);
+        assert_eq!(failed(cache, None), ["ssh.a", "firewall.a"]);
         run("nixos", &[("ssh", Pass), ("docker", Fail)]);
-        assert_eq!(names(cache, None), ["ssh", "docker", "firewall"]);
-        assert_eq!(names(cache, Some("nixos")), ["docker"]);
+        assert_eq!(failed(cache, None), ["ssh.a", "docker.a", "firewall.a"]);
+        assert_eq!(failed(cache, Some("nixos")), ["docker.a"]);
         run("standin", &[("ssh", Pass)]);
-        assert_eq!(names(cache, Some("standin")), ["firewall"]);
+        assert_eq!(failed(cache, Some("standin")), ["firewall.a"]);
     }
 
     #[test]
-    fn a_memory_that_cannot_be_read_knows_nothing() {
+    fn a_file_that_cannot_be_read_counts_as_no_failure() {
         let cache = tempfile::tempdir().unwrap();
         fs::write(cache.path().join(FILE), "{").unwrap();
-        assert!(names(cache.path(), None).is_empty());
+        assert!(failed(cache.path(), None).is_empty());
         let gone = r#"[{"guest":"standin","scenario":"x","promise":"x.gone"}]"#;
         fs::write(cache.path().join(FILE), gone).unwrap();
-        assert!(names(cache.path(), None).is_empty());
+        assert!(failed(cache.path(), None).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! What a run says while it goes on: a line when something is known, and on a terminal a spinner for each machine.
+//! Progress on standard error: a line for each event, and on a terminal a spinner for each machine.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdout};
@@ -7,29 +7,28 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
-use super::spinner::{LaneView, Spinner};
+use super::spinner::Spinner;
 use super::{PromiseOutcome, Verdict};
-use crate::scenario::Observer;
 
-/// Prints a line on standard error for everything that happens.
-pub struct Watcher {
+/// Prints a line on standard error for each event.
+pub struct ConsoleReporter {
     start: Instant,
     colour: bool,
-    /// The spinners; none where nobody would see them turn.
+    /// `None` where standard error is not an interactive terminal.
     spinners: Option<MultiProgress>,
-    /// Lines that wait until the terminal is given back.
+    /// Lines that wait while [`step_aside`](Self::step_aside) has the terminal.
     held: Mutex<Option<Vec<String>>>,
-    /// Only one at a time has the terminal for itself.
+    /// Held by the one who has the terminal.
     terminal: Mutex<()>,
 }
 
-impl Default for Watcher {
+impl Default for ConsoleReporter {
     fn default() -> Self {
-        let alive = lively(stderr().is_terminal(), |name| std::env::var_os(name));
-        Watcher {
+        let interactive = interactive(stderr().is_terminal(), |name| std::env::var_os(name));
+        ConsoleReporter {
             start: Instant::now(),
             colour: colourful(stderr().is_terminal(), |name| std::env::var_os(name)),
-            spinners: alive
+            spinners: interactive
                 .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8))),
             held: Mutex::new(None),
             terminal: Mutex::new(()),
@@ -42,13 +41,13 @@ pub(super) fn coloured() -> bool {
     colourful(stdout().is_terminal(), |name| std::env::var_os(name))
 }
 
-/// Colour is for terminals, and not for those who say NO_COLOR (no-color.org).
+/// Colour is for terminals, unless NO_COLOR is set (no-color.org).
 fn colourful(terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
     terminal && variable("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Spinners are for people: not for a file, a CI service's log, or a terminal that cannot move its cursor.
-fn lively(terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+/// Spinners are not for a file, a CI service's log, or a terminal that cannot move its cursor.
+fn interactive(terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let in_ci = variable("CI").is_some_and(|value| !value.is_empty() && value != "false");
     let dumb = variable("TERM").is_none_or(|value| value == "dumb");
     !in_ci && !dumb && colourful(terminal, variable)
@@ -58,7 +57,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Watcher {
+impl ConsoleReporter {
     /// One line with the time since the start.
     pub fn say(&self, text: &str) {
         let line = format!("[{:6.1} s] {text}", self.start.elapsed().as_secs_f64());
@@ -70,25 +69,20 @@ impl Watcher {
 
     fn print(&self, line: &str) {
         match &self.spinners {
-            // It fails where the terminal is gone, and then nobody misses the line.
+            // Fails only if the terminal is gone.
             Some(spinners) => {
                 let _ = spinners.println(line);
             }
-            None => tell_aside!("{line}"),
+            None => errln!("{line}"),
         }
     }
 
-    /// A spinner called `name` that turns until it is dropped.
+    /// A spinner called `name`; it turns until it is dropped.
     pub fn spinner(&self, name: &str) -> Spinner {
         Spinner::new(self.spinners.as_ref(), name)
     }
 
-    /// Follows one machine.
-    pub fn lane(&self, name: &str) -> LaneView<'_> {
-        LaneView::new(self, self.spinner(name))
-    }
-
-    /// Leaves the terminal to `work`: no spinner turns, and lines wait until it is done.
+    /// Leaves the terminal to `work`: spinners are hidden, and lines wait until it returns.
     pub fn step_aside<T>(&self, work: impl FnOnce() -> T) -> T {
         let _alone = lock(&self.terminal);
         *lock(&self.held) = Some(Vec::new());
@@ -106,21 +100,23 @@ impl Watcher {
     }
 }
 
-impl Observer for Watcher {
-    fn booting(&self, machine: &str) {
-        self.say(&format!("booting machine {machine}"));
+/// Events of a run.
+impl ConsoleReporter {
+    pub fn booting(&self, machine: &str) {
+        self.say(&format!("{machine}: booting"));
     }
 
-    fn booted(&self, machine: &str, took: Duration) {
+    /// The machine `machine` took `took` from power on to its first SSH login.
+    pub fn ssh_ready(&self, machine: &str, took: Duration) {
         self.say(&format!(
-            "machine {machine} lets its owner in after {:.1} s",
+            "{machine}: SSH ready after {:.1} s",
             took.as_secs_f64()
         ));
     }
 
-    fn judged(&self, report: &PromiseOutcome) {
-        let word = report.verdict.word();
-        let code = match report.verdict {
+    pub fn judged(&self, promise: &PromiseOutcome) {
+        let word = promise.verdict.word();
+        let code = match promise.verdict {
             Verdict::Pass => 32,
             Verdict::Fail => 31,
             Verdict::Skip => 33,
@@ -132,7 +128,7 @@ impl Observer for Watcher {
         };
         self.say(&format!(
             "{word} {} ({:.1} s): {}",
-            report.id, report.seconds, report.evidence
+            promise.id, promise.seconds, promise.evidence
         ));
     }
 }
@@ -151,20 +147,20 @@ mod tests {
     }
 
     #[test]
-    fn spinners_turn_only_where_somebody_looks() {
-        assert!(lively(true, with("", "")));
-        assert!(lively(true, with("CI", "false")));
-        assert!(lively(true, with("NO_COLOR", "")));
-        assert!(!lively(false, with("", "")));
-        assert!(!lively(true, with("CI", "true")));
-        assert!(!lively(true, with("NO_COLOR", "1")));
-        assert!(!lively(true, with("TERM", "dumb")));
+    fn spinners_are_for_interactive_terminals() {
+        assert!(interactive(true, with("", "")));
+        assert!(interactive(true, with("CI", "false")));
+        assert!(interactive(true, with("NO_COLOR", "")));
+        assert!(!interactive(false, with("", "")));
+        assert!(!interactive(true, with("CI", "true")));
+        assert!(!interactive(true, with("NO_COLOR", "1")));
+        assert!(!interactive(true, with("TERM", "dumb")));
         assert!(colourful(true, with("CI", "true")));
         assert!(!colourful(true, with("NO_COLOR", "1")));
     }
 
-    fn watcher(spinners: Option<MultiProgress>) -> Watcher {
-        Watcher {
+    fn reporter(spinners: Option<MultiProgress>) -> ConsoleReporter {
+        ConsoleReporter {
             start: Instant::now(),
             colour: false,
             spinners,
@@ -174,16 +170,16 @@ mod tests {
     }
 
     #[test]
-    fn lines_wait_while_somebody_has_the_terminal() {
+    fn lines_wait_while_another_program_has_the_terminal() {
         let hidden = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        for watcher in [watcher(None), watcher(Some(hidden))] {
-            let waiting = watcher.step_aside(|| {
-                watcher.say("one");
-                watcher.say("two");
-                lock(&watcher.held).as_ref().map(Vec::len)
+        for reporter in [reporter(None), reporter(Some(hidden))] {
+            let waiting = reporter.step_aside(|| {
+                reporter.say("one");
+                reporter.say("two");
+                lock(&reporter.held).as_ref().map(Vec::len)
             });
             assert_eq!(waiting, Some(2));
-            assert!(lock(&watcher.held).is_none());
+            assert!(lock(&reporter.held).is_none());
         }
     }
 }
