@@ -85,7 +85,7 @@ pub struct TestEnv {
     pub nixpkgs: String,
     pub accelerator: Accelerator,
     pub owner: Key,
-    pub stranger: Key,
+    pub unauthorized_key: Key,
     stub: PathBuf,
 }
 
@@ -154,7 +154,7 @@ impl TestEnv {
             nixpkgs,
             accelerator,
             owner: Key::generate(folder, "owner")?,
-            stranger: Key::generate(folder, "stranger")?,
+            unauthorized_key: Key::generate(folder, "unauthorized")?,
             stub,
         })
     }

@@ -8,9 +8,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use ::stick::gpt::SECTOR;
+use stick::gpt::SECTOR;
 
-use super::stick::COPY_DEADLINE;
+use super::stick_image::COPY_DEADLINE;
 use vm::process;
 
 /// A Windows drive for the models: `id` is `LABEL=…` or `UUID=…`, as in the configuration.

@@ -2,7 +2,7 @@
 
 mod filesystems;
 mod plugged_in;
-pub mod stick;
+pub mod stick_image;
 
 pub use plugged_in::{PluggedDisks, describe};
 
@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use uuid::Uuid;
 
-use ::stick::gpt::{self, ALIGNMENT};
+use stick::gpt::{self, ALIGNMENT};
 use vm::Disk;
 use vm::ssh::Key;
 
 use self::filesystems::models_drive;
-use self::stick::Stick;
+use self::stick_image::StickImage;
 
 /// Room for PERSIST on a stick. The file is sparse.
 const PERSIST_BYTES: u64 = 2 << 30;
@@ -117,7 +117,7 @@ pub struct DiskFixtures {
 
 impl DiskFixtures {
     /// Makes `setup` in `folder`, which is made too: the stick, and the disks beside it.
-    pub fn make(&self, setup: DiskSetup, folder: &Path) -> Result<(Stick, Vec<Disk>)> {
+    pub fn make(&self, setup: DiskSetup, folder: &Path) -> Result<(StickImage, Vec<Disk>)> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         match setup {
             DiskSetup::Complete => {
@@ -163,11 +163,11 @@ impl DiskFixtures {
     }
 
     /// A stick with the image on it and `room` bytes behind that.
-    fn flash(&self, folder: &Path, name: &str, room: u64) -> Result<Stick> {
+    fn flash(&self, folder: &Path, name: &str, room: u64) -> Result<StickImage> {
         let length = fs::metadata(&self.image)
             .with_context(|| format!("cannot read {}", self.image.display()))?
             .len();
-        Stick::flash(&self.image, &folder.join(name), length + room)
+        StickImage::flash(&self.image, &folder.join(name), length + room)
     }
 
     /// A stick whose PERSIST fills it and is in use; `whose` is what its marker says. The machine makes all other
@@ -179,7 +179,7 @@ impl DiskFixtures {
         room: u64,
         whose: &str,
         more: &dyn Fn(&Path) -> Result<()>,
-    ) -> Result<Stick> {
+    ) -> Result<StickImage> {
         let stick = self.flash(folder, name, room)?;
         let content = folder.join(format!("{name}.persist"));
         self.write_ssh(&content)?;
@@ -216,7 +216,7 @@ impl DiskFixtures {
 
     /// As from the shop, with the files that an owner has put on the ESP: a list of keys that has seen Notepad and an
     /// old computer, and two connections, one of which is none.
-    fn fresh(&self, folder: &Path) -> Result<Stick> {
+    fn fresh(&self, folder: &Path) -> Result<StickImage> {
         let stick = self.flash(folder, "stick.img", PERSIST_BYTES)?;
         let mut keys = b"\xef\xbb\xbf# the keys of this house\r\n".to_vec();
         keys.extend_from_slice(b"\x00\x01\xfe\xffjunk\r\n");
@@ -230,7 +230,7 @@ impl DiskFixtures {
     }
 
     /// The first version told its owner to make PERSIST by hand: `mkfs.ext4 -L PERSIST`, then folders for SSH and home.
-    fn by_hand(&self, folder: &Path) -> Result<Stick> {
+    fn by_hand(&self, folder: &Path) -> Result<StickImage> {
         let stick = self.flash(folder, "stick.img", PERSIST_BYTES)?;
         let content = folder.join("persist");
         let key = self.write_ssh(&content)?;
@@ -247,7 +247,7 @@ impl DiskFixtures {
         Ok(stick)
     }
 
-    fn damaged(&self, folder: &Path, damage: Damage) -> Result<(Stick, Vec<Disk>)> {
+    fn damaged(&self, folder: &Path, damage: Damage) -> Result<(StickImage, Vec<Disk>)> {
         let mut beside_it = Vec::new();
         let mut stick = match damage {
             Damage::Full => {
@@ -277,7 +277,7 @@ impl DiskFixtures {
             Damage::ReadOnly => stick.read_only = true,
             Damage::Twin => {
                 let path = folder.join("twin.img");
-                let twin = Stick::flash(&stick.path, &path, fs::metadata(&stick.path)?.len())?;
+                let twin = StickImage::flash(&stick.path, &path, fs::metadata(&stick.path)?.len())?;
                 beside_it.push(beside(twin));
             }
         }
@@ -290,14 +290,14 @@ fn nothing(_: &Path) -> Result<()> {
     Ok(())
 }
 
-fn beside(stick: Stick) -> Disk {
+fn beside(stick: StickImage) -> Disk {
     Disk::new(stick.path, "other-stick").removable()
 }
 
 /// An image as both guests make it. The table lists PERSIST (16 MiB), the file ends before it.
 #[cfg(test)]
 fn test_image(folder: &Path) -> PathBuf {
-    use ::stick::gpt::{Extent, NewPartition, partition_types::LINUX_FS};
+    use stick::gpt::{Extent, NewPartition, partition_types::LINUX_FS};
     const MIB: u64 = 1 << 20;
     let path = folder.join("image");
     let mut file = fs::File::options()

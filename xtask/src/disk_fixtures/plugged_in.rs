@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use ::stick::gpt;
 use anyhow::Result;
 use serde_json::{Value, json};
+use stick::gpt;
 use vm::{Disk, Machine};
 
-use super::stick::Stick;
+use super::stick_image::StickImage;
 use super::{DiskFixtures, DiskSetup, MODELS};
 
 /// A stick, the disks beside it, and what makes other ones.
@@ -17,7 +17,7 @@ use super::{DiskFixtures, DiskSetup, MODELS};
 pub struct PluggedDisks {
     fixtures: DiskFixtures,
     setup: DiskSetup,
-    pub stick: Stick,
+    pub stick: StickImage,
     others: Vec<Disk>,
     /// The bytes in the place of the UUID of PERSIST's file system when the stick was plugged in, if it has a PERSIST.
     mark: Option<[u8; 16]>,

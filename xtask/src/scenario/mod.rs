@@ -1,30 +1,32 @@
 //! The promises, a file per concern. A scenario sees the machine and the contract; it does not know which guest it runs on.
 
-mod badness;
 mod boot;
-mod broken;
+mod console_patterns;
+mod degraded_storage;
 mod docker;
-pub mod endurance;
+mod durability;
 mod esp;
 mod fault;
 mod firewall;
-mod journey;
 mod ollama;
 mod persist;
 mod promises;
 mod run;
+pub mod soak;
 mod ssh;
 mod system;
+mod vm_job;
 
 pub use promises::{PROMISES, SCENARIOS, promises_of, scenario};
-pub use run::{Boot, Lane, Observer, Plan, Quiet, judge_all, switch_on};
+pub use run::{Boot, Observer, Quiet, judge_all, switch_on};
+pub use vm_job::{Plan, VmJob};
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 
-pub use self::journey::Journey;
+pub use self::durability::Durability;
 use crate::contract::Contract;
 use crate::disk_fixtures::{DiskSetup, PluggedDisks};
 pub use crate::outcome::Finding;
@@ -44,7 +46,7 @@ pub struct Promise {
 pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,
-    pub drives: DiskSetup,
+    pub disks: DiskSetup,
     /// How often its machine is switched on. One that is switched off and on again is not shared.
     pub boots: usize,
     /// It tries what goes wrong around the machine, and runs when it is asked for.
@@ -68,13 +70,13 @@ pub struct Context<'a> {
     pub disks: &'a mut PluggedDisks,
     pub contract: &'a Contract,
     /// A key that no machine knows.
-    pub stranger: &'a Key,
+    pub unauthorized_key: &'a Key,
     /// For small files.
     pub folder: PathBuf,
     /// How long the machine took to boot, when it is the one the scenario starts with.
     pub boot: Option<Duration>,
     /// What became of the machine's state, once somebody has asked for it.
-    pub journey: &'a mut Option<Journey>,
+    pub durability: &'a mut Option<Durability>,
 }
 
 impl Context<'_> {
@@ -89,7 +91,7 @@ impl Context<'_> {
         let by_design = |line: &&str| missing && missed.iter().any(|missed| line.contains(*missed));
         let console = self.machine.console()?.history();
         let lines = console.lines().filter(|line| !by_design(line));
-        Ok(badness::bad_lines(lines))
+        Ok(console_patterns::bad_lines(lines))
     }
 
     /// Whether the owner's key logs in.

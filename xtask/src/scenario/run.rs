@@ -5,74 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Context, Finding, Promise, Scenario, promises_of};
+use super::{Context, Finding, Promise};
 use crate::contract::Contract;
-use crate::disk_fixtures::DiskSetup;
 use crate::error::Usage;
 use crate::outcome::{PromiseOutcome, ScenarioOutcome, Verdict};
 use crate::test_machine::TestMachine;
 use vm::process::check_interrupt;
 use vm::ssh::Key;
 use vm::{Ended, HostError, Machine, NoLogin, NoShell};
-
-/// Scenarios that share one machine.
-#[derive(Clone)]
-pub struct Lane {
-    /// What its machine is called in logs.
-    pub name: String,
-    pub drives: DiskSetup,
-    pub scenarios: Vec<&'static Scenario>,
-    alone: bool,
-}
-
-impl Lane {
-    /// One of its scenarios by itself, on a machine called `name`.
-    pub fn only(&self, scenario: &'static Scenario, name: String) -> Lane {
-        Lane {
-            name,
-            scenarios: vec![scenario],
-            ..self.clone()
-        }
-    }
-
-    /// How long it takes, in rough units: a boot is two of them, a promise one.
-    fn length(&self) -> usize {
-        let boots = self.scenarios.iter().map(|scenario| scenario.boots);
-        2 * boots.max().unwrap_or_default() + promises_of(&self.scenarios).len()
-    }
-}
-
-/// Which scenarios run, by machine.
-pub struct Plan {
-    pub lanes: Vec<Lane>,
-}
-
-impl Plan {
-    /// One lane for each machine.
-    pub fn new(scenarios: &[&'static Scenario]) -> Self {
-        let mut lanes: Vec<Lane> = Vec::new();
-        for &scenario in scenarios {
-            let shared = lanes
-                .iter_mut()
-                .find(|lane| lane.drives == scenario.drives && !lane.alone && scenario.boots == 1);
-            match shared {
-                Some(lane) => lane.scenarios.push(scenario),
-                None => lanes.push(Lane {
-                    name: match scenario.drives {
-                        DiskSetup::Complete if scenario.boots == 1 => "main".to_string(),
-                        _ => scenario.name.to_string(),
-                    },
-                    drives: scenario.drives,
-                    scenarios: vec![scenario],
-                    alone: scenario.boots > 1,
-                }),
-            }
-        }
-        // The longest first, so that no core is left with one of them at the end.
-        lanes.sort_by_key(|lane| std::cmp::Reverse(lane.length()));
-        Plan { lanes }
-    }
-}
 
 /// What happens while a lane runs, for whoever watches.
 pub trait Observer: Sync {
@@ -122,12 +62,12 @@ pub fn judge_all(
     boot: &Boot,
     machine: &mut TestMachine,
     contract: &Contract,
-    stranger: &Key,
+    unauthorized_key: &Key,
     folder: &Path,
     observer: &dyn Observer,
 ) -> Result<Vec<ScenarioOutcome>> {
     let mut reports = Vec::new();
-    let mut journey = None;
+    let mut durability = None;
     for ours in promises.chunk_by(|one, next| one.scenario == next.scenario) {
         let start = Instant::now();
         let mut promises = Vec::new();
@@ -139,10 +79,10 @@ pub fn judge_all(
                         machine: &mut machine.vm,
                         disks: &mut machine.disks,
                         contract,
-                        stranger,
+                        unauthorized_key,
                         folder: folder.to_path_buf(),
                         boot: Some(*took),
-                        journey: &mut journey,
+                        durability: &mut durability,
                     };
                     judge(promise, &mut cx)?
                 }
@@ -212,26 +152,5 @@ fn report(promise: &Promise, verdict: Verdict, evidence: String, start: Instant)
         evidence,
         found: verdict != Verdict::Skip,
         seconds: start.elapsed().as_secs_f64(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::SCENARIOS;
-    use super::*;
-
-    #[test]
-    fn scenarios_with_the_same_drives_share_a_machine() {
-        let all: Vec<_> = SCENARIOS.iter().collect();
-        let plan = Plan::new(&all);
-        assert_eq!(plan.lanes.len(), 8);
-        assert_eq!(plan.lanes[0].scenarios[0].name, "boot");
-        assert_eq!(
-            plan.lanes
-                .iter()
-                .map(|lane| lane.scenarios.len())
-                .sum::<usize>(),
-            SCENARIOS.len()
-        );
     }
 }

@@ -65,7 +65,11 @@ pub fn key_accepted(cx: &mut Context) -> Result<Finding> {
 /// `ssh.unknown-key-refused`
 pub fn unknown_key_refused(cx: &mut Context) -> Result<Finding> {
     let server = cx.machine.server()?;
-    let attempt = server.attempt(&server.user, &Method::PublicKey(cx.stranger), &cx.folder)?;
+    let attempt = server.attempt(
+        &server.user,
+        &Method::PublicKey(cx.unauthorized_key),
+        &cx.folder,
+    )?;
     let asked = attempt.log.contains("Offering public key");
     Ok(match (attempt.accepted, asked) {
         (true, _) => Finding::Broken("a stranger's key logged in".into()),

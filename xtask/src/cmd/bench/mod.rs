@@ -14,7 +14,7 @@ use crate::cli::{Bench, Measure};
 use crate::disk_fixtures::DiskSetup;
 use crate::error::Broken;
 use crate::report::Watcher;
-use crate::scenario::endurance::{Interruption, interrupt};
+use crate::scenario::soak::{Interruption, interrupt};
 use crate::scenario::{Context, Finding, PROMISES};
 use crate::test_env::{Run, TestEnv, Wanted};
 use crate::test_machine::TestMachine;
@@ -180,7 +180,7 @@ struct Borrowed<'a> {
     bench: &'a TestEnv,
     machine: &'a mut TestMachine,
     folder: &'a Path,
-    journey: Option<crate::scenario::Journey>,
+    durability: Option<crate::scenario::Durability>,
 }
 
 fn context<'a>(bench: &'a TestEnv, machine: &'a mut TestMachine, folder: &'a Path) -> Borrowed<'a> {
@@ -188,7 +188,7 @@ fn context<'a>(bench: &'a TestEnv, machine: &'a mut TestMachine, folder: &'a Pat
         bench,
         machine,
         folder,
-        journey: None,
+        durability: None,
     }
 }
 
@@ -198,10 +198,10 @@ impl Borrowed<'_> {
             machine: &mut self.machine.vm,
             disks: &mut self.machine.disks,
             contract: &self.bench.contract,
-            stranger: &self.bench.stranger,
+            unauthorized_key: &self.bench.unauthorized_key,
             folder: self.folder.to_path_buf(),
             boot: None,
-            journey: &mut self.journey,
+            durability: &mut self.durability,
         }
     }
 }

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use crate::mutant::Mutant;
-use crate::scenario::{Lane, Plan, Promise, SCENARIOS, promises_of};
+use crate::scenario::{Plan, Promise, SCENARIOS, VmJob, promises_of};
 
 /// A machine, and what is looked at on it.
 pub struct Hearing {
-    pub lane: Lane,
+    pub lane: VmJob,
     pub promises: Vec<&'static Promise>,
 }
 
 /// The machines that it takes to look at the promises that are `wanted`, the longest first.
 pub fn hearings(wanted: impl Fn(&Promise) -> bool) -> Vec<Hearing> {
-    let hearing = |lane: Lane| {
+    let hearing = |lane: VmJob| {
         let mut promises = promises_of(&lane.scenarios);
         promises.retain(|promise| wanted(promise));
         Hearing { lane, promises }
@@ -52,7 +52,7 @@ pub fn unheard(
 }
 
 /// The machine that judges `mutant`.
-fn lane(mutant: &Mutant) -> Lane {
+fn lane(mutant: &Mutant) -> VmJob {
     lanes().swap_remove(place(mutant))
 }
 
@@ -90,8 +90,8 @@ fn spoils(mutant: &Mutant, promise: &Promise) -> bool {
     known || mutant.alone || !mutant.comes_up
 }
 
-fn lanes() -> Vec<Lane> {
-    Plan::new(&SCENARIOS.iter().collect::<Vec<_>>()).lanes
+fn lanes() -> Vec<VmJob> {
+    Plan::new(&SCENARIOS.iter().collect::<Vec<_>>()).vm_jobs
 }
 
 #[cfg(test)]

@@ -159,15 +159,15 @@ impl<'a> Trials<'a> {
         bench: &TestEnv,
         folder: &Path,
     ) -> Result<Seen> {
-        let mut machine = bench.machine(lane.drives, folder.join(&lane.name), (0, 0))?;
+        let mut machine = bench.machine(lane.disks, folder.join(&lane.name), (0, 0))?;
         let boot = switch_on(&lane.name, &mut machine, &Quiet)?;
-        let (contract, stranger) = (&bench.contract, &bench.stranger);
+        let (contract, unauthorized_key) = (&bench.contract, &bench.unauthorized_key);
         let reports = judge_all(
             promises,
             &boot,
             &mut machine,
             contract,
-            stranger,
+            unauthorized_key,
             folder,
             &Quiet,
         )?;

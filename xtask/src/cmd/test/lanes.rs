@@ -11,7 +11,7 @@ use anyhow::{Error, Result};
 use crate::outcome::{ScenarioOutcome, Tally, Verdict};
 use crate::parallel::{self, Queue};
 use crate::report::{self, Dossier, Watcher};
-use crate::scenario::{Lane, Plan, Scenario, judge_all, promises_of, switch_on};
+use crate::scenario::{Plan, Scenario, VmJob, judge_all, promises_of, switch_on};
 use crate::test_env::TestEnv;
 use crate::test_machine::{SavedMachine, TestMachine};
 use vm::process;
@@ -53,7 +53,7 @@ type From = (Arc<SavedMachine>, Duration);
 /// A lane to be run: on a machine that is switched on for it, or that goes on from another.
 struct Task {
     number: usize,
-    lane: Lane,
+    lane: VmJob,
     from: Option<From>,
 }
 
@@ -64,7 +64,7 @@ impl Lanes<'_> {
     /// The first for which the run cannot go on. What is known of failures is kept in that case too.
     pub fn run(&self, plan: &Plan) -> Result<Outcome> {
         let tasks = (1..=self.times).flat_map(|number| {
-            let lanes = plan.lanes.iter().cloned();
+            let lanes = plan.vm_jobs.iter().cloned();
             lanes.map(move |lane| Task {
                 number,
                 lane,
@@ -117,17 +117,23 @@ impl Lanes<'_> {
         let (mut machine, boot) = match gone_on {
             Some((machine, took)) => (machine, Ok(took)),
             None => {
-                let mut machine = bench.machine(lane.drives, folder.clone(), (0, 0))?;
+                let mut machine = bench.machine(lane.disks, folder.clone(), (0, 0))?;
                 let boot = switch_on(&name, &mut machine, &dossier)
                     .map_err(|error| self.given_up(error, &machine.vm, &dossier, &name))?;
                 (machine, boot)
             }
         };
         let judge = |machine: &mut TestMachine, scenarios: &[&'static Scenario]| {
-            let (contract, stranger) = (&bench.contract, &bench.stranger);
+            let (contract, unauthorized_key) = (&bench.contract, &bench.unauthorized_key);
             let promises = promises_of(scenarios);
             judge_all(
-                &promises, &boot, machine, contract, stranger, &folder, &dossier,
+                &promises,
+                &boot,
+                machine,
+                contract,
+                unauthorized_key,
+                &folder,
+                &dossier,
             )
             .map_err(|error| self.given_up(error, &machine.vm, &dossier, &name))
         };

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use ::stick::esp;
-use ::stick::gpt::{self, Extent, SECTOR};
+use stick::esp;
+use stick::gpt::{self, Extent, SECTOR};
 
 use super::filesystems;
 use vm::process;
@@ -23,13 +23,13 @@ const UUID_OFFSET: u64 = 0x68;
 
 /// A USB stick: a raw, sparse file.
 #[derive(Debug, Clone)]
-pub struct Stick {
+pub struct StickImage {
     pub path: PathBuf,
     /// Its write-protect switch is on.
     pub read_only: bool,
 }
 
-impl Stick {
+impl StickImage {
     /// A stick of `bytes` with the image written to its start.
     pub fn flash(image: &Path, path: &Path, bytes: u64) -> Result<Self> {
         // What is in place of an older one must not show through.
@@ -48,7 +48,7 @@ impl Stick {
         }
         file.set_len(bytes)
             .with_context(|| format!("cannot size {}", path.display()))?;
-        Ok(Stick {
+        Ok(StickImage {
             path: path.to_path_buf(),
             read_only: false,
         })
@@ -145,7 +145,7 @@ mod tests {
     fn persist_grows_to_the_end_and_stays_where_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let image = test_image(folder.path());
-        let stick = Stick::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
+        let stick = StickImage::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
         let before = stick.partition("PERSIST").unwrap();
         let after = gpt::grow(&stick.path, "PERSIST").unwrap();
         assert_eq!(before.offset, after.offset);
@@ -163,7 +163,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let image = test_image(folder.path());
         let end = fs::metadata(&image).unwrap().len();
-        let stick = Stick::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
+        let stick = StickImage::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
         gpt::grow(&stick.path, "PERSIST").unwrap();
         let file = OpenOptions::new().write(true).open(&stick.path).unwrap();
         file.write_all_at(b"old system", 9 << 20).unwrap();
@@ -179,14 +179,14 @@ mod tests {
     fn a_stick_that_is_too_small_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let image = test_image(folder.path());
-        assert!(Stick::flash(&image, &folder.path().join("stick"), 1 << 20).is_err());
+        assert!(StickImage::flash(&image, &folder.path().join("stick"), 1 << 20).is_err());
     }
 
     #[test]
     fn a_garbled_file_system_has_another_mark() {
         let folder = tempfile::tempdir().unwrap();
         let image = test_image(folder.path());
-        let stick = Stick::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
+        let stick = StickImage::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
         let before = stick.mark("PERSIST").unwrap();
         stick.garble("PERSIST", 1 << 20).unwrap();
         assert_ne!(stick.mark("PERSIST").unwrap(), before);

@@ -10,7 +10,7 @@ use super::{Context, Finding};
 use vm::process::pause;
 
 /// Written before, looked for after. `/etc/forgotten` is on no partition that is kept.
-pub(super) const DATA: &str = "/persist/home/journey";
+pub(super) const DATA: &str = "/persist/home/durability";
 pub(super) const RECORDS: &str = "/persist/home/records";
 const ELSEWHERE: &[&str] = &["/etc/forgotten", "/var/lib/forgotten", "/root/forgotten"];
 /// How long records are written before the power goes.
@@ -41,7 +41,7 @@ struct After {
 }
 
 /// What was seen on the way.
-pub struct Journey {
+pub struct Durability {
     before: State,
     after: Vec<After>,
     /// How many records were on the disk, by fsync, when the power went; and how many whole ones were found.
@@ -49,16 +49,16 @@ pub struct Journey {
     found: u64,
 }
 
-/// The journey of this machine: made now, unless another promise has asked for it before.
-fn journey<'a>(cx: &'a mut Context) -> Result<&'a Journey> {
-    if cx.journey.is_none() {
+/// The durability of this machine: made now, unless another promise has asked for it before.
+fn durability<'a>(cx: &'a mut Context) -> Result<&'a Durability> {
+    if cx.durability.is_none() {
         let made = travel(cx)?;
-        *cx.journey = Some(made);
+        *cx.durability = Some(made);
     }
-    cx.journey.as_ref().context("no journey was made")
+    cx.durability.as_ref().context("no durability was made")
 }
 
-fn travel(cx: &mut Context) -> Result<Journey> {
+fn travel(cx: &mut Context) -> Result<Durability> {
     let mark = ELSEWHERE.join(" ");
     cx.machine.succeed(&format!(
         "dd if=/dev/urandom of={DATA} bs=1M count=4 2>/dev/null && sync {DATA} && touch {mark}"
@@ -82,7 +82,7 @@ fn travel(cx: &mut Context) -> Result<Journey> {
     cx.disks.reflash()?;
     let login = cx.machine.boot()?;
     after.push(look(cx, "a reflash", login)?);
-    Ok(Journey {
+    Ok(Durability {
         before,
         after,
         synced,
@@ -138,7 +138,7 @@ fn state(cx: &mut Context) -> Result<State> {
 /// Begins to write numbered records, each synced before the next.
 pub(super) fn start_writing(cx: &mut Context) -> Result<()> {
     let write = format!(
-        "n=0; while :; do n=$((n+1)); printf 'record %08d of the journey\\n' $n >> {RECORDS}; sync {RECORDS}; echo $n > /run/synced; done"
+        "n=0; while :; do n=$((n+1)); printf 'record %08d of the durability test\\n' $n >> {RECORDS}; sync {RECORDS}; echo $n > /run/synced; done"
     );
     cx.machine.succeed(&format!(
         "rm -f {RECORDS} /run/synced; nohup sh -c \"{}\" >/dev/null 2>&1 &",
@@ -164,7 +164,7 @@ pub(super) fn synced(cx: &mut Context) -> Result<u64> {
 pub(super) fn whole_records(text: &str) -> u64 {
     (1..)
         .zip(text.lines())
-        .take_while(|(number, line)| *line == format!("record {number:08} of the journey"))
+        .take_while(|(number, line)| *line == format!("record {number:08} of the durability test"))
         .count() as u64
 }
 
@@ -192,8 +192,8 @@ pub(super) fn host_keys(cx: &mut Context) -> Result<BTreeSet<String>> {
 /// `ssh.identity-survives`
 pub fn identity_survives(cx: &mut Context) -> Result<Finding> {
     let promised = cx.contract.ssh.host_keys.len();
-    let journey = journey(cx)?;
-    let before = &journey.before.host_keys;
+    let durability = durability(cx)?;
+    let before = &durability.before.host_keys;
     let mut faults = Vec::new();
     if before.len() != promised {
         faults.push(format!(
@@ -201,12 +201,12 @@ pub fn identity_survives(cx: &mut Context) -> Result<Finding> {
             before.len()
         ));
     }
-    for after in &journey.after {
+    for after in &durability.after {
         if after.state.host_keys != *before {
             faults.push(format!("other host keys after {}", after.what));
         }
     }
-    let logins: Vec<String> = journey
+    let logins: Vec<String> = durability
         .after
         .iter()
         .map(|after| format!("{} ({:.1} s to login)", after.what, after.login))
@@ -216,9 +216,9 @@ pub fn identity_survives(cx: &mut Context) -> Result<Finding> {
 }
 
 /// What was kept over `what`, or why not.
-fn kept(journey: &Journey, what: &str) -> Vec<String> {
-    let before = &journey.before;
-    let Some(after) = journey.after.iter().find(|after| after.what == what) else {
+fn kept(durability: &Durability, what: &str) -> Vec<String> {
+    let before = &durability.before;
+    let Some(after) = durability.after.iter().find(|after| after.what == what) else {
         return vec![format!("there was no {what}")];
     };
     let mut faults = Vec::new();
@@ -238,7 +238,7 @@ fn kept(journey: &Journey, what: &str) -> Vec<String> {
 
 /// `boot.comes-back-quietly`
 pub fn comes_back_quietly(cx: &mut Context) -> Result<Finding> {
-    let after = &journey(cx)?.after;
+    let after = &durability(cx)?.after;
     let faults: Vec<String> = after
         .iter()
         .filter(|after| !after.noise.is_empty())
@@ -253,26 +253,26 @@ pub fn comes_back_quietly(cx: &mut Context) -> Result<Finding> {
 
 /// `persist.survives-power-cut`
 pub fn survives_power_cut(cx: &mut Context) -> Result<Finding> {
-    let journey = journey(cx)?;
-    let mut faults = kept(journey, "a power cut");
-    if journey.found < journey.synced {
+    let durability = durability(cx)?;
+    let mut faults = kept(durability, "a power cut");
+    if durability.found < durability.synced {
         faults.push(format!(
             "{} of {} synced records are left",
-            journey.found, journey.synced
+            durability.found, durability.synced
         ));
     }
     Ok(Finding::from_faults(
         &faults,
         format!(
             "4 MiB the same; {} records found, {} had been synced",
-            journey.found, journey.synced
+            durability.found, durability.synced
         ),
     ))
 }
 
 /// `persist.survives-reflash`
 pub fn survives_reflash(cx: &mut Context) -> Result<Finding> {
-    let faults = kept(journey(cx)?, "a reflash");
+    let faults = kept(durability(cx)?, "a reflash");
     Ok(Finding::from_faults(
         &faults,
         "4 MiB, machine-id and file system the same",
@@ -281,7 +281,7 @@ pub fn survives_reflash(cx: &mut Context) -> Result<Finding> {
 
 /// `persist.forgets-the-rest`
 pub fn forgets_the_rest(cx: &mut Context) -> Result<Finding> {
-    let faults: Vec<String> = journey(cx)?
+    let faults: Vec<String> = durability(cx)?
         .after
         .iter()
         .filter(|after| !after.remembered.is_empty())
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn records_count_up_to_the_first_damage() {
-        let record = |number| format!("record {number:08} of the journey\n");
+        let record = |number| format!("record {number:08} of the durability test\n");
         let whole: String = (1..=3).map(record).collect();
         assert_eq!(whole_records(&whole), 3);
         assert_eq!(whole_records(&format!("{whole}record 0000")), 3);

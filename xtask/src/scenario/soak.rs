@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use uuid::Uuid;
 
 use super::Context;
-use super::journey::{DATA, RECORDS, host_keys, start_writing, synced, whole_records};
+use super::durability::{DATA, RECORDS, host_keys, start_writing, synced, whole_records};
 use crate::disk_fixtures::DiskSetup;
 use vm::process::pause;
 
