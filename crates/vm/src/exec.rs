@@ -16,7 +16,7 @@ pub const SETTLE_DEADLINE: Duration = Duration::from_secs(240);
 /// The owner's key does not open a root shell: what has to be looked at from inside cannot be judged.
 #[derive(Debug, thiserror::Error)]
 #[error("no root shell: {0}")]
-pub struct NoShell(String);
+pub struct NoShell(pub String);
 
 impl Running {
     /// The root shell that `owner` opens, or has opened before.

@@ -1,31 +1,28 @@
-//! Runs scenarios on their machines.
+//! Boots a machine and judges promises on it.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Error, Result};
+use vm::process;
+use vm::{Ended, HostError, Machine, NoLogin, NoShell};
 
 use super::{Context, Finding, Promise};
-use crate::contract::Contract;
 use crate::error::Usage;
 use crate::outcome::{PromiseOutcome, ScenarioOutcome, Verdict};
 use crate::test_machine::TestMachine;
-use vm::process::check_interrupt;
-use vm::ssh::Key;
-use vm::{Ended, HostError, Machine, NoLogin, NoShell};
 
-/// What happens while a lane runs, for whoever watches.
+/// Follows what happens on a machine, for progress output and for evidence.
 pub trait Observer: Sync {
     fn booting(&self, machine: &str);
     fn booted(&self, machine: &str, took: Duration);
-    fn judged(&self, report: &PromiseOutcome);
+    fn judged(&self, outcome: &PromiseOutcome);
     /// A check begins.
     fn judging(&self, _: &Promise) {}
-    /// The promise just judged is not known to be kept; the machine is as the check left it.
+    /// The promise just judged did not pass; the machine is as the check left it.
     fn not_kept(&self, _: &mut Machine, _: &PromiseOutcome) {}
 }
 
-/// Nobody watches.
+/// Ignores everything.
 pub struct Quiet;
 
 impl Observer for Quiet {
@@ -34,13 +31,13 @@ impl Observer for Quiet {
     fn judged(&self, _: &PromiseOutcome) {}
 }
 
-/// How long a machine took to its login, or why it did not get there.
+/// Time from power on to the login, or why there was no login.
 pub type Boot = std::result::Result<Duration, NoLogin>;
 
-/// Switches `machine` on.
+/// Switches `machine` on, and waits for the login.
 ///
 /// # Errors
-/// The run itself cannot go on: Ctrl-C, QEMU gone, QEMU's refusal.
+/// The run cannot go on: Ctrl-C, QEMU has ended, or QEMU refused its configuration.
 pub fn switch_on(name: &str, machine: &mut TestMachine, observer: &dyn Observer) -> Result<Boot> {
     observer.booting(name);
     match machine.vm.boot() {
@@ -52,99 +49,143 @@ pub fn switch_on(name: &str, machine: &mut TestMachine, observer: &dyn Observer)
     }
 }
 
-/// Keeps or breaks each of `promises`, which are in the order of [`PROMISES`](super::PROMISES), on a machine that was
-/// switched on; a report for each of their scenarios.
+/// Judges each of `promises`, which are in the order of [`PROMISES`](super::PROMISES), on the machine of `cx`, which came up
+/// as `boot` says. Returns one outcome per scenario.
 ///
 /// # Errors
-/// As [`switch_on`].
+/// As [`switch_on`], and a user's error.
 pub fn judge_all(
     promises: &[&'static Promise],
     boot: &Boot,
-    machine: &mut TestMachine,
-    contract: &Contract,
-    unauthorized_key: &Key,
-    folder: &Path,
+    mut cx: Context,
     observer: &dyn Observer,
 ) -> Result<Vec<ScenarioOutcome>> {
-    let mut reports = Vec::new();
-    let mut durability = None;
-    for ours in promises.chunk_by(|one, next| one.scenario == next.scenario) {
-        let start = Instant::now();
-        let mut promises = Vec::new();
-        for &promise in ours {
-            observer.judging(promise);
-            let report = match boot {
-                Ok(took) => {
-                    let mut cx = Context {
-                        machine: &mut machine.vm,
-                        disks: &mut machine.disks,
-                        contract,
-                        unauthorized_key,
-                        folder: folder.to_path_buf(),
-                        boot: Some(*took),
-                        durability: &mut durability,
-                    };
-                    judge(promise, &mut cx)?
-                }
-                // Whether it boots is a promise of its own; about the others nothing is known.
-                Err(why) if promise.id.starts_with("boot.") => {
-                    report(promise, Verdict::Fail, why.to_string(), start)
-                }
-                Err(error) => {
-                    // The console is shown once for all of them.
-                    let first = reports.is_empty() && promises.is_empty();
-                    let why = if first {
-                        &error.to_string()
-                    } else {
-                        &error.why
-                    };
-                    let evidence = format!("the machine did not boot: {why}");
-                    report(promise, Verdict::Skip, evidence, start)
-                }
-            };
-            observer.judged(&report);
-            if report.verdict != Verdict::Pass {
-                observer.not_kept(&mut machine.vm, &report);
-            }
-            promises.push(report);
-        }
-        reports.push(ScenarioOutcome {
-            name: ours[0].scenario.into(),
-            seconds: start.elapsed().as_secs_f64(),
-            promises,
-        });
-    }
-    Ok(reports)
+    cx.boot = boot.as_ref().ok().copied();
+    judge_on(
+        &mut BootedMachine { cx, observer },
+        promises,
+        boot,
+        observer,
+    )
 }
 
-fn judge(promise: &Promise, cx: &mut Context) -> Result<PromiseOutcome> {
-    let start = Instant::now();
-    let (verdict, evidence, found) = match (promise.check)(cx) {
-        Ok(Finding::Kept(evidence)) => (Verdict::Pass, evidence, true),
-        Ok(Finding::Broken(evidence)) => (Verdict::Fail, evidence, true),
-        Err(error) => {
-            check_interrupt()?;
-            let error = cx.machine.blame(error);
-            if error.is::<Ended>() || error.is::<Usage>() || error.is::<HostError>() {
-                return Err(error);
-            }
-            // Whether the owner gets in is a promise of its own; the others are unknown then. Any other check that could
-            // not be carried out has not found its promise kept.
-            let verdict = if error.is::<NoShell>() {
-                Verdict::Skip
-            } else {
-                Verdict::Fail
+/// Where promises are checked: a machine or, in tests, a script.
+trait Subject {
+    fn check(&mut self, promise: &Promise) -> Result<Finding>;
+    /// Turns `error` into the one that is behind it.
+    fn blame(&mut self, error: Error) -> Error;
+    /// The promise did not pass.
+    fn not_kept(&mut self, outcome: &PromiseOutcome);
+
+    /// # Errors
+    /// Ctrl-C was pressed.
+    fn check_interrupt(&self) -> Result<()> {
+        process::check_interrupt()
+    }
+}
+
+struct BootedMachine<'a> {
+    cx: Context<'a>,
+    observer: &'a dyn Observer,
+}
+
+impl Subject for BootedMachine<'_> {
+    fn check(&mut self, promise: &Promise) -> Result<Finding> {
+        (promise.check)(&mut self.cx)
+    }
+
+    fn blame(&mut self, error: Error) -> Error {
+        self.cx.machine.blame(error)
+    }
+
+    fn not_kept(&mut self, outcome: &PromiseOutcome) {
+        self.observer.not_kept(self.cx.machine, outcome);
+    }
+}
+
+fn judge_on(
+    subject: &mut dyn Subject,
+    promises: &[&'static Promise],
+    boot: &Boot,
+    observer: &dyn Observer,
+) -> Result<Vec<ScenarioOutcome>> {
+    let mut scenarios = Vec::new();
+    for group in promises.chunk_by(|one, next| one.scenario == next.scenario) {
+        let start = Instant::now();
+        let mut outcomes = Vec::new();
+        for &promise in group {
+            observer.judging(promise);
+            let first = scenarios.is_empty() && outcomes.is_empty();
+            let outcome = match boot {
+                Ok(_) => judge(subject, promise)?,
+                Err(no_login) => not_booted(promise, no_login, first),
             };
-            (verdict, format!("{error:#}"), false)
+            observer.judged(&outcome);
+            if outcome.verdict != Verdict::Pass {
+                subject.not_kept(&outcome);
+            }
+            outcomes.push(outcome);
         }
+        scenarios.push(ScenarioOutcome {
+            name: group[0].scenario.into(),
+            seconds: start.elapsed().as_secs_f64(),
+            promises: outcomes,
+        });
+    }
+    Ok(scenarios)
+}
+
+/// Without a login a promise about booting is broken, and nothing is known about the others. The evidence of the `first`
+/// promise has the console's last lines; they need not be repeated.
+fn not_booted(promise: &Promise, no_login: &NoLogin, first: bool) -> PromiseOutcome {
+    let start = Instant::now();
+    if promise.id.starts_with("boot.") {
+        return outcome(promise, Verdict::Fail, no_login.to_string(), start);
+    }
+    let why = if first {
+        no_login.to_string()
+    } else {
+        no_login.why.clone()
+    };
+    let evidence = format!("the machine did not boot: {why}");
+    outcome(promise, Verdict::Skip, evidence, start)
+}
+
+fn judge(subject: &mut dyn Subject, promise: &Promise) -> Result<PromiseOutcome> {
+    let start = Instant::now();
+    let error = match subject.check(promise) {
+        Ok(Finding::Kept(evidence)) => {
+            return Ok(outcome(promise, Verdict::Pass, evidence, start));
+        }
+        Ok(Finding::Broken(evidence)) => {
+            return Ok(outcome(promise, Verdict::Fail, evidence, start));
+        }
+        Err(error) => error,
+    };
+    subject.check_interrupt()?;
+    let error = subject.blame(error);
+    if error.is::<Ended>() || error.is::<Usage>() || error.is::<HostError>() {
+        return Err(error);
+    }
+    // Whether the owner's key logs in is a promise of its own; without a root shell nothing is known about the others. A
+    // check that failed in any other way has not shown that its promise holds.
+    let verdict = if error.is::<NoShell>() {
+        Verdict::Skip
+    } else {
+        Verdict::Fail
     };
     Ok(PromiseOutcome {
-        found,
-        ..report(promise, verdict, evidence, start)
+        found: false,
+        ..outcome(promise, verdict, format!("{error:#}"), start)
     })
 }
 
-fn report(promise: &Promise, verdict: Verdict, evidence: String, start: Instant) -> PromiseOutcome {
+fn outcome(
+    promise: &Promise,
+    verdict: Verdict,
+    evidence: String,
+    start: Instant,
+) -> PromiseOutcome {
     PromiseOutcome {
         id: promise.id.into(),
         promise: promise.sentence.into(),
@@ -152,5 +193,259 @@ fn report(promise: &Promise, verdict: Verdict, evidence: String, start: Instant)
         evidence,
         found: verdict != Verdict::Skip,
         seconds: start.elapsed().as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::Mutex;
+
+    use anyhow::{anyhow, bail};
+
+    use super::super::{promises_of, scenario};
+    use super::*;
+    use crate::error::usage;
+
+    type Check = fn(&Promise) -> Result<Finding>;
+
+    /// Answers every check by one function, and records which outcomes it is handed.
+    struct Script {
+        check: Check,
+        blame: fn(Error) -> Error,
+        interrupted: bool,
+        not_kept: Vec<String>,
+    }
+
+    impl Script {
+        fn new(check: Check) -> Self {
+            Script {
+                check,
+                blame: |error| error,
+                interrupted: false,
+                not_kept: Vec::new(),
+            }
+        }
+    }
+
+    impl Subject for Script {
+        fn check(&mut self, promise: &Promise) -> Result<Finding> {
+            (self.check)(promise)
+        }
+
+        fn blame(&mut self, error: Error) -> Error {
+            (self.blame)(error)
+        }
+
+        fn not_kept(&mut self, outcome: &PromiseOutcome) {
+            self.not_kept.push(outcome.id.clone());
+        }
+
+        fn check_interrupt(&self) -> Result<()> {
+            if self.interrupted {
+                bail!("interrupted");
+            }
+            Ok(())
+        }
+    }
+
+    /// Records what it is called with.
+    #[derive(Default)]
+    struct Log(Mutex<Vec<String>>);
+
+    impl Observer for Log {
+        fn booting(&self, _: &str) {}
+        fn booted(&self, _: &str, _: Duration) {}
+
+        fn judging(&self, promise: &Promise) {
+            self.0
+                .lock()
+                .unwrap()
+                .push(format!("judging {}", promise.id));
+        }
+
+        fn judged(&self, outcome: &PromiseOutcome) {
+            let line = format!("{} {}", outcome.verdict.word(), outcome.id);
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    fn kept(_: &Promise) -> Result<Finding> {
+        Ok(Finding::Kept("seen".to_string()))
+    }
+
+    fn ended() -> Error {
+        Ended {
+            how: "signal 9".to_string(),
+            said: String::new(),
+            log: String::new(),
+        }
+        .into()
+    }
+
+    fn host_error() -> Error {
+        let command = Command::new("/no/such/program");
+        process::run(command, "asking", Duration::from_secs(1)).unwrap_err()
+    }
+
+    fn boot_promise() -> &'static Promise {
+        promises_of(&[scenario("boot").unwrap()])[0]
+    }
+
+    /// The verdict, the evidence and `found` of one promise that is checked by `check`.
+    fn judged(check: Check) -> (Verdict, String, bool) {
+        let outcome = judge(&mut Script::new(check), boot_promise()).unwrap();
+        assert_eq!(outcome.id, "boot.reaches-target");
+        (outcome.verdict, outcome.evidence, outcome.found)
+    }
+
+    #[test]
+    fn a_finding_becomes_the_verdict() {
+        let seen = "seen".to_string();
+        assert_eq!(judged(kept), (Verdict::Pass, seen.clone(), true));
+        let broken: Check = |_| Ok(Finding::Broken("seen".to_string()));
+        assert_eq!(judged(broken), (Verdict::Fail, seen, true));
+    }
+
+    #[test]
+    fn a_check_that_cannot_be_carried_out_fails_and_has_found_nothing() {
+        let check: Check = |_| Err(anyhow!("no answer").context("asking"));
+        let expected = (Verdict::Fail, "asking: no answer".to_string(), false);
+        assert_eq!(judged(check), expected);
+    }
+
+    #[test]
+    fn without_a_root_shell_a_promise_is_skipped() {
+        let check: Check = |_| Err(NoShell("Permission denied".to_string()).into());
+        let evidence = "no root shell: Permission denied".to_string();
+        assert_eq!(judged(check), (Verdict::Skip, evidence, false));
+    }
+
+    #[test]
+    fn errors_that_are_not_the_guests_end_the_run() {
+        let checks: [Check; 3] = [
+            |_| Err(ended()),
+            |_| Err(usage("no such file")),
+            |_| Err(host_error()),
+        ];
+        for check in checks {
+            let result = judge(&mut Script::new(check), boot_promise());
+            assert!(result.is_err());
+        }
+    }
+
+    #[test]
+    fn an_error_after_qemu_has_ended_ends_the_run() {
+        let mut subject = Script {
+            blame: |_| ended(),
+            ..Script::new(|_| Err(anyhow!("connection closed")))
+        };
+        let error = judge(&mut subject, boot_promise()).unwrap_err();
+        assert!(error.is::<Ended>(), "{error:#}");
+    }
+
+    #[test]
+    fn an_error_after_ctrl_c_ends_the_run() {
+        let mut subject = Script {
+            interrupted: true,
+            ..Script::new(|_| Err(anyhow!("stopped")))
+        };
+        let error = judge(&mut subject, boot_promise()).unwrap_err();
+        assert_eq!(error.to_string(), "interrupted");
+    }
+
+    fn three_scenarios() -> Vec<&'static Promise> {
+        promises_of(&["system", "persist", "docker"].map(|name| scenario(name).unwrap()))
+    }
+
+    #[test]
+    fn outcomes_are_grouped_by_scenario_and_observed_in_order() {
+        let log = Log::default();
+        let mut subject = Script::new(|promise| match promise.id {
+            "persist.mounted" => Ok(Finding::Broken("gone".to_string())),
+            "docker.state-on-persist" => bail!("no answer"),
+            _ => kept(promise),
+        });
+        let boot = Ok(Duration::from_secs(1));
+        let scenarios = judge_on(&mut subject, &three_scenarios(), &boot, &log).unwrap();
+        let groups: Vec<(&str, Vec<&str>)> = scenarios
+            .iter()
+            .map(|scenario| {
+                let ids = scenario.promises.iter().map(|outcome| outcome.id.as_str());
+                (scenario.name.as_str(), ids.collect())
+            })
+            .collect();
+        assert_eq!(
+            groups,
+            [
+                ("system", vec!["system.identity"]),
+                ("persist", vec!["persist.mounted", "persist.bind-mounts"]),
+                ("docker", vec!["docker.state-on-persist"]),
+            ]
+        );
+        assert_eq!(
+            *log.0.lock().unwrap(),
+            [
+                "judging system.identity",
+                "pass system.identity",
+                "judging persist.mounted",
+                "FAIL persist.mounted",
+                "judging persist.bind-mounts",
+                "pass persist.bind-mounts",
+                "judging docker.state-on-persist",
+                "FAIL docker.state-on-persist",
+            ]
+        );
+        assert_eq!(
+            subject.not_kept,
+            ["persist.mounted", "docker.state-on-persist"]
+        );
+    }
+
+    #[test]
+    fn the_run_ends_at_the_first_error_that_is_not_the_guests() {
+        let log = Log::default();
+        let mut subject = Script::new(|promise| match promise.id {
+            "persist.mounted" => Err(ended()),
+            _ => kept(promise),
+        });
+        let boot = Ok(Duration::from_secs(1));
+        let result = judge_on(&mut subject, &three_scenarios(), &boot, &log);
+        assert!(result.unwrap_err().is::<Ended>());
+        let lines = log.0.lock().unwrap();
+        assert_eq!(lines.last().unwrap(), "judging persist.mounted");
+        assert!(subject.not_kept.is_empty());
+    }
+
+    #[test]
+    fn without_a_login_booting_fails_and_the_rest_is_skipped() {
+        let mut subject = Script::new(|promise| panic!("{} was checked", promise.id));
+        let no_login = || {
+            Err(NoLogin {
+                why: "no login within 5 s".to_string(),
+                tail: "Kernel panic".to_string(),
+            })
+        };
+        let promises = promises_of(&["boot", "system"].map(|name| scenario(name).unwrap()));
+        let all = judge_on(&mut subject, &promises, &no_login(), &Quiet).unwrap();
+        let (boot, system) = (&all[0].promises[0], &all[1].promises[0]);
+        assert_eq!((boot.verdict, boot.found), (Verdict::Fail, true));
+        assert!(boot.evidence.ends_with("Kernel panic"), "{}", boot.evidence);
+        assert_eq!((system.verdict, system.found), (Verdict::Skip, false));
+        assert_eq!(
+            system.evidence,
+            "the machine did not boot: no login within 5 s"
+        );
+        assert_eq!(subject.not_kept, ["boot.reaches-target", "system.identity"]);
+        // Without a promise about booting, the first one shows the console.
+        let all = judge_on(&mut subject, &three_scenarios(), &no_login(), &Quiet).unwrap();
+        let with_console = all
+            .iter()
+            .flat_map(|scenario| &scenario.promises)
+            .map(|outcome| outcome.evidence.contains("Kernel panic"));
+        assert_eq!(
+            with_console.collect::<Vec<_>>(),
+            [true, false, false, false]
+        );
     }
 }

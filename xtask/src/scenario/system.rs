@@ -1,4 +1,4 @@
-//! The machine is the one that was configured.
+//! `system.identity`: the machine is the one that was configured.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,131 +6,387 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::{Context, Finding};
-use vm::Ended;
-use vm::process::check_interrupt;
+use crate::contract::Contract;
 
+/// One command on the console, under emulation.
 const CONSOLE: Duration = Duration::from_secs(60);
 
-/// What whoever sits at the console asks.
+/// Typed on the console, where the owner is logged in automatically.
 const ON_CONSOLE: &str = "id -un; echo shell=$0; sudo -n true && echo sudo=free";
 
-/// What zsh's global start-up file sets, wherever this zsh looks for it.
+/// Prints a setting of zsh's global start-up file, wherever this zsh looks for it.
 const ZSH_HISTORY: &str = "for rc in /etc/zshrc /etc/zsh/zshrc; do \
      if [ -e $rc ]; then zsh -fic \". $rc; echo HISTORY=\\$HISTSIZE\"; break; fi; done 2>/dev/null";
 
-/// `system.identity`
-pub fn identity(cx: &mut Context) -> Result<Finding> {
-    let contract = cx.contract;
-    let name = cx.machine.login().user.clone();
-    let accounts = contract.users.accounts();
-    let user = accounts
-        .get(&name)
-        .with_context(|| format!("the configuration has no user {name}"))?;
-    // The console first: where sudo asks for a password, nothing else can be asked as root.
-    let autologin = contract.system.autologin.user.clone();
-    let console = match &autologin {
-        Some(owner) => match cx.machine.console()?.run(ON_CONSOLE, CONSOLE) {
-            Ok(said) => said,
-            Err(error) => {
-                check_interrupt()?;
-                let error = cx.machine.blame(error);
-                if error.is::<Ended>() {
-                    return Err(error);
-                }
-                return Ok(Finding::Broken(format!(
-                    "{owner} has no shell on the console: {error:#}"
-                )));
-            }
-        },
-        None => String::new(),
-    };
-    let says = |line: &str| console.lines().any(|said| said.trim() == line);
-    if autologin.is_some() && !contract.users.sudo.wheel_needs_password && !says("sudo=free") {
-        return Ok(Finding::Broken(format!(
-            "sudo without a password: {console}"
-        )));
+/// The contract's expectations.
+#[derive(Debug)]
+struct Expected {
+    host_name: String,
+    time_zone: String,
+    key_map: String,
+    /// The owner's account.
+    user: String,
+    uid: Option<u32>,
+    home: String,
+    /// The shell's program, without its folder.
+    shell: String,
+    /// Primary and supplementary groups.
+    groups: BTreeSet<String>,
+    /// sudo asks for no password.
+    free_sudo: bool,
+    /// Lines of zsh's history.
+    history: u32,
+    /// The user whom the console logs in without a password.
+    autologin: Option<String>,
+}
+
+impl Expected {
+    fn new(contract: &Contract, user: &str) -> Result<Self> {
+        let account = contract
+            .users
+            .accounts()
+            .remove(user)
+            .with_context(|| format!("the configuration has no user {user}"))?;
+        Ok(Expected {
+            host_name: contract.system.host_name.clone(),
+            time_zone: contract.system.time_zone.clone(),
+            key_map: contract.system.key_map.clone(),
+            user: user.to_string(),
+            uid: account.uid,
+            home: account.home,
+            shell: account.shell,
+            groups: account
+                .extra_groups
+                .into_iter()
+                .chain([account.group])
+                .collect(),
+            free_sudo: !contract.users.sudo.wheel_needs_password,
+            history: contract.users.zsh.hist_size,
+            autologin: contract.system.autologin.user.clone(),
+        })
     }
-    let outputs = cx.machine.exec(&[
-        "cat /proc/sys/kernel/hostname",
-        "readlink /etc/localtime",
-        "cat /etc/vconsole.conf",
-        &format!("getent passwd {name}"),
-        &format!("id -Gn {name}"),
-        &format!("getent shadow {name} root | cut -d: -f2 | cut -c1 | sort -u"),
-        &format!("sudo -n -u {name} sudo -n true && echo free"),
-        ZSH_HISTORY,
-    ])?;
-    let text = |index: usize| outputs[index].text.as_str();
-    let mut faults = Vec::new();
-    let mut expect = |what: &str, holds: bool, seen: &str| {
-        if !holds {
-            faults.push(format!("{what}: {seen}"));
+}
+
+#[derive(Debug, Clone)]
+enum Facts {
+    /// The console gave no shell; why.
+    NoConsole(String),
+    /// sudo asks for a password, so nothing could be read as root; the console's output.
+    SudoAsks(String),
+    All(Identity),
+}
+
+/// What the machine says about itself.
+#[derive(Debug, Clone)]
+struct Identity {
+    /// The output of [`ON_CONSOLE`]; empty where nobody is logged in automatically.
+    console: String,
+    host_name: String,
+    /// The target of /etc/localtime.
+    time_zone: String,
+    /// /etc/vconsole.conf
+    keyboard: String,
+    /// The owner's line of passwd(5).
+    passwd: String,
+    /// The owner's groups, with spaces between them.
+    groups: String,
+    /// The first character of the owner's and root's password hashes, without repetition.
+    passwords: String,
+    /// `free` where sudo asks for no password.
+    sudo: String,
+    /// The output of [`ZSH_HISTORY`].
+    history: String,
+}
+
+pub fn check(cx: &mut Context) -> Result<Finding> {
+    let expected = Expected::new(cx.contract, &cx.machine.login().user)?;
+    let facts = gather(cx, &expected)?;
+    Ok(judge(&facts, &expected))
+}
+
+fn gather(cx: &mut Context, expected: &Expected) -> Result<Facts> {
+    // The console first: where sudo asks for a password, nothing else can be read as root.
+    let mut console = String::new();
+    if expected.autologin.is_some() {
+        console = match cx.machine.console()?.run(ON_CONSOLE, CONSOLE) {
+            Ok(output) => output,
+            Err(error) => return Ok(Facts::NoConsole(cx.explain(error)?)),
+        };
+        if expected.free_sudo && !has_line(&console, "sudo=free") {
+            return Ok(Facts::SudoAsks(console));
         }
-    };
-    expect("host name", text(0) == contract.system.host_name, text(0));
-    expect(
-        "time zone",
-        text(1).ends_with(&format!("zoneinfo/{}", contract.system.time_zone)),
-        text(1),
-    );
-    let keymap = |line: &str| line.trim_matches('"') == contract.system.key_map;
-    expect(
-        "keyboard",
-        text(2)
-            .lines()
-            .filter_map(|line| line.strip_prefix("KEYMAP="))
-            .any(keymap),
-        text(2),
-    );
-    let passwd: Vec<&str> = text(3).split(':').collect();
-    expect(
-        "shell",
-        passwd
-            .get(6)
-            .is_some_and(|shell| shell.ends_with(&format!("/{}", user.shell))),
-        text(3),
-    );
-    expect("home", passwd.get(5) == Some(&user.home.as_str()), text(3));
-    // What is on PERSIST belongs to a number, not to a name.
-    let number = user.uid.map(|uid| uid.to_string());
-    expect(
-        "user's number",
-        number.is_none() || passwd.get(2).map(|uid| uid.to_string()) == number,
-        text(3),
-    );
-    let groups: BTreeSet<&str> = text(4).split_whitespace().collect();
-    let extra = user.extra_groups.iter().map(String::as_str);
-    let wanted: BTreeSet<&str> = extra.chain([user.group.as_str()]).collect();
-    let missing = wanted
-        .difference(&groups)
-        .map(|group| format!("not in {group}"));
-    let added = groups
-        .difference(&wanted)
-        .map(|group| format!("in {group} too"));
-    let amiss: Vec<String> = missing.chain(added).collect();
-    expect("groups", amiss.is_empty(), &amiss.join(", "));
-    expect("locked passwords of user and root", text(5) == "!", text(5));
-    expect(
-        "sudo without a password",
-        (text(6) == "free") != contract.users.sudo.wheel_needs_password,
-        text(6),
-    );
-    let history = format!("HISTORY={}", contract.users.zsh.hist_size);
-    expect(
-        "zsh history",
-        text(7).lines().any(|line| line.trim() == history),
-        text(7),
-    );
-    if let Some(owner) = &autologin {
-        expect("console", says(owner), &console);
-        expect("console's shell", console.contains(&user.shell), &console);
     }
+    let name = &expected.user;
+    let [
+        host_name,
+        time_zone,
+        keyboard,
+        passwd,
+        groups,
+        passwords,
+        sudo,
+        history,
+    ] = cx
+        .exec([
+            "cat /proc/sys/kernel/hostname",
+            "readlink /etc/localtime",
+            "cat /etc/vconsole.conf",
+            &format!("getent passwd {name}"),
+            &format!("id -Gn {name}"),
+            &format!("getent shadow {name} root | cut -d: -f2 | cut -c1 | sort -u"),
+            &format!("sudo -n -u {name} sudo -n true && echo free"),
+            ZSH_HISTORY,
+        ])?
+        .map(|output| output.text);
+    Ok(Facts::All(Identity {
+        console,
+        host_name,
+        time_zone,
+        keyboard,
+        passwd,
+        groups,
+        passwords,
+        sudo,
+        history,
+    }))
+}
+
+fn has_line(text: &str, line: &str) -> bool {
+    text.lines().any(|one| one.trim() == line)
+}
+
+fn judge(facts: &Facts, expected: &Expected) -> Finding {
+    let facts = match facts {
+        Facts::NoConsole(why) => {
+            let owner = expected.autologin.as_deref().unwrap_or_default();
+            return Finding::Broken(format!("{owner} has no shell on the console: {why}"));
+        }
+        Facts::SudoAsks(console) => {
+            return Finding::Broken(format!("sudo without a password: {console}"));
+        }
+        Facts::All(identity) => identity,
+    };
+    let keyboard = facts
+        .keyboard
+        .lines()
+        .filter_map(|line| line.strip_prefix("KEYMAP="))
+        .any(|key_map| key_map.trim_matches('"') == expected.key_map);
+    let passwd: Vec<&str> = facts.passwd.split(':').collect();
+    let field = |index: usize| passwd.get(index).copied().unwrap_or_default();
+    let time_zone = format!("zoneinfo/{}", expected.time_zone);
+    let shell = format!("/{}", expected.shell);
+    // Files on PERSIST belong to a number, not to a name.
+    let number = expected.uid.map(|uid| uid.to_string());
+    let groups = wrong_groups(&facts.groups, &expected.groups);
+    let history = format!("HISTORY={}", expected.history);
+    let mut expectations: Vec<(&str, bool, &str)> = vec![
+        (
+            "host name",
+            facts.host_name == expected.host_name,
+            &facts.host_name,
+        ),
+        (
+            "time zone",
+            facts.time_zone.ends_with(&time_zone),
+            &facts.time_zone,
+        ),
+        ("keyboard", keyboard, &facts.keyboard),
+        ("shell", field(6).ends_with(&shell), &facts.passwd),
+        ("home", field(5) == expected.home, &facts.passwd),
+        (
+            "user's number",
+            number.is_none_or(|number| number == field(2)),
+            &facts.passwd,
+        ),
+        ("groups", groups.is_empty(), &groups),
+        (
+            "locked passwords of user and root",
+            facts.passwords == "!",
+            &facts.passwords,
+        ),
+        (
+            "sudo without a password",
+            (facts.sudo == "free") == expected.free_sudo,
+            &facts.sudo,
+        ),
+        (
+            "zsh history",
+            has_line(&facts.history, &history),
+            &facts.history,
+        ),
+    ];
+    if let Some(owner) = &expected.autologin {
+        let console = facts.console.as_str();
+        expectations.push(("console", has_line(console, owner), console));
+        let shell = console.contains(&expected.shell);
+        expectations.push(("console's shell", shell, console));
+    }
+    let faults: Vec<String> = expectations
+        .into_iter()
+        .filter(|(_, holds, _)| !holds)
+        .map(|(name, _, seen)| format!("{name}: {seen}"))
+        .collect();
     let kept = format!(
-        "{} in {}, {name} in {}; {} on the console",
-        text(0),
-        contract.system.time_zone,
-        text(4),
-        autologin.unwrap_or_default()
+        "{} in {}, {} in {}; {} on the console",
+        facts.host_name,
+        expected.time_zone,
+        expected.user,
+        facts.groups,
+        expected.autologin.as_deref().unwrap_or_default()
     );
-    Ok(Finding::from_faults(&faults, kept))
+    Finding::from_faults(&faults, kept)
+}
+
+/// The differences between `actual` (with spaces between them) and `expected` groups.
+fn wrong_groups(actual: &str, expected: &BTreeSet<String>) -> String {
+    let actual: BTreeSet<&str> = actual.split_whitespace().collect();
+    let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();
+    let missing = expected.difference(&actual);
+    let added = actual.difference(&expected);
+    let missing = missing.map(|group| format!("not in {group}"));
+    let added = added.map(|group| format!("in {group} too"));
+    missing.chain(added).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::testing::{assert_each_breaks, assert_kept};
+
+    fn expected() -> Expected {
+        Expected {
+            host_name: "OllamaLive".to_string(),
+            time_zone: "Europe/Berlin".to_string(),
+            key_map: "de".to_string(),
+            user: "owner".to_string(),
+            uid: Some(1000),
+            home: "/home/owner".to_string(),
+            shell: "zsh".to_string(),
+            groups: BTreeSet::from(["users", "wheel", "video"].map(String::from)),
+            free_sudo: true,
+            history: 5000,
+            autologin: Some("owner".to_string()),
+        }
+    }
+
+    const CONSOLE: &str = "owner\nshell=-zsh\nsudo=free";
+
+    fn good() -> Identity {
+        Identity {
+            console: CONSOLE.to_string(),
+            host_name: "OllamaLive".to_string(),
+            time_zone: "/etc/zoneinfo/Europe/Berlin".to_string(),
+            keyboard: "KEYMAP=\"de\"\nFONT=x".to_string(),
+            passwd: "owner:x:1000:100::/home/owner:/bin/zsh".to_string(),
+            groups: "users video wheel".to_string(),
+            passwords: "!".to_string(),
+            sudo: "free".to_string(),
+            history: "HISTORY=5000".to_string(),
+        }
+    }
+
+    fn judge_all(identity: &Identity) -> Finding {
+        judge(&Facts::All(identity.clone()), &expected())
+    }
+
+    #[test]
+    fn kept_when_all_is_as_configured() {
+        assert_kept(
+            judge_all(&good()),
+            "OllamaLive in Europe/Berlin, owner in users video wheel; owner on the console",
+        );
+    }
+
+    #[test]
+    fn the_console_is_judged_first() {
+        assert_eq!(
+            judge(&Facts::NoConsole("no prompt".to_string()), &expected()),
+            Finding::Broken("owner has no shell on the console: no prompt".to_string())
+        );
+        assert_eq!(
+            judge(&Facts::SudoAsks("owner".to_string()), &expected()),
+            Finding::Broken("sudo without a password: owner".to_string())
+        );
+    }
+
+    #[test]
+    fn each_difference_breaks_it() {
+        assert_each_breaks(
+            &good(),
+            judge_all,
+            &[
+                (
+                    |facts| facts.host_name = "Other".to_string(),
+                    "host name: Other",
+                ),
+                (
+                    |facts| facts.time_zone = "/etc/zoneinfo/UTC".to_string(),
+                    "time zone: /etc/zoneinfo/UTC",
+                ),
+                (
+                    |facts| facts.keyboard = "KEYMAP=us".to_string(),
+                    "keyboard: KEYMAP=us",
+                ),
+                (
+                    |facts| facts.passwd = "owner:x:1000:100::/home/owner:/bin/bash".to_string(),
+                    "shell: owner:x:1000:100::/home/owner:/bin/bash",
+                ),
+                (
+                    |facts| facts.passwd = "owner:x:1000:100::/root:/bin/zsh".to_string(),
+                    "home: owner:x:1000:100::/root:/bin/zsh",
+                ),
+                (
+                    |facts| facts.passwd = "owner:x:1001:100::/home/owner:/bin/zsh".to_string(),
+                    "user's number: owner:x:1001:100::/home/owner:/bin/zsh",
+                ),
+                (
+                    |facts| facts.groups = "users wheel disk".to_string(),
+                    "groups: not in video, in disk too",
+                ),
+                (
+                    |facts| facts.passwords = "!\n$".to_string(),
+                    "locked passwords of user and root: !\n$",
+                ),
+                (
+                    |facts| facts.sudo = "a password is required".to_string(),
+                    "sudo without a password: a password is required",
+                ),
+                (
+                    |facts| facts.history = "HISTORY=50".to_string(),
+                    "zsh history: HISTORY=50",
+                ),
+                (
+                    |facts| facts.console = "root\nshell=-zsh".to_string(),
+                    "console: root\nshell=-zsh",
+                ),
+                (
+                    |facts| facts.console = "owner\nshell=-bash".to_string(),
+                    "console's shell: owner\nshell=-bash",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn expectations_that_the_contract_leaves_open_do_not_count() {
+        let expected = Expected {
+            uid: None,
+            autologin: None,
+            free_sudo: false,
+            ..expected()
+        };
+        let facts = Identity {
+            console: String::new(),
+            sudo: String::new(),
+            passwd: "owner:x:77:100::/home/owner:/bin/zsh".to_string(),
+            ..good()
+        };
+        let finding = judge(&Facts::All(facts), &expected);
+        assert!(matches!(finding, Finding::Kept(_)), "{finding:?}");
+        let finding = judge(&Facts::All(good()), &expected);
+        assert_eq!(
+            finding,
+            Finding::Broken("sudo without a password: free".to_string())
+        );
+    }
 }

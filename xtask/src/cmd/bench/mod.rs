@@ -95,7 +95,7 @@ fn take(
                 .context("there is no such promise")?;
             let figure = repeat("every TCP port, IPv4 and IPv6, and UDP", runs, |_| {
                 let mut cx = context(bench, &mut machine, &folder);
-                Ok(match (scan.check)(&mut cx.context())? {
+                Ok(match (scan.check)(&mut cx)? {
                     Finding::Kept(_) => None,
                     Finding::Broken(why) => Some(why),
                 })
@@ -142,7 +142,7 @@ fn endure(
     watcher: &Watcher,
 ) -> Result<Option<String>> {
     let mut cx = context(bench, machine, folder);
-    let faults = match interrupt(&mut cx.context(), interruption) {
+    let faults = match interrupt(&mut cx, interruption) {
         Ok(faults) => faults,
         Err(error) if error.is::<NoLogin>() => {
             // The next turn needs a machine that runs.
@@ -175,33 +175,7 @@ fn assertions(machine: &mut Machine, runs: usize) -> Result<Vec<Figure>> {
     Ok(vec![shell, console])
 }
 
-/// What a scenario's context borrows.
-struct Borrowed<'a> {
-    bench: &'a TestEnv,
-    machine: &'a mut TestMachine,
-    folder: &'a Path,
-    durability: Option<crate::scenario::Durability>,
-}
-
-fn context<'a>(bench: &'a TestEnv, machine: &'a mut TestMachine, folder: &'a Path) -> Borrowed<'a> {
-    Borrowed {
-        bench,
-        machine,
-        folder,
-        durability: None,
-    }
-}
-
-impl Borrowed<'_> {
-    fn context(&mut self) -> Context<'_> {
-        Context {
-            machine: &mut self.machine.vm,
-            disks: &mut self.machine.disks,
-            contract: &self.bench.contract,
-            unauthorized_key: &self.bench.unauthorized_key,
-            folder: self.folder.to_path_buf(),
-            boot: None,
-            durability: &mut self.durability,
-        }
-    }
+/// What a check needs to run on `machine`.
+fn context<'a>(bench: &'a TestEnv, machine: &'a mut TestMachine, folder: &Path) -> Context<'a> {
+    Context::new(machine, &bench.contract, &bench.unauthorized_key, folder)
 }

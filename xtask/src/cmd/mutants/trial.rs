@@ -17,7 +17,7 @@ use crate::mutant::{self, Mutant, Verdict};
 use crate::outcome::{self, PromiseOutcome};
 use crate::parallel::{self, Queue};
 use crate::report::{Fault, Outcome, Watcher};
-use crate::scenario::{Promise, Quiet, judge_all, switch_on};
+use crate::scenario::{self, Promise, Quiet, judge_all, switch_on};
 use crate::test_env::TestEnv;
 use vm::process;
 
@@ -161,16 +161,9 @@ impl<'a> Trials<'a> {
     ) -> Result<Seen> {
         let mut machine = bench.machine(lane.disks, folder.join(&lane.name), (0, 0))?;
         let boot = switch_on(&lane.name, &mut machine, &Quiet)?;
-        let (contract, unauthorized_key) = (&bench.contract, &bench.unauthorized_key);
-        let reports = judge_all(
-            promises,
-            &boot,
-            &mut machine,
-            contract,
-            unauthorized_key,
-            folder,
-            &Quiet,
-        )?;
+        let key = &bench.unauthorized_key;
+        let cx = scenario::Context::new(&mut machine, &bench.contract, key, folder);
+        let reports = judge_all(promises, &boot, cx, &Quiet)?;
         let promises: Vec<PromiseOutcome> = reports
             .into_iter()
             .flat_map(|report| report.promises)

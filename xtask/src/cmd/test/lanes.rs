@@ -11,7 +11,7 @@ use anyhow::{Error, Result};
 use crate::outcome::{ScenarioOutcome, Tally, Verdict};
 use crate::parallel::{self, Queue};
 use crate::report::{self, Dossier, Watcher};
-use crate::scenario::{Plan, Scenario, VmJob, judge_all, promises_of, switch_on};
+use crate::scenario::{Context, Plan, Scenario, VmJob, judge_all, promises_of, switch_on};
 use crate::test_env::TestEnv;
 use crate::test_machine::{SavedMachine, TestMachine};
 use vm::process;
@@ -124,18 +124,11 @@ impl Lanes<'_> {
             }
         };
         let judge = |machine: &mut TestMachine, scenarios: &[&'static Scenario]| {
-            let (contract, unauthorized_key) = (&bench.contract, &bench.unauthorized_key);
             let promises = promises_of(scenarios);
-            judge_all(
-                &promises,
-                &boot,
-                machine,
-                contract,
-                unauthorized_key,
-                &folder,
-                &dossier,
-            )
-            .map_err(|error| self.given_up(error, &machine.vm, &dossier, &name))
+            let key = &bench.unauthorized_key;
+            let cx = Context::new(machine, &bench.contract, key, &folder);
+            judge_all(&promises, &boot, cx, &dossier)
+                .map_err(|error| self.given_up(error, &machine.vm, &dossier, &name))
         };
         let mut scenarios = Vec::new();
         let mut saved = None;
