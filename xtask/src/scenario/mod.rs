@@ -16,14 +16,16 @@ mod ollama;
 mod persist;
 mod promises;
 mod run;
+mod scenarios;
 pub mod soak;
 mod ssh;
 mod system;
 mod systemd;
 mod vm_job;
 
-pub use promises::{PROMISES, SCENARIOS, promises_of, scenario};
+pub use promises::{PROMISES, promises_of};
 pub use run::{Boot, Observer, Quiet, judge_all, switch_on};
+pub use scenarios::{SCENARIOS, scenario};
 pub use vm_job::{Plan, VmJob};
 
 use std::path::{Path, PathBuf};
