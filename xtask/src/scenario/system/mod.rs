@@ -82,7 +82,7 @@ enum Facts {
 /// What the machine says about itself.
 #[derive(Debug, Clone)]
 struct Identity {
-    /// The output of [`ON_CONSOLE`]; empty where nobody is logged in automatically.
+    /// The output of [`ON_CONSOLE`]; empty without automatic login.
     console: String,
     host_name: String,
     /// The target of /etc/localtime.
