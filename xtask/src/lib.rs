@@ -11,6 +11,7 @@ pub mod contract;
 pub mod digest;
 pub mod disk_fixtures;
 pub mod error;
+pub mod git;
 pub mod guest;
 mod help;
 pub mod mutant;

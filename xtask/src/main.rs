@@ -28,8 +28,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let result =
-        process::catch_interrupts(stick::cancel::request).and_then(|()| cmd::run(cli.command));
+    let result = process::catch_interrupts(|| ()).and_then(|()| cmd::run(cli.command));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

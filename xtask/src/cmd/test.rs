@@ -11,10 +11,10 @@ use self::lanes::Lanes;
 use super::doctor::{require_writable, write};
 use crate::cli::{GuestChoice, Test};
 use crate::error::{Broken, usage};
+use crate::git::Git;
 use crate::guest::Kind;
 use crate::outcome::{self, Report, Verdict};
 use crate::project;
-use crate::release::git::Git;
 use crate::report::{self, Watcher};
 use crate::scenario::{Plan, SCENARIOS, Scenario, scenario};
 use crate::test_env::{Run, Wanted};
@@ -24,6 +24,22 @@ pub fn run(options: &Test) -> Result<()> {
         tell!("{}", report::list());
         return Ok(());
     }
+    let report = report(options)?;
+    match report.verdict {
+        Verdict::Pass => Ok(()),
+        Verdict::Fail => Err(Broken.into()),
+        Verdict::Skip => Err(usage(format!(
+            "{} promises were not checked",
+            report.count(Verdict::Skip)
+        ))),
+    }
+}
+
+/// Runs the tests, prints the summary, and writes the files that were asked for.
+///
+/// # Errors
+/// The tests cannot be run, or a file cannot be written. A broken promise is in the report.
+pub fn report(options: &Test) -> Result<Report> {
     let scenarios = if options.rerun {
         failed_last(options)?
     } else {
@@ -98,14 +114,7 @@ pub fn run(options: &Test) -> Result<()> {
         write(file, &report::html(&report))?;
     }
     report::publish(&report, |name| std::env::var(name).ok())?;
-    match report.verdict {
-        Verdict::Pass => Ok(()),
-        Verdict::Fail => Err(Broken.into()),
-        Verdict::Skip => Err(usage(format!(
-            "{} promises were not checked",
-            report.count(Verdict::Skip)
-        ))),
-    }
+    Ok(report)
 }
 
 /// The scenarios of the promises that failed last, on the guest that is asked for or on any.

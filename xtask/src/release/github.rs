@@ -225,14 +225,14 @@ impl GitHub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::hash::Digest;
+    use stick::digest::FileDigest;
 
     #[test]
     fn only_what_has_arrived_whole_is_there() {
         let (bytes, sha256) = (3_000_000, "ab".to_string());
         let asset = Asset {
             file: "x".into(),
-            digest: Digest { bytes, sha256 },
+            digest: FileDigest { bytes, sha256 },
         };
         let there = |text: &str| serde_json::from_str::<Uploaded>(text).unwrap().is(&asset);
         assert!(there(

@@ -70,13 +70,7 @@ fn entry_name(disk_id: Uuid) -> String {
         hash.update(part);
         hash.update([0]);
     }
-    let digits: String = hash
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{PREFIX}{digits}")
+    format!("{PREFIX}{}", hex::encode(&hash.finalize()[..8]))
 }
 
 /// The base from the cache; made first, or waited for, when it is not there.
