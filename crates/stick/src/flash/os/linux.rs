@@ -11,7 +11,8 @@ use nix::fcntl::{
 };
 
 use super::super::disk::Disk;
-use super::{ask_program, lsblk};
+use super::ask::ask_program;
+use super::lsblk;
 use crate::monitor::Monitor;
 
 pub const LIST: &str = "lsblk";

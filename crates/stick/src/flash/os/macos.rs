@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::super::disk::Disk;
-use super::{ask_program, diskutil};
+use super::ask::ask_program;
+use super::diskutil;
 use crate::monitor::Monitor;
 
 pub const LIST: &str = "diskutil list external";

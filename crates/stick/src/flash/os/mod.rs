@@ -4,17 +4,16 @@
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
 
-use anyhow::Result;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod ask;
 
-use crate::command;
-use crate::monitor::Monitor;
-
+// The parsers are tested everywhere.
 #[cfg(any(test, target_os = "macos"))]
+#[cfg_attr(not(target_os = "macos"), allow(dead_code))]
 mod diskutil;
 #[cfg(any(test, target_os = "linux"))]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 mod lsblk;
 
 #[cfg(target_os = "linux")]
@@ -31,29 +30,6 @@ pub use macos::*;
 mod other;
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub use other::*;
-
-/// Time for a program that describes a disk.
-#[cfg_attr(
-    not(any(target_os = "linux", target_os = "macos")),
-    expect(dead_code, reason = "no program is asked there")
-)]
-const PROBE: Duration = Duration::from_secs(30);
-
-#[cfg_attr(
-    not(any(target_os = "linux", target_os = "macos")),
-    expect(dead_code, reason = "no program is asked there")
-)]
-fn ask_program(
-    program: &str,
-    arguments: &[&str],
-    path: &Path,
-    monitor: &dyn Monitor,
-) -> Result<String> {
-    let mut command = Command::new(program);
-    command.args(arguments).arg(path);
-    let what = format!("asking {program} about {}", path.display());
-    command::run(command, &what, PROBE, monitor)
-}
 
 /// Opens a disk or file to be written to; a disk exclusively, where the system can.
 pub fn open(path: &Path, disk: bool) -> io::Result<File> {
