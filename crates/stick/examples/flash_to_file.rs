@@ -11,7 +11,7 @@ use stick::flash::persist::plan_persist;
 use stick::flash::verify_image::verify_image;
 use stick::flash::write::flash;
 use stick::gpt::{Extent, NewPartition, partition_types};
-use stick::monitor::Quiet;
+use stick::monitor::NoMonitor;
 use stick::units::MIB;
 use stick::{esp, gpt};
 
@@ -22,10 +22,16 @@ fn main() -> Result<()> {
     File::create_new(&target)?.set_len(128 * MIB)?;
 
     let layout = image.layout()?;
-    let device = Device::open(&target, &image, &Quiet)?;
+    let device = Device::open(&target, &image, &NoMonitor)?;
     println!("PERSIST: {}", plan_persist(&device, &layout)?.describe());
-    let verified = verify_image(&image, layout, &Quiet)?;
-    let read_back = flash(&image, &verified, &device, &OwnerFiles::default(), &Quiet)?;
+    let verified = verify_image(&image, layout, &NoMonitor)?;
+    let read_back = flash(
+        &image,
+        &verified,
+        &device,
+        &OwnerFiles::default(),
+        &NoMonitor,
+    )?;
     println!("flashed: {read_back:?}");
     for (number, partition) in gpt::partitions(&target)? {
         let mib = Extent::from(&partition).length / MIB;

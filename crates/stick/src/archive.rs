@@ -28,7 +28,7 @@ pub struct PackOptions {
 
 /// A packed image.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Archive {
+pub struct ImageArchive {
     /// Of the image itself.
     pub digest: FileDigest,
     /// The compressed image: one file, or several to be joined in this order.
@@ -46,7 +46,7 @@ pub fn pack(
     name: &str,
     options: PackOptions,
     monitor: &dyn Monitor,
-) -> Result<Archive> {
+) -> Result<ImageArchive> {
     let shown = image.display();
     let unreadable = || format!("cannot read {shown}");
     let unwritable = || format!("cannot pack {shown} into {}", folder.display());
@@ -79,7 +79,7 @@ pub fn pack(
     let parts = encoder.finish().with_context(unwritable)?;
     let assets = parts.finish(name)?;
     monitor.end(Pass::Pack);
-    Ok(Archive { digest, assets })
+    Ok(ImageArchive { digest, assets })
 }
 
 fn encoder(
@@ -203,7 +203,7 @@ impl Read for Joined<'_> {
 mod tests {
     use super::*;
     use crate::digest::{self, sha256_hex};
-    use crate::monitor::Quiet;
+    use crate::monitor::NoMonitor;
 
     /// Noise between zeros (xorshift64: Marsaglia, "Xorshift RNGs", 2003).
     fn image(path: &Path) -> Vec<u8> {
@@ -219,12 +219,12 @@ mod tests {
         bytes
     }
 
-    fn packed(limit: u64) -> (tempfile::TempDir, Archive, Vec<u8>) {
+    fn packed(limit: u64) -> (tempfile::TempDir, ImageArchive, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("image");
         let bytes = image(&path);
         let options = PackOptions { level: 3, limit };
-        let archive = pack(&path, folder.path(), "x.zst", options, &Quiet).unwrap();
+        let archive = pack(&path, folder.path(), "x.zst", options, &NoMonitor).unwrap();
         (folder, archive, bytes)
     }
 
@@ -265,10 +265,10 @@ mod tests {
         file.set_len((230 << 20) + 77).unwrap();
         let (level, limit) = (1, 1 << 30);
         let options = PackOptions { level, limit };
-        let archive = pack(&path, folder.path(), "x.zst", options, &Quiet).unwrap();
-        let (assets, unpacked) = unpack(&[folder.path().join("x.zst")], &Quiet).unwrap();
+        let archive = pack(&path, folder.path(), "x.zst", options, &NoMonitor).unwrap();
+        let (assets, unpacked) = unpack(&[folder.path().join("x.zst")], &NoMonitor).unwrap();
         assert_eq!(assets[0], archive.assets[0].digest);
         assert_eq!(unpacked.unwrap(), archive.digest);
-        assert_eq!(digest::of_file(&path, &Quiet).unwrap(), archive.digest);
+        assert_eq!(digest::of_file(&path, &NoMonitor).unwrap(), archive.digest);
     }
 }

@@ -14,7 +14,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// A child that has ended: its exit status and its output.
 #[derive(Debug)]
-pub struct Finished {
+pub struct ChildOutput {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
@@ -29,7 +29,7 @@ pub fn finish(
     what: &str,
     deadline: Duration,
     monitor: &dyn Monitor,
-) -> Result<Finished> {
+) -> Result<ChildOutput> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::null())
@@ -64,7 +64,7 @@ pub fn finish(
     let text = |pipe: thread::JoinHandle<Vec<u8>>| {
         String::from_utf8_lossy(&pipe.join().unwrap_or_default()).into_owned()
     };
-    Ok(Finished {
+    Ok(ChildOutput {
         status,
         stdout: text(stdout),
         stderr: text(stderr),

@@ -117,7 +117,7 @@ pub fn of_file(path: &Path, monitor: &dyn Monitor) -> Result<FileDigest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::Quiet;
+    use crate::monitor::NoMonitor;
 
     #[test]
     fn a_file_and_a_thread_give_the_digest_of_all_blocks() {
@@ -125,7 +125,7 @@ mod tests {
         let path = folder.path().join("x");
         let bytes = vec![7; BLOCK + 3];
         std::fs::write(&path, &bytes).unwrap();
-        let whole = of_file(&path, &Quiet).unwrap();
+        let whole = of_file(&path, &NoMonitor).unwrap();
         assert_eq!(whole.bytes, BLOCK as u64 + 3);
         assert_eq!(whole.sha256, sha256_hex(&bytes));
         let thread = DigestThread::start();

@@ -16,7 +16,7 @@ pub enum Pass {
     Pack,
 }
 
-/// Watches a long operation. Every method has a default that does nothing, see [`Quiet`].
+/// Watches a long operation. Every method has a default that does nothing, see [`NoMonitor`].
 pub trait Monitor {
     /// Called many times a second. An error ends the operation, which cleans up and returns that error.
     ///
@@ -38,6 +38,6 @@ pub trait Monitor {
 
 /// Reports nothing and never stops anything.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Quiet;
+pub struct NoMonitor;
 
-impl Monitor for Quiet {}
+impl Monitor for NoMonitor {}

@@ -49,7 +49,7 @@ pub fn read(folder: &Path) -> Result<Vec<SumLine>> {
 /// Every line of `text`.
 ///
 /// # Errors
-/// What is wrong with which line.
+/// A line has another form; the message names it.
 pub fn parse(text: &str) -> Result<Vec<SumLine>, String> {
     (1..)
         .zip(text.lines())
@@ -120,8 +120,8 @@ pub fn beside(image: &Path) -> Result<Vec<ExpectedDigest>> {
     Ok(expected)
 }
 
-/// The digest of `name`; with `own` a digest without a name will do, and one has to be there. The folder that the sums
-/// were made in does not matter.
+/// The digest of `name`; with `own` a digest without a name will do, and one has to be there. A folder before the
+/// name does not matter.
 fn digest_of(text: &str, name: &str, own: bool) -> Result<Option<String>, String> {
     for line in text.lines().map(str::trim_end) {
         let (sha256, file) = split(line).unwrap_or_else(|| {

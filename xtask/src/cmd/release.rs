@@ -20,7 +20,7 @@ use crate::outcome::Report;
 use crate::project;
 use crate::release::github::GitHub;
 use crate::release::image::{self, ReleaseImage};
-use crate::release::manifest::{Asset, FORMAT, Manifest, PackedImage, System};
+use crate::release::manifest::{Asset, FORMAT, Manifest, PackedImage, SystemInfo};
 use crate::release::version::Version;
 use crate::release::{CtrlC, LIMIT, MANIFEST, NOTES, describe, notes, resume, test_report};
 use crate::report::Watcher;
@@ -220,7 +220,7 @@ impl<'a> ReleasePlan<'a> {
     }
 
     /// The system in the images, and the list of its packages where sbomnix can be run.
-    fn describe(&self) -> Result<(System, Option<String>)> {
+    fn describe(&self) -> Result<(SystemInfo, Option<String>)> {
         let Some(nix) = &self.nix else {
             self.watcher
                 .say("no list of packages (SBOM): the content of ready images is not known");
@@ -237,7 +237,7 @@ impl<'a> ReleasePlan<'a> {
         Ok((system, sbom.ok()))
     }
 
-    fn manifest(&self, images: Vec<PackedImage>, system: System) -> Manifest {
+    fn manifest(&self, images: Vec<PackedImage>, system: SystemInfo) -> Manifest {
         Manifest {
             format: FORMAT,
             version: self.version.name.clone(),
@@ -403,7 +403,7 @@ fn builder(root: &Path) -> Result<Nix> {
 
 /// `path` without symbolic links, as far as it exists.
 fn real(path: &Path) -> Result<PathBuf> {
-    let whole = std::path::absolute(path).context("cannot tell the current folder")?;
+    let whole = std::path::absolute(path).context("cannot find the current folder")?;
     for existing in whole.ancestors() {
         if let Ok(known) = existing.canonicalize() {
             let rest = whole.strip_prefix(existing).unwrap_or(Path::new(""));

@@ -7,7 +7,7 @@ use anyhow::Result;
 use chrono::DateTime;
 use serde_json::Value;
 
-use super::manifest::System;
+use super::manifest::SystemInfo;
 use crate::error::usage;
 use crate::nix::Nix;
 use crate::snapshot;
@@ -22,7 +22,7 @@ const SHORT: usize = 7;
 ///
 /// # Errors
 /// There is no flake.lock, or it names no commit of nixpkgs.
-pub fn from_sources(root: &Path) -> Result<System> {
+pub fn from_sources(root: &Path) -> Result<SystemInfo> {
     let path = root.join("flake.lock");
     let broken = |why: String| usage(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(&path).map_err(|error| broken(error.to_string()))?;
@@ -32,15 +32,15 @@ pub fn from_sources(root: &Path) -> Result<System> {
     let Some(commit) = node["locked"]["rev"].as_str() else {
         return Err(broken("names no commit of nixpkgs".into()));
     };
-    Ok(System {
+    Ok(SystemInfo {
         nixpkgs: commit.to_string(),
         nixos: nixos(node),
         layout_version: recorded_layout(root),
-        ..System::default()
+        ..SystemInfo::default()
     })
 }
 
-/// NixOS's version as nixpkgs' flake makes it: release, date and commit. Only a release's branch tells the release.
+/// NixOS's version as nixpkgs' flake makes it: release, date and commit. None unless the branch names a release.
 fn nixos(node: &Value) -> Option<String> {
     let release = node["original"]["ref"].as_str()?.strip_prefix("nixos-")?;
     if !release.starts_with(|c: char| c.is_ascii_digit()) {
@@ -66,10 +66,10 @@ fn layout(contract: &Value) -> Option<u64> {
 ///
 /// # Errors
 /// Nix's own message.
-pub fn with_nix(root: &Path, nix: &Nix) -> Result<(System, PathBuf)> {
+pub fn with_nix(root: &Path, nix: &Nix) -> Result<(SystemInfo, PathBuf)> {
     let toplevel = nix.build(TOPLEVEL)?;
     let closure = nix.closure(&toplevel)?;
-    let system = System {
+    let system = SystemInfo {
         nixos: Some(nix.text(VERSION)?),
         layout_version: layout(&nix.contract()?),
         closure_bytes: Some(closure.values().sum()),

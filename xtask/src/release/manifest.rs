@@ -26,7 +26,7 @@ pub struct Manifest {
     /// The commit that it was made from, in full.
     pub commit: String,
     #[serde(flatten)]
-    pub system: System,
+    pub system: SystemInfo,
     pub images: Vec<PackedImage>,
     /// The test runs that this commit passed.
     pub tests: Vec<TestRun>,
@@ -35,7 +35,7 @@ pub struct Manifest {
 /// The system in the images, as far as it is known where they were packed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct System {
+pub struct SystemInfo {
     /// The commit of nixpkgs in flake.lock.
     pub nixpkgs: String,
     /// NixOS's version, such as `26.05.20260710.8f0500b`.

@@ -106,7 +106,7 @@ fn tests(text: &mut String, manifest: &Manifest) {
     for run in &manifest.tests {
         let _ = writeln!(
             text,
-            "\n## Promises, tested on {} ({}, nixpkgs: {})\n\n| promise | what is promised | verdict |\n|---|---|---|",
+            "\n## Promises, tested on {} ({}, nixpkgs: {})\n\n| id | promise | verdict |\n|---|---|---|",
             run.guest, run.accelerator, run.nixpkgs
         );
         for promise in &run.promises {

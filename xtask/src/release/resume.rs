@@ -44,7 +44,7 @@ impl PackSource {
 
 /// The fragment of the manifest that is kept beside an asset.
 #[derive(Serialize, Deserialize)]
-struct Finished {
+struct FinishedImage {
     source: PackSource,
     packed: PackedImage,
 }
@@ -65,7 +65,7 @@ pub fn find(
         return Ok(None);
     };
     // A fragment of another format is ignored.
-    let Ok(finished) = serde_json::from_str::<Finished>(&text) else {
+    let Ok(finished) = serde_json::from_str::<FinishedImage>(&text) else {
         return Ok(None);
     };
     if finished.source != PackSource::of(image, options)? || finished.packed.file != file {
@@ -94,7 +94,7 @@ pub fn remember(
     folder: &Path,
     options: PackOptions,
 ) -> Result<()> {
-    let finished = Finished {
+    let finished = FinishedImage {
         source: PackSource::of(image, options)?,
         packed: packed.clone(),
     };

@@ -156,7 +156,7 @@ fn disks_that_are_refused() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The file behind the disk is on a file system that has less room than the disk says.
+/// The file behind the disk is on a file system that has less room than the disk.
 fn failing_disk() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let raw = image(folder.path(), "image", SLOT, USED);

@@ -127,7 +127,7 @@ fn damaged() -> Result<(), Failed> {
             .unwrap()
     };
 
-    // Noise is not compressed, so only the checksum at the end of the frame tells. Half of the noise ends where a block
+    // Noise is not compressed, so only the checksum at the end of the frame detects it. Half of the noise ends where a block
     // does (128 KiB): from there half a block on, so that no block header is hit.
     let mut flipped = good.clone();
     flipped[good.len() / 2 + (64 << 10)] ^= 1;

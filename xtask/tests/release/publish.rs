@@ -9,7 +9,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::case::{Case, names};
 use crate::common::{path_with, refused, trial};
 
-/// `STATE` is the folder; the files in it that are not GitHub's say what is to go wrong.
+/// `STATE` is the folder; other files in it choose what goes wrong.
 const GH: &str = r#"
 state=STATE
 none() { echo "gh: Not Found (HTTP 404)" >&2; exit 1; }

@@ -155,7 +155,7 @@ impl ByteRun<'_> {
     }
 }
 
-/// The runs of a piece, in order and without gaps. Ranges in `left_out` are idle, whatever is in them; ranges in
+/// The runs of a piece, in order and without gaps. Ranges in `left_out` are idle; ranges in
 /// `unread` are idle where they are zero. Only whole grains (256 KiB) count, so ranges should begin and end on them.
 pub fn runs<'a>(
     chunk: &'a Chunk,
@@ -197,11 +197,11 @@ pub fn runs<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::Quiet;
+    use crate::monitor::NoMonitor;
 
     fn all(source: &[u8]) -> Vec<(u64, usize)> {
         let mut seen = Vec::new();
-        each(source, &Quiet, |chunk| {
+        each(source, &NoMonitor, |chunk| {
             assert!(chunk.data().as_ptr().align_offset(ALIGNMENT) == 0);
             if !chunk.data().is_empty() {
                 seen.push((chunk.offset, chunk.data().len()));
@@ -232,14 +232,14 @@ mod tests {
             }
         }
         let mut count = 0;
-        let error = each(Torn(3), &Quiet, |_| {
+        let error = each(Torn(3), &NoMonitor, |_| {
             count += 1;
             Ok(())
         })
         .unwrap_err();
         assert!(error.is::<io::Error>());
         assert_eq!(count, 3);
-        let error = each(io::repeat(1), &Quiet, |_| anyhow::bail!("enough")).unwrap_err();
+        let error = each(io::repeat(1), &NoMonitor, |_| anyhow::bail!("enough")).unwrap_err();
         assert_eq!(error.to_string(), "enough");
     }
 
@@ -250,7 +250,7 @@ mod tests {
         source[GRAIN + 7] = 1;
         source[2 * GRAIN] = 1;
         let mut found = Vec::new();
-        each(&source[..], &Quiet, |chunk| {
+        each(&source[..], &NoMonitor, |chunk| {
             let runs = runs(
                 chunk,
                 &(2 * grain..4 * grain),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result};
 
-use super::disk::Disk;
+use super::disk::DiskInfo;
 use super::image::StickImage;
 use super::os;
 use crate::monitor::Monitor;
@@ -18,7 +18,7 @@ pub struct Device {
     /// Bytes.
     pub size: u64,
     /// None for a plain file.
-    pub disk: Option<Disk>,
+    pub disk: Option<DiskInfo>,
 }
 
 impl Device {
@@ -36,8 +36,8 @@ impl Device {
             )),
             _ => refuse(format!("cannot be opened: {error}")),
         })?;
-        let meta =
-            fs::metadata(&path).with_context(|| format!("cannot look at {}", path.display()))?;
+        let meta = fs::metadata(&path)
+            .with_context(|| format!("cannot read the type of {}", path.display()))?;
         let kind = meta.file_type();
         if kind.is_dir() {
             return Err(refuse("is a folder: give the stick's device".into()));

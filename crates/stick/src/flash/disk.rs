@@ -8,7 +8,7 @@ const UNMOUNT: &str = if cfg!(target_os = "macos") {
 
 /// A disk as the operating system describes it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Disk {
+pub struct DiskInfo {
     /// The disk that this is a part of.
     pub part_of: Option<String>,
     /// The kind of a device that is not a disk, such as `rom`.
@@ -42,7 +42,7 @@ fn is_of_the_system(mount: &str) -> bool {
         || parts.next().is_some_and(|top| OF_THE_SYSTEM.contains(&top))
 }
 
-impl Disk {
+impl DiskInfo {
     /// The reason why it must not be written to, as the rest of a sentence that begins with its name. None when it may be.
     pub fn objection(&self) -> Option<String> {
         if let Some(whole) = &self.part_of {
@@ -80,7 +80,7 @@ impl Disk {
         }
         if self.sector != 512 {
             return Some(format!(
-                "has sectors of {} bytes, the image is made for 512: take another stick",
+                "has sectors of {} bytes, the image needs 512: take another stick",
                 self.sector
             ));
         }
@@ -92,17 +92,17 @@ impl Disk {
 mod tests {
     use super::*;
 
-    fn stick() -> Disk {
-        Disk {
+    fn stick() -> DiskInfo {
+        DiskInfo {
             size: 16_008_609_792,
             sector: 512,
-            ..Disk::default()
+            ..DiskInfo::default()
         }
     }
 
     fn used(mount: &str) -> Option<String> {
         let mounts = vec![("/dev/sdb1".to_string(), mount.to_string())];
-        Disk { mounts, ..stick() }.objection()
+        DiskInfo { mounts, ..stick() }.objection()
     }
 
     #[test]
@@ -110,43 +110,43 @@ mod tests {
         assert_eq!(stick().objection(), None);
         let bad = [
             (
-                Disk {
+                DiskInfo {
                     part_of: Some("/dev/sdb".into()),
                     ..stick()
                 },
                 "the whole disk, /dev/sdb",
             ),
             (
-                Disk {
+                DiskInfo {
                     other_kind: Some("rom".into()),
                     ..stick()
                 },
                 "kind \"rom\"",
             ),
             (
-                Disk {
+                DiskInfo {
                     read_only: true,
                     ..stick()
                 },
                 "read-only",
             ),
             (
-                Disk {
+                DiskInfo {
                     internal: true,
                     ..stick()
                 },
                 "inside this computer",
             ),
             (
-                Disk {
+                DiskInfo {
                     sector: 4096,
                     ..stick()
                 },
                 "4096",
             ),
-            (Disk { size: 0, ..stick() }, "no medium"),
+            (DiskInfo { size: 0, ..stick() }, "no medium"),
             (
-                Disk {
+                DiskInfo {
                     holders: vec!["/dev/mapper/vg".into()],
                     ..stick()
                 },

@@ -231,7 +231,7 @@ impl OwnerFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::Quiet;
+    use crate::monitor::NoMonitor;
 
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE8wrGXB1GRjJcdnYvsgk8DrIXvSZSvzEEK4kH8aU1nM me@home";
@@ -243,7 +243,9 @@ mod tests {
     }
 
     fn refusal(keys: &[PathBuf], connections: &[PathBuf]) -> String {
-        gather(keys, connections, &Quiet).unwrap_err().to_string()
+        gather(keys, connections, &NoMonitor)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -258,7 +260,7 @@ mod tests {
             &format!("\u{feff}# mine\r\n{KEY}\r\n\r\n"),
         );
         let two = file(folder.path(), "two.pub", KEY);
-        let files = gather(&[one, two], &[], &Quiet).unwrap();
+        let files = gather(&[one, two], &[], &NoMonitor).unwrap();
         assert_eq!(files.keys, [KEY]);
         assert!(
             files.fingerprints[0].starts_with("256 SHA256:"),
@@ -295,7 +297,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let good = "[connection]\r\nid=Home\r\ntype=wifi\r\n";
         let home = file(folder.path(), "Home.nmconnection", good);
-        let files = gather(&[], std::slice::from_ref(&home), &Quiet).unwrap();
+        let files = gather(&[], std::slice::from_ref(&home), &NoMonitor).unwrap();
         assert_eq!(
             files.connections[0],
             ("Home.nmconnection".into(), good.into())

@@ -1,13 +1,13 @@
-//! The writing itself, and the proof that it is there.
+//! Writing the image, and reading it back.
 //!
-//! Order: first the old partition table goes, then the image is written without its own, read back and compared; then
-//! come the owner's files, and the partition table last. So a stick on which this ended early has no partitions, and
-//! nobody takes it for a finished one. Nothing behind the image's end is touched.
+//! Order: the old partition table is cleared; the image is written without its table, read back and compared; the owner's
+//! files are written; the partition table is written last. If this ends early the stick has no partitions, so it cannot
+//! be mistaken for a finished one. Nothing behind the image's end is touched.
 //!
-//! What is not zero is written. What is zero has to read as zero afterwards, also where another system was before:
-//! where the target can clear a range without being sent zeros it does; else it is read, and zeros are written where
-//! there are none. Only the end of STORE's slot, behind its file system, is left as it is: nothing ever reads it.
-//! The ESP's free space is not left: it may hold an older system's keys and passwords.
+//! Data is written. Zeros have to read as zeros afterwards, also where older data was: a target that can clear a range
+//! without being sent zeros does so; otherwise the range is read, and zeros are written where there are none. Only the
+//! end of STORE, behind its file system, keeps its old content: nothing ever reads it. The ESP's free space does not keep
+//! it: older keys and passwords may be there.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -26,7 +26,7 @@ use super::verify_image::VerifiedImage;
 use crate::monitor::{Monitor, Pass};
 use crate::units::MIB;
 
-/// Where there is no direct access, the disk is waited for after this much, so that the speed that is shown is its own.
+/// Without direct access, bytes between two waits for the disk, so that the progress shows the speed of the disk.
 const UNSYNCED: u64 = 64 * MIB;
 
 /// The result of reading back all that was written.
@@ -59,7 +59,7 @@ pub fn flash(
         target.clear(table.clone())?;
     }
     target.sync()?;
-    // Cleared in one go as far as they reach, which takes most disks no longer than a small piece.
+    // Neighbouring zeros are cleared together: most disks take no longer for them than for a small piece.
     let mut zeros = 0..0;
     each(image, verified, monitor, |chunk| {
         for (table, held) in tables.iter().zip(&mut held) {
@@ -115,7 +115,7 @@ pub fn flash(
         Ok(())
     };
     files.put(&device.path, verified.layout.esp, settle)?;
-    // The backup first: with only that, too, there are no partitions.
+    // The backup first: a disk with only the backup has no partitions either.
     for (table, bytes) in tables.iter().zip(&held).rev() {
         target.write(bytes, table.start)?;
         settle()?;
@@ -132,8 +132,8 @@ pub fn flash(
     Ok(ReadBack::Matches)
 }
 
-/// As [`chunks::each`]; what the image's reader fails with becomes the user's error, and so does an image that has
-/// grown since it was surveyed: behind its end is PERSIST.
+/// As [`chunks::each`], with errors that name the image. An image that has grown since it was verified is an error: it
+/// would overwrite PERSIST.
 fn each(
     image: &StickImage,
     verified: &VerifiedImage,
@@ -158,7 +158,7 @@ struct Target<'a> {
     device: &'a Device,
     monitor: &'a dyn Monitor,
     direct: Cell<bool>,
-    /// Whether ranges can be cleared without writing zeros; taken to be so until it is refused.
+    /// Whether ranges can be cleared without writing zeros; true until it fails.
     punches: Cell<bool>,
     unsynced: Cell<u64>,
 }
@@ -219,7 +219,7 @@ impl<'a> Target<'a> {
             return Ok(());
         }
         if self.punches.get() {
-            // Whatever it is that it cannot do, writing shows whether the disk is sound.
+            // The reason does not matter: writing shows whether the disk is sound.
             match os::punch(&self.device.file, range.start, range.end - range.start) {
                 Ok(()) => return Ok(()),
                 Err(_) => self.punches.set(false),
@@ -249,10 +249,10 @@ impl<'a> Target<'a> {
             .map_err(self.failed("finish writing to", 0))
     }
 
-    /// The first offset where the device does not hold what `run` says.
+    /// The first offset where the device differs from `run`.
     fn difference(&self, run: &ByteRun, buffer: &mut Buffer) -> Result<Option<u64>> {
         let read = &mut buffer[..run.data.len()];
-        // Not through `retried`: what is borrowed for writing cannot be borrowed twice.
+        // Not through `retried`, which would borrow `read` mutably twice.
         let mut result = self
             .seek(run.offset)
             .and_then(|mut file| file.read_exact(read));

@@ -15,10 +15,10 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// Shows the passes of flashing, and ends them on Ctrl-C.
 #[derive(Default)]
-pub struct FlashProgress(RefCell<Option<Running>>);
+pub struct FlashProgress(RefCell<Option<RunningPass>>);
 
 /// The pass that is running.
-struct Running {
+struct RunningPass {
     bar: Option<ProgressBar>,
     what: &'static str,
     total: u64,
@@ -50,7 +50,7 @@ impl Monitor for FlashProgress {
             ProgressBar::new(total).with_style(style).with_message(what)
         });
         let now = Instant::now();
-        *self.0.borrow_mut() = Some(Running {
+        *self.0.borrow_mut() = Some(RunningPass {
             bar,
             what,
             total,
@@ -81,7 +81,7 @@ impl Monitor for FlashProgress {
     }
 }
 
-impl Running {
+impl RunningPass {
     fn advance(&mut self, bytes: u64) {
         self.done += bytes;
         if let Some(bar) = &self.bar {
@@ -94,7 +94,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningPass {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

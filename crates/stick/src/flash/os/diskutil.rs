@@ -3,14 +3,14 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::super::disk::Disk;
+use super::super::disk::DiskInfo;
 use crate::units::decimal_size;
 
 /// Reads `diskutil info -plist DISK` and `diskutil list -plist DISK`.
 ///
 /// # Errors
 /// One of them is not JSON.
-pub fn parse(info: &str, list: &str) -> Result<Disk> {
+pub fn parse(info: &str, list: &str) -> Result<DiskInfo> {
     let info: Value = serde_json::from_str(info).context("cannot read the output of diskutil")?;
     let list: Value = serde_json::from_str(list).context("cannot read the output of diskutil")?;
     let text = |key: &str| {
@@ -20,7 +20,7 @@ pub fn parse(info: &str, list: &str) -> Result<Disk> {
             .filter(|text| !text.is_empty())
     };
     let whole = info["WholeDisk"].as_bool() == Some(true);
-    let mut disk = Disk {
+    let mut disk = DiskInfo {
         part_of: (!whole).then(|| format!("/dev/{}", text("ParentWholeDisk").unwrap_or_default())),
         model: text("MediaName").or_else(|| text("IORegistryEntryName")),
         transport: text("BusProtocol").map(|bus| bus.to_lowercase()),
@@ -32,7 +32,7 @@ pub fn parse(info: &str, list: &str) -> Result<Disk> {
         read_only: info["WritableMedia"].as_bool() == Some(false),
         // Taken to be internal unless diskutil says that it is not.
         internal: info["Internal"].as_bool() != Some(false),
-        ..Disk::default()
+        ..DiskInfo::default()
     };
     let entries = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
     for whole in entries(&list, "AllDisksAndPartitions") {

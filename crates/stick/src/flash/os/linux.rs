@@ -10,7 +10,7 @@ use nix::fcntl::{
     FallocateFlags, FcntlArg, OFlag, PosixFadviseAdvice, fallocate, fcntl, posix_fadvise,
 };
 
-use super::super::disk::Disk;
+use super::super::disk::DiskInfo;
 use super::ask::ask_program;
 use super::lsblk;
 use crate::monitor::Monitor;
@@ -23,7 +23,7 @@ pub fn require_supported(_: &Path) -> Result<(), &'static str> {
     Ok(())
 }
 
-pub fn probe(path: &Path, monitor: &dyn Monitor) -> Result<Disk> {
+pub fn probe(path: &Path, monitor: &dyn Monitor) -> Result<DiskInfo> {
     let options = ["--json", "--bytes", "--paths", "--output", lsblk::COLUMNS];
     lsblk::parse(&ask_program("lsblk", &options, path, monitor)?)
 }

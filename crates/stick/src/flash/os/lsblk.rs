@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::super::disk::Disk;
+use super::super::disk::DiskInfo;
 use crate::units::decimal_size;
 
 /// The columns that are read; without NAME lsblk does not nest them. MOUNTPOINTS came with util-linux 2.37
@@ -42,14 +42,14 @@ struct Node {
 ///
 /// # Errors
 /// `text` has another form.
-pub fn parse(text: &str) -> Result<Disk> {
+pub fn parse(text: &str) -> Result<DiskInfo> {
     let listing: Listing = serde_json::from_str(text).context("cannot read the output of lsblk")?;
     let node = listing
         .blockdevices
         .into_iter()
         .next()
         .context("lsblk lists nothing")?;
-    let mut disk = Disk::default();
+    let mut disk = DiskInfo::default();
     look(&node, &mut disk);
     let is_part = node.kind == "part";
     let is_disk = matches!(node.kind.as_str(), "disk" | "loop");
@@ -74,7 +74,7 @@ pub fn parse(text: &str) -> Result<Disk> {
     Ok(disk)
 }
 
-fn look(node: &Node, disk: &mut Disk) {
+fn look(node: &Node, disk: &mut DiskInfo) {
     let mounts = node.mountpoints.iter().flatten();
     disk.mounts
         .extend(mounts.map(|mount| (node.path.clone(), mount.clone())));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::super::disk::Disk;
+use super::super::disk::DiskInfo;
 use super::ask::ask_program;
 use super::diskutil;
 use crate::monitor::Monitor;
@@ -18,7 +18,7 @@ pub fn require_supported(_: &Path) -> Result<(), &'static str> {
     Ok(())
 }
 
-pub fn probe(path: &Path, monitor: &dyn Monitor) -> Result<Disk> {
+pub fn probe(path: &Path, monitor: &dyn Monitor) -> Result<DiskInfo> {
     let json = |verb: &str| {
         let plist = tempfile::NamedTempFile::new()?;
         let text = ask_program("diskutil", &[verb, "-plist"], path, monitor)?;

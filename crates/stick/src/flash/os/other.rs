@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use super::super::disk::Disk;
+use super::super::disk::DiskInfo;
 use crate::monitor::Monitor;
 
 pub const LIST: &str = "on Linux or macOS";
@@ -25,7 +25,7 @@ pub fn require_supported(path: &Path) -> Result<(), &'static str> {
     }
 }
 
-pub fn probe(path: &Path, _: &dyn Monitor) -> Result<Disk> {
+pub fn probe(path: &Path, _: &dyn Monitor) -> Result<DiskInfo> {
     bail!("{} {UNSUPPORTED}", path.display())
 }
 
