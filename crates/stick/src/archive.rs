@@ -162,7 +162,7 @@ impl<'a> Joined<'a> {
             };
             let read = file.read(bytes)?;
             if read > 0 {
-                self.hash.write_all(&bytes[..read])?;
+                self.hash.update(&bytes[..read]);
                 return Ok(read);
             }
             self.open = None;

@@ -37,6 +37,12 @@ pub struct DigestWriter {
 }
 
 impl DigestWriter {
+    /// As [`Write::write_all`], which cannot fail here.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
     pub fn finish(self) -> FileDigest {
         FileDigest {
             bytes: self.bytes,
@@ -47,8 +53,7 @@ impl DigestWriter {
 
 impl Write for DigestWriter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.sha256.update(bytes);
-        self.bytes += bytes.len() as u64;
+        self.update(bytes);
         Ok(bytes.len())
     }
 
@@ -69,7 +74,7 @@ impl DigestThread {
         let thread = thread::spawn(move || {
             let mut writer = DigestWriter::default();
             for block in waiting {
-                let _ = writer.write(&block);
+                writer.update(&block);
             }
             writer.finish()
         });
@@ -109,7 +114,7 @@ pub fn of_file(path: &Path, monitor: &dyn Monitor) -> Result<FileDigest> {
         monitor.check()?;
         match file.read(&mut block).with_context(unreadable)? {
             0 => return Ok(writer.finish()),
-            read => writer.write_all(&block[..read])?,
+            read => writer.update(&block[..read]),
         }
     }
 }

@@ -132,7 +132,7 @@ impl SplitWriter {
         remove(&self.folder, name)?;
         let whole = self.files.len() == 1;
         let mut assets = Vec::new();
-        for (index, (file, hasher)) in self.files.into_iter().enumerate() {
+        for (index, (file, digest)) in self.files.into_iter().enumerate() {
             let file_name = if whole {
                 name.to_string()
             } else {
@@ -143,7 +143,7 @@ impl SplitWriter {
                 .with_context(|| format!("cannot write {}", path.display()))?;
             assets.push(Asset {
                 file: file_name,
-                digest: hasher.finish(),
+                digest: digest.finish(),
             });
         }
         Ok(assets)
@@ -175,11 +175,11 @@ impl Write for SplitWriter {
         let fits = bytes
             .len()
             .min(usize::try_from(self.room).unwrap_or(usize::MAX));
-        let Some((file, hasher)) = self.files.last_mut() else {
+        let Some((file, digest)) = self.files.last_mut() else {
             return Ok(0);
         };
         let written = file.write(&bytes[..fits])?;
-        hasher.write_all(&bytes[..written])?;
+        digest.update(&bytes[..written]);
         self.room -= written as u64;
         Ok(written)
     }
