@@ -240,6 +240,7 @@ mod tests {
         assert!(names(folder.path()).is_empty());
     }
 
+    #[cfg(unix)]
     #[test]
     fn only_files_of_killed_processes_are_swept() {
         let folder = tempfile::tempdir().unwrap();

@@ -13,10 +13,10 @@ use stick::units::binary_size;
 use stick::{digest, split};
 
 use crate::cli::{Release, Test};
-use crate::error::usage;
+use crate::error::{Broken, usage};
 use crate::git::Git;
 use crate::nix::{self, Nix};
-use crate::outcome::Report;
+use crate::outcome::{Report, Verdict};
 use crate::project;
 use crate::release::github::GitHub;
 use crate::release::image::{self, ReleaseImage};
@@ -64,7 +64,7 @@ pub fn run(options: &Release) -> Result<()> {
 /// Tests, builds, packs and describes the images, and publishes them if that was asked for.
 ///
 /// # Errors
-/// Something is refused, a promise is not kept, or a step fails.
+/// Something is refused, a promise is broken ([`Broken`], printed already), or a step fails.
 pub fn release(options: &Release) -> Result<Released> {
     let mut plan = ReleasePlan::check(options)?;
     if plan.reports.is_empty() {
@@ -153,10 +153,13 @@ impl<'a> ReleasePlan<'a> {
             consent: self.options.consent.clone(),
             ..Test::default()
         })?;
+        if report.verdict == Verdict::Fail {
+            return Err(Broken.into());
+        }
         match test_report::refusal(&report, &self.commit, &promises()) {
             None => Ok(report),
             Some(why) => Err(usage(format!(
-                "the test run {why}: a release needs a commit that keeps every promise"
+                "the test run {why}: a release needs a run that keeps every promise"
             ))),
         }
     }
