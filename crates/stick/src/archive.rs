@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Error, Result};
 use zstd::stream::read::Decoder;
 use zstd::stream::write::Encoder;
+use zstd::zstd_safe::CParameter;
 
 use crate::digest::{BLOCK, DigestThread, DigestWriter, FileDigest};
 use crate::monitor::{Monitor, Pass};
@@ -16,6 +17,9 @@ use crate::split::{Asset, SplitWriter};
 
 /// Bytes that the decoder gives at a time: the most that one of zstd's blocks holds (RFC 8878, 3.1.1.2.3).
 const STEP: usize = 128 << 10;
+
+/// Bytes that a thread compresses at a time. zstd's own choice is larger, and Ctrl-C would wait for it.
+const JOB: u32 = 4 << 20;
 
 /// How an image is packed.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +96,7 @@ fn encoder(
     encoder.include_checksum(true)?;
     encoder.set_pledged_src_size(Some(length))?;
     encoder.multithread(u32::try_from(threads).unwrap_or(1))?;
+    encoder.set_parameter(CParameter::JobSize(JOB))?;
     Ok(encoder)
 }
 
