@@ -7,7 +7,7 @@ use crate::contract::Contract;
 use crate::error::{Broken, usage};
 use crate::nix::Nix;
 use crate::project;
-use crate::snapshot::{self, ACCEPT, Mode};
+use crate::snapshot::{self, ACCEPT};
 
 pub fn run(options: &Snapshot) -> Result<()> {
     let root = project::root()?;
@@ -21,27 +21,29 @@ pub fn run(options: &Snapshot) -> Result<()> {
     let folder = snapshot::folder(&root);
     let snapshots = snapshot::render(&contract, &root)?;
     if options.accept {
-        std::fs::create_dir_all(&folder)?;
-        snapshot::compare(&folder, &snapshots, Mode::Accept)?;
+        snapshot::accept(&folder, &snapshots)?;
         tell!(
-            "recorded {} concerns in {}",
-            snapshots.len() - 1,
+            "recorded {} snapshots in {}",
+            snapshots.len(),
             folder.display()
         );
         return Ok(());
     }
-    let different = snapshot::compare(&folder, &snapshots, Mode::Compare)?;
-    if different.is_empty() {
-        tell!(
-            "the record holds: {} concerns on {}",
-            snapshots.len() - 1,
-            nix.nixpkgs()
-        );
+    let comparison = snapshot::compare(&folder, &snapshots)?;
+    if let Some(reason) = &comparison.texts_skipped {
+        tell!("skipped: comparing the texts ({reason})");
+    }
+    if comparison.different.is_empty() {
+        tell!("the record holds on {}", nix.nixpkgs());
         return Ok(());
     }
+    for diff in comparison.different.values() {
+        tell!("{}", diff.trim_end());
+    }
+    let names: Vec<&str> = comparison.different.keys().map(String::as_str).collect();
     tell!(
         "different from the record: {}; if that is meant, `{ACCEPT}` records it",
-        different.join(", ")
+        names.join(", ")
     );
     Err(Broken.into())
 }
