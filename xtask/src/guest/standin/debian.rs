@@ -93,7 +93,7 @@ fn script_names(contract: &Contract) -> impl Iterator<Item = &str> {
 
 fn unit(name: &str, recorded: &str, scripts: &[&str]) -> Unit {
     let packaged = PACKAGED.contains(&name);
-    // A template of Debian's with other settings is a drop-in in NixOS as well: its ExecStart is emptied first.
+    // NixOS makes a drop-in for a unit that systemd's package has; such a text empties ExecStart before it sets it.
     let drop_in = packaged || recorded.contains("\nExecStart=\n");
     let (mut text, mut section, mut enabled) = (String::new(), String::new(), Vec::new());
     for line in recorded.replace("\\\n", "").lines() {
