@@ -338,17 +338,18 @@ in
     };
 
     # The options that an owner can set, for docs/options.md.
-    options = map (option: {
-      inherit (option) name type;
-      readOnly = option.readOnly or false;
-      description = option.description.text or option.description;
-      # In Nix's own syntax, or in words.
-      default = option.default or null;
-      example = option.example.text or null;
-      declaredIn = map (file: "modules/${lib.last (lib.splitString "/modules/" (toString file))}") option.declarations;
-    }) (
-      lib.filter (option: option.visible && !option.internal) (lib.optionAttrSetToDocList options.ollamalive)
-    );
+    options =
+      map (option: {
+        inherit (option) name type;
+        readOnly = option.readOnly or false;
+        description = option.description.text or option.description;
+        # In Nix's own syntax, or in words.
+        default = option.default or null;
+        example = option.example.text or null;
+        declaredIn = map (file: "modules/${lib.last (lib.splitString "/modules/" (toString file))}") option.declarations;
+      }) (
+        lib.filter (option: option.visible && !option.internal) (lib.optionAttrSetToDocList options.ollamalive)
+      );
 
     units = services ourUnits unit // services foreignUnits foreignUnit;
 
