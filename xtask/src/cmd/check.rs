@@ -9,6 +9,7 @@ use crate::cli::Check;
 use crate::exit::Exit;
 use crate::mutant;
 use crate::nix::Nix;
+use crate::report::ConsoleReporter;
 use crate::scenario::SCENARIOS;
 use crate::{packages, project};
 use vm::accel::{self, Accelerator};
