@@ -155,7 +155,7 @@ impl TestEnv {
             nixpkgs,
             accelerator,
             owner: Key::generate(folder, "owner")?,
-            unauthorized_key: Key::generate(folder, "stranger")?,
+            unauthorized_key: Key::generate(folder, "unauthorized")?,
             stub,
         })
     }

@@ -54,7 +54,7 @@ impl Nix {
         for (number, chunk) in modules.chunks(CHUNK).enumerate() {
             let sound = self.sound(chunk)?;
             for (index, module) in chunk.iter().enumerate() {
-                // What failed is evaluated again by itself, for Nix's message.
+                // One that failed is evaluated again alone, for Nix's message.
                 let problem = match sound.get(index) {
                     Some(true) => None,
                     _ => self.changed(&[module]).err(),
