@@ -1,4 +1,4 @@
-# This owner's choices. How they are carried out is in modules/.
+# The owner's settings. modules/ implements them.
 {
   networking.hostName = "OllamaLive";
   time.timeZone = "Europe/Berlin";
@@ -8,13 +8,13 @@
   ollamalive = {
     user = "ollamalive";
 
-    # The NTFS drive shared with Windows, by its name in the Explorer.
+    # The NTFS drive shared with Windows, by the name that Explorer shows.
     models.drive = "LABEL=Models";
 
     ollama = {
       port = 11434;
       image = "ollama/ollama:0.12.6";
-      # Ollama asks for no password: name the networks that may reach it, or leave this empty for all.
+      # Ollama has no authentication: list the networks that may reach it. An empty list allows all.
       allowedNetworks = [];
     };
   };

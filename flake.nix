@@ -9,13 +9,20 @@
   }: let
     inherit (nixpkgs) lib;
 
-    # The appliance is for PCs; its sources can be worked on from anywhere.
+    # The appliance runs on PCs. Developers may work on other systems.
     system = "x86_64-linux";
     pkgs = nixpkgs.legacyPackages.${system};
     forDevelopers = f:
       lib.genAttrs [system "aarch64-linux" "aarch64-darwin"] (
         name: f nixpkgs.legacyPackages.${name}
       );
+
+    # The source files with one of these extensions, as a directory in the store.
+    filesWith = extensions:
+      lib.fileset.toSource {
+        root = ./.;
+        fileset = lib.fileset.fileFilter (file: lib.any file.hasExt extensions) ./.;
+      };
 
     appliance = self.nixosConfigurations.OllamaLive;
     inherit (appliance.config.system.build) images toplevel vm;
@@ -30,10 +37,10 @@
       ];
     };
 
-    # Which NixOS it is evaluated with; cheap to ask.
+    # The NixOS release used for evaluation. Cheap to evaluate, so xtask uses it to test whether nixpkgs is reachable.
     lib.release = lib.trivial.release;
 
-    # The evaluated configuration as plain data: what the tests hold the machine to.
+    # The evaluated configuration as plain data. The tests compare the running machine with it.
     lib.contract = import ./tests/contract.nix appliance;
 
     packages.${system} = {
@@ -48,14 +55,15 @@
           fileset = lib.fileset.unions [
             ./Cargo.toml
             ./Cargo.lock
+            ./crates
             ./xtask
           ];
         };
         cargoLock.lockFile = ./Cargo.lock;
-        # Its own tests boot machines and run nix, neither of which a build can do.
+        # The tests boot machines and run Nix, neither of which works in a build.
         doCheck = false;
         nativeBuildInputs = [pkgs.makeWrapper];
-        # What it makes machines with.
+        # The programs that create disks and boot machines.
         postInstall = ''
           wrapProgram $out/bin/xtask \
             --prefix PATH : ${lib.makeBinPath [
@@ -67,16 +75,35 @@
           ]} \
             --set-default OLLAMALIVE_OVMF ${pkgs.OVMF.fd}/FV
         '';
+        meta = {
+          description = "Builds, boots and tests the OllamaLive appliance";
+          license = lib.licenses.mit;
+          mainProgram = "xtask";
+        };
       };
     };
 
     checks.${system} =
       {
         inherit toplevel;
-        # Evaluates every option that the tests look at.
+        # Evaluates every option that the tests read.
         contract = pkgs.writeText "contract.json" (builtins.toJSON self.lib.contract);
+
+        # `nix fmt` fixes what this check reports.
+        format = pkgs.runCommand "check-format" {nativeBuildInputs = [pkgs.alejandra];} ''
+          alejandra --check ${filesWith ["nix"]}
+          touch $out
+        '';
+        unused = pkgs.runCommand "check-unused" {nativeBuildInputs = [pkgs.deadnix];} ''
+          deadnix --fail ${filesWith ["nix"]}
+          touch $out
+        '';
+        scripts = pkgs.runCommand "check-scripts" {nativeBuildInputs = [pkgs.shellcheck];} ''
+          find ${filesWith ["sh"]} -type f -exec shellcheck {} +
+          touch $out
+        '';
       }
-      # One a scenario: the promises, on machines in Nix's sandbox.
+      # One check per scenario: its promises, on machines in Nix's sandbox.
       // import ./tests/scenarios.nix (import ./tests/check.nix {
         inherit pkgs;
         inherit (self.packages.${system}) xtask;
@@ -85,7 +112,7 @@
       });
 
     formatter = forDevelopers (pkgs:
-      # Without arguments: everything.
+      # Formats every file when called without arguments.
         pkgs.writeShellScriptBin "format" ''
           exec ${lib.getExe pkgs.alejandra} --quiet "''${@:-.}"
         '');
@@ -94,17 +121,23 @@
       default = pkgs.mkShell {
         packages =
           [
+            pkgs.actionlint
+            pkgs.alejandra
             pkgs.cargo
+            pkgs.cargo-deny
             pkgs.clippy
+            pkgs.deadnix
             pkgs.rustc
             pkgs.rustfmt
             pkgs.openssh
             pkgs.qemu
+            pkgs.shellcheck
+            pkgs.zizmor
           ]
           ++ lib.optionals pkgs.stdenv.hostPlatform.isLinux [
             pkgs.e2fsprogs
             pkgs.genext2fs
-            # The tests' stand-in for Ollama is linked statically.
+            # The test server that stands in for Ollama is linked statically.
             pkgs.glibc.static
             pkgs.ntfs3g
           ];

@@ -1,18 +1,18 @@
-# What every machine of this kind needs, whoever owns it.
+# Settings that every appliance needs, regardless of its owner.
 {pkgs, ...}: {
-  # NVIDIA's driver and the firmware of Wi-Fi cards.
+  # For the NVIDIA driver and the firmware of Wi-Fi cards.
   nixpkgs.config.allowUnfree = true;
   hardware.enableRedistributableFirmware = true;
   hardware.cpu.amd.updateMicrocode = true;
 
-  # The last one named is /dev/console: boot messages go to the screen as well as to a
-  # serial line, which is all that a machine without a screen has.
+  # Boot messages go to the screen and to the serial line, for machines without a screen. The last entry becomes
+  # /dev/console.
   boot.kernelParams = [
     "console=tty0"
     "console=ttyS0,115200"
   ];
 
-  # A pulled-out disk must not leave a headless machine at a prompt that nobody can answer.
+  # An unplugged disk must not leave a headless machine at an emergency prompt.
   systemd.enableEmergencyMode = false;
 
   nix.settings = {
@@ -38,12 +38,11 @@
     pkgs.usbutils
   ];
 
-  # Nothing to rotate: the journal looks after itself, and what else is under /var/log is gone with the next boot. On
-  # the hour it could meet its own check of the configuration, and fail on the other's lock.
+  # Nothing to rotate: the journal limits its own size, and everything else in /var/log is lost at the next boot. At the
+  # full hour, logrotate could also collide with its own configuration check and fail because the lock is taken.
   services.logrotate.enable = false;
 
-  # What is missing on this boot (PERSIST, the models drive, a GPU) is left here by the unit
-  # that noticed, one sentence a file, and shown to whoever logs in.
+  # The login banner. A unit that finds PERSIST, the models drive or a GPU missing writes a one-sentence notice file.
   environment.loginShellInit = ''
     for notice in /run/ollamalive/notices/*; do
       if [ -r "$notice" ]; then cat "$notice"; fi

@@ -1,4 +1,4 @@
-# Docker, with everything that it keeps on PERSIST.
+# Docker. All its state is on PERSIST.
 {
   virtualisation.docker = {
     enable = true;
@@ -10,7 +10,7 @@
     };
   };
 
-  # The mount is nofail, and therefore nothing waits for it by itself: Docker would start
-  # without it and fill the root file system, which is memory.
+  # Nothing waits for a nofail mount automatically. Without this, Docker would start before the mount and fill the root
+  # file system, which is in memory.
   systemd.services.docker.unitConfig.RequiresMountsFor = ["/var/lib/docker"];
 }

@@ -1,14 +1,14 @@
-# What the owner puts on the stick's FAT partition, which every computer can write, is taken over to PERSIST:
+# Copies files that the owner puts on the stick's FAT partition to PERSIST. Every computer can write that partition.
 #
-#   ollamalive/authorized_keys          who may log in
-#   ollamalive/network/*.nmconnection   Wi-Fi and other connections of NetworkManager
+#   ollamalive/authorized_keys          SSH keys that may log in
+#   ollamalive/network/*.nmconnection   NetworkManager connections, such as Wi-Fi
 {
   config,
   pkgs,
   ...
 }: {
   systemd.services.esp-import = {
-    description = "Keys and connections from the stick's FAT partition";
+    description = "Import of keys and connections from the stick's FAT partition";
     wantedBy = ["multi-user.target"];
     after = [
       "local-fs.target"
@@ -18,7 +18,7 @@
       "NetworkManager.service"
       "sshd.service"
     ];
-    # Not where the system was started from elsewhere.
+    # Skipped if the system did not boot from a stick.
     unitConfig.ConditionPathExists = "/dev/ollamalive/ESP";
     path = [
       config.programs.ssh.package

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Run as esp-import.service, see esp.nix: takes over what the owner has put on the stick's FAT partition from another
-# computer. A file is taken once: on PERSIST is noted what it contained, so that a key that is withdrawn there
-# does not come back with the next boot, and a changed file is taken again.
+# Runs as esp-import.service (esp.nix). Imports files that the owner put on the stick's FAT partition. Each file is
+# imported once: its digest is recorded on PERSIST. So a key that was removed from PERSIST does not return at the next
+# boot, and a file that has changed is imported again.
 
 esp=/run/ollamalive/esp
 taken=/persist/ssh/taken-from-esp
@@ -9,7 +9,7 @@ mkdir -p "$esp"
 mount -t vfat -o ro,nosuid,nodev,noexec,umask=077 /dev/ollamalive/ESP "$esp"
 trap 'umount "$esp"' EXIT
 
-# True for a file that is there and new.
+# Succeeds if the file exists and has not been imported yet.
 is_new() {
   [ -f "$1" ] || return 1
   digest=$(sha256sum < "$1" | cut -d ' ' -f 1)
@@ -20,7 +20,7 @@ take_note() {
   echo "$digest ${1#"$esp"/}" >> "$taken"
 }
 
-# Notepad and PowerShell leave carriage returns, byte order marks and UTF-16 behind.
+# Removes carriage returns, byte order marks and the zero bytes of UTF-16, which Notepad and PowerShell write.
 plain_text() {
   head -c 65536 "$1" | tr -d '\000\r' | sed '1s/^\(\xef\xbb\xbf\|\xff\xfe\)//'
 }
@@ -29,21 +29,21 @@ import_keys() {
   local file=$1 keys=/persist/ssh/authorized_keys number=0 count=0 line facts bits
   touch "$keys"
   cp "$keys" "$keys.new"
-  # An unfinished last line would take the first new key with it.
+  # Without a newline at the end, the first new key would be appended to the last line.
   [ -z "$(tail -c 1 "$keys.new")" ] || echo >> "$keys.new"
   while IFS= read -r line || [ -n "$line" ]; do
     number=$((number + 1))
     line=${line#"${line%%[![:space:]]*}"}
     case $line in "" | "#"*) continue ;; esac
     if ! facts=$(printf '%s\n' "$line" | ssh-keygen -l -f - 2>/dev/null); then
-      echo "authorized_keys on the ESP: line $number is not a public key, refused"
+      echo "authorized_keys on the ESP: line $number refused, not a public key"
       continue
     fi
     bits=${facts%% *}
     case $facts in
       *"(DSA)" | *"(RSA)")
         if [ "$bits" -lt 2048 ] || [ "${facts%"(DSA)"}" != "$facts" ]; then
-          echo "authorized_keys on the ESP: line $number is too weak, refused: $facts" | LC_ALL=C tr -c '\n -~' '?'
+          echo "authorized_keys on the ESP: line $number refused, key too weak: $facts" | LC_ALL=C tr -c '\n -~' '?'
           continue
         fi
         ;;
@@ -55,20 +55,20 @@ import_keys() {
   chmod 0644 "$keys.new"
   sync "$keys.new"
   mv "$keys.new" "$keys"
-  echo "authorized_keys on the ESP: $count keys taken to PERSIST"
+  echo "authorized_keys on the ESP: $count keys copied to PERSIST"
 }
 
 import_connection() {
   local file=$1 name=${1##*/}
   if ! plain_text "$file" | grep -qx '\[connection\]'; then
-    echo "$name on the ESP is not a connection of NetworkManager, refused"
+    echo "$name on the ESP refused, not a NetworkManager connection"
     return
   fi
-  # NetworkManager uses no file that others could read.
+  # NetworkManager ignores files that other users can read.
   (umask 077 && plain_text "$file" > "/persist/network/.$name")
   sync "/persist/network/.$name"
   mv "/persist/network/.$name" "/persist/network/$name"
-  echo "$name on the ESP: taken to PERSIST"
+  echo "$name on the ESP: copied to PERSIST"
 }
 
 if is_new "$esp/ollamalive/authorized_keys"; then

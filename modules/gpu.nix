@@ -1,6 +1,5 @@
-# An NVIDIA GPU for containers, by CDI (Container Device Interface): the driver is on the host,
-# CUDA is in the container. Without a GPU, or with one that the driver cannot run, the name
-# nvidia.com/gpu=all still exists and stands for nothing, so that Ollama starts on the CPU.
+# Gives containers the NVIDIA GPU through CDI (Container Device Interface). The driver is on the host, CUDA is in the
+# container. Without a usable GPU, nvidia.com/gpu=all still exists but is empty, so Ollama starts on the CPU.
 {
   pkgs,
   lib,
@@ -12,21 +11,21 @@
     modesetting.enable = true;
   };
   hardware.nvidia-container-toolkit.enable = true;
-  # QEMU's test machine would leave the driver out, which the toolkit insists on.
+  # The QEMU VM drops the video driver, but the toolkit requires it.
   virtualisation.vmVariant.services.xserver.videoDrivers = lib.mkOverride 5 ["nvidia"];
 
   systemd.services.nvidia-container-toolkit-cdi-generator = {
-    # 0x10de is NVIDIA. Without one the generator is skipped, it does not fail.
+    # 0x10de is NVIDIA. Without such a device the generator is skipped instead of failing.
     serviceConfig.ExecCondition = ''/bin/sh -c "grep -qx 0x10de /sys/bus/pci/devices/*/vendor"'';
-    # A GPU that does not come up must not take Docker along.
+    # Docker must start even if the GPU does not.
     requiredBy = lib.mkForce [];
   };
 
   systemd.services.gpu-fallback = {
-    description = "Stand-in for a missing NVIDIA GPU";
+    description = "CDI fallback for a missing NVIDIA GPU";
     wantedBy = ["multi-user.target"];
     after = ["nvidia-container-toolkit-cdi-generator.service"];
-    # udev runs the generator again when the driver appears late.
+    # udev restarts the generator if the driver loads late; this unit then runs again as well.
     partOf = ["nvidia-container-toolkit-cdi-generator.service"];
     before = ["docker-ollama.service"];
     path = [

@@ -1,4 +1,4 @@
-# How the stick of layout.nix is built and started.
+# Builds the stick that layout.nix describes, and boots it.
 {
   config,
   lib,
@@ -9,13 +9,13 @@
 }: let
   cfg = config.ollamalive.image;
 
-  # systemd-repart makes whole disks. This one then cuts the image file off before PERSIST.
+  # systemd-repart creates a whole disk. This wrapper then truncates the image file where PERSIST begins.
   repart = pkgs.buildPackages.writeShellScriptBin "systemd-repart" ''
     ${pkgs.buildPackages.systemd}/bin/systemd-repart "$@" &&
       ${lib.getExe pkgs.buildPackages.python3} ${./end-before-persist.py} "''${!#}" ${config.ollamalive.stick.diskId}
   '';
 
-  # Its name changed after 25.05.
+  # The option was renamed after 25.05.
   rootIsStore =
     if lib.versionAtLeast lib.trivial.release "25.11"
     then {nixStorePrefix = "/";}
@@ -35,7 +35,7 @@ in {
       "xhci_pci"
     ];
 
-    # Other kinds of image bring file systems of their own, which then count.
+    # mkDefault, because other image formats define their own file systems.
     fileSystems."/" = lib.mkDefault {
       fsType = "tmpfs";
       options = [
@@ -52,7 +52,7 @@ in {
       ];
       noCheck = true;
     };
-    # In use until the very end: systemd's own shutdown would try in vain to unmount it.
+    # The store is in use until the end, so unmounting it at shutdown would always fail.
     systemd.units."nix-store.mount" = {
       overrideStrategy = "asDropin";
       text = ''
@@ -62,7 +62,7 @@ in {
     };
 
     boot.initrd.systemd.enable = true;
-    # With root in memory, repart cannot guess the disk. Nothing but PERSIST is ever changed by it.
+    # With root in memory, repart cannot detect the disk. It only ever changes PERSIST.
     boot.initrd.systemd.repart =
       {
         enable = lib.mkDefault true;
@@ -70,11 +70,10 @@ in {
       }
       // lib.optionalAttrs (options.boot.initrd.systemd.repart ? discard) {discard = false;};
     boot.initrd.systemd.services.systemd-repart.serviceConfig = {
-      # On a stick without room for PERSIST it gives up. Whatever keeps it from enlarging PERSIST, persist.service
-      # sees the result and puts it in plain words.
+      # repart fails if the stick has no room for PERSIST. persist.service then explains the problem to the owner.
       SuccessExitStatus = 1;
-      # Whoever has written to a disk makes udev take its partitions away and bring them back. A mount
-      # in that moment would be killed, so the store is mounted after it.
+      # After a write to a disk, udev removes its partitions and adds them again, which would kill a mount in progress. So
+      # wait for udev before the store is mounted.
       ExecStartPost = "/bin/udevadm settle --timeout=30";
     };
     systemd.repart.partitions = {
@@ -105,8 +104,8 @@ in {
             };
           "30-persist".repartConfig = cfg.partitions."30-persist";
         };
-        # Ends of files packed together: a third less to download and to flash, for twice the time to make it (mkfs.erofs(1);
-        # read by Linux from 6.1 on).
+        # "fragments" packs the tails of files together. The image becomes a third smaller and takes twice as long to build
+        # (see mkfs.erofs(1); needs Linux 6.1).
         mkfsOptions.erofs = [
           "-zzstd,3"
           "-C65536"
@@ -115,10 +114,10 @@ in {
       };
     };
 
-    # What starts from elsewhere has no stick to look after.
+    # The ISO and the VM do not boot from a stick, so there is nothing to repartition.
     image.modules.iso.boot.initrd.systemd = {
       repart.enable = false;
-      # Before 26.05, ISOs know only the old kind of initrd.
+      # Before 26.05, ISOs support only the scripted initrd.
       enable = lib.mkForce (lib.versionAtLeast lib.trivial.release "26.05");
     };
     virtualisation.vmVariant.boot.initrd.systemd.repart.enable = false;

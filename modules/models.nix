@@ -1,4 +1,4 @@
-# Where the models are: on a drive shared with Windows, or on PERSIST.
+# Storage for models: a drive shared with Windows, or PERSIST.
 {
   config,
   lib,
@@ -17,8 +17,8 @@ in {
       default = null;
       example = "LABEL=Models";
       description = ''
-        The NTFS drive that holds the models, as `LABEL=` and its name or `UUID=` and its id
-        (`lsblk -o NAME,LABEL,UUID` shows both). With null, models are kept on PERSIST.
+        The NTFS drive that holds the models: `LABEL=` and its label, or `UUID=` and its UUID
+        (`lsblk -o NAME,LABEL,UUID` shows both). With `null`, models are stored on PERSIST.
       '';
     };
 
@@ -30,7 +30,7 @@ in {
         then "/persist/models"
         else "/mnt/models/ollama";
       defaultText = lib.literalMD "`/mnt/models/ollama`, or `/persist/models` without a drive";
-      description = "The folder that Ollama sees as /root/.ollama.";
+      description = "The folder that the container sees as `/root/.ollama`.";
     };
   };
 
@@ -39,9 +39,9 @@ in {
       {
         assertion = wellFormed;
         message = ''
-          ollamalive.models.drive is "${cfg.drive}", which names no drive. Write "LABEL=Models" (the drive's
-          name in Windows) or "UUID=01D9A1B2C3D4E5F6" (from `lsblk -o NAME,LABEL,UUID`), or null to keep
-          the models on PERSIST.
+          ollamalive.models.drive is "${cfg.drive}", which does not name a drive. Write "LABEL=Models" (the
+          drive's name in Windows) or "UUID=01D9A1B2C3D4E5F6" (from `lsblk -o NAME,LABEL,UUID`), or null to
+          store models on PERSIST.
         '';
       }
     ];
@@ -50,16 +50,16 @@ in {
       device = cfg.drive;
       fsType = "ntfs-3g";
       options = [
-        # The drive may be absent at boot, and come later.
+        # The drive may be missing at boot and plugged in later.
         "nofail"
         "noauto"
         "x-systemd.automount"
         "x-systemd.device-timeout=10s"
-        # NTFS knows no Unix owners. The container runs as root; people may read and write as a group.
+        # ntfs-3g gives all files one owner: root, as in the container. Members of the group users may read and write too.
         "uid=0"
         "gid=${toString config.ids.gids.users}"
         "umask=0002"
-        # No name that Windows could not open.
+        # Refuse file names that Windows cannot open.
         "windows_names"
         "noatime"
       ];

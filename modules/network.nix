@@ -1,4 +1,4 @@
-# Reachable on the ports that are named here, and on no other.
+# Network and firewall. All open ports are listed in this file.
 {
   config,
   lib,
@@ -13,7 +13,7 @@
   } saddr ${network} tcp dport ${toString cfg.port} accept";
 in {
   networking.networkmanager.enable = true;
-  # Fails the boot of a machine without a cable. What needs the network tries until it is there.
+  # It would fail on a machine without a cable. Units that need the network retry until it is up.
   systemd.services.NetworkManager-wait-online.enable = false;
 
   networking.firewall = {
@@ -21,18 +21,18 @@ in {
     allowedTCPPorts = [22] ++ lib.optional (cfg.allowedNetworks == []) cfg.port;
     extraInputRules = lib.concatMapStringsSep "\n" ruleFor cfg.allowedNetworks;
     allowPing = true;
-    # A port scan would fill the journal on the stick.
+    # Otherwise a port scan would fill the journal on the stick.
     logRefusedConnections = false;
   };
 
   networking.nftables = {
     enable = true;
-    # Docker keeps rules of its own in the kernel, which a reload has to leave alone.
+    # A reload must not remove the rules that Docker adds.
     flushRuleset = false;
 
-    # Docker forwards published ports before the input chain sees them, and NixOS's own forward
-    # filter lets pass whatever was redirected. A drop in any chain is final, so this one decides:
-    # containers may open connections, nobody else may have one forwarded to them.
+    # Docker redirects published ports before the input chain sees them, and NixOS's forward filter accepts redirected
+    # connections. A drop in any chain is final, so this chain decides: containers may open connections, but no connection
+    # is forwarded to them.
     tables.ollamalive-forward = {
       family = "inet";
       content = ''

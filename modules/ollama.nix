@@ -14,15 +14,15 @@ in {
       default = "ollama/ollama:0.12.6";
       example = "ollama/ollama:0.12.6";
       description = ''
-        The container image, with a tag: what runs must not change by itself. It is downloaded once and kept on
-        PERSIST; a machine without internet takes it from an archive in `/persist/images`.
+        The container image. The tag is required, so that an update never happens unnoticed. The image is downloaded
+        once and stored on PERSIST. A PC without internet access loads it from an archive in `/persist/images`.
       '';
     };
 
     port = lib.mkOption {
       type = lib.types.port;
       default = 11434;
-      description = "TCP port that Ollama answers on, and that the firewall opens for `allowedNetworks`.";
+      description = "TCP port of Ollama. The firewall opens it for `allowedNetworks`.";
     };
 
     allowedNetworks = lib.mkOption {
@@ -30,8 +30,8 @@ in {
       default = [];
       example = ["192.168.1.0/24"];
       description = ''
-        Networks that may reach Ollama, IPv4 or IPv6, as address or address/prefix. Ollama has no passwords:
-        empty means everyone who reaches the port.
+        IPv4 or IPv6 networks that may reach Ollama, as address or address/prefix. Ollama has no authentication:
+        with an empty list, everyone who can reach the port can use it.
       '';
     };
   };
@@ -44,7 +44,7 @@ in {
         environment.OLLAMA_HOST = "0.0.0.0:${toString cfg.port}";
         volumes = ["${models.directory}:/root/.ollama"];
         extraOptions = [
-          # Not published by Docker, so that the firewall's input rules decide who reaches it.
+          # The host network instead of a published port, so that the firewall's input rules apply.
           "--network=host"
           "--device=nvidia.com/gpu=all"
         ];
@@ -63,9 +63,9 @@ in {
         notice=/run/ollamalive/notices/models
         mkdir -p "''${notice%/*}"
 
-        # Looking makes the automounter try. Without the drive there is no folder to write to.
+        # Access triggers the automount. Without the drive, the folder cannot be created.
         if ! problem=$( { mkdir -p "$models" && ls "$models"; } 2>&1 >/dev/null); then
-          echo "Ollama waits: $problem. ${
+          echo "Ollama cannot start yet: $problem. ${
           if models.drive == null
           then "Make room on PERSIST."
           else "Plug in the drive ${models.drive}, or correct ollamalive.models.drive."
@@ -74,7 +74,7 @@ in {
         fi
         rm -f "$notice"
 
-        # A machine without internet takes the image from an archive on PERSIST (docker save).
+        # Without internet access, load the image from an archive on PERSIST (made by docker save).
         if ! docker image inspect "$image" >/dev/null 2>&1; then
           for archive in /persist/images/*.tar; do
             [ -e "$archive" ] || continue
@@ -83,8 +83,8 @@ in {
         fi
       '';
 
-      # systemd restarts it, for ever: `docker run` has --rm, which excludes --restart. Soon after
-      # a crash, then less and less often while the network or the drive is missing.
+      # systemd restarts the container without limit, because `docker run --rm` excludes --restart. The first restarts
+      # follow quickly, then the delay grows while the network or the drive is missing.
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig = {
         Restart = lib.mkForce "always";

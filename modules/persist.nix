@@ -1,5 +1,5 @@
-# What outlives a reboot and a new image. /persist always exists: it is the PERSIST partition, or a
-# piece of memory in its place, so that everything works the same without it, and nothing is kept.
+# Data that survives a reboot and a new image. /persist always exists: it is the PERSIST partition or, without one, a
+# tmpfs. Then everything works, but nothing is kept.
 {
   config,
   lib,
@@ -9,13 +9,13 @@
   cfg = config.ollamalive.persist;
 
   unit = {
-    description = "PERSIST, or memory in its place";
+    description = "Mount of PERSIST, or of a tmpfs in its place";
     unitConfig.DefaultDependencies = false;
     conflicts = ["shutdown.target"];
     serviceConfig = {
       Type = "oneshot";
       RemainAfterExit = true;
-      # The first place where someone looks who wonders where the data is.
+      # Also on the console, where an owner who misses data looks first.
       StandardOutput = "journal+console";
     };
     script = builtins.readFile ./persist.sh;
@@ -28,9 +28,9 @@
       neededForBoot = true;
       options = [
         "bind"
-        # A mount that fails must not keep the machine from coming up ...
+        # A failed mount must not stop the boot ...
         "nofail"
-        # ... but whatever is up then finds it mounted.
+        # ... but services that start later must find it mounted.
         "x-systemd.after=persist.service"
         "x-systemd.before=initrd-fs.target"
         "x-systemd.before=local-fs.target"
@@ -43,7 +43,7 @@ in {
       type = lib.types.str;
       default = "PERSIST";
       readOnly = true;
-      description = "Name of the partition that is kept.";
+      description = "Label of the PERSIST partition.";
     };
     bindMounts = lib.mkOption {
       type = lib.types.attrsOf lib.types.str;
@@ -55,13 +55,13 @@ in {
         "/var/log/journal" = "journal";
         "/etc/NetworkManager/system-connections" = "network";
       };
-      description = "Folders of the system that are folders of PERSIST.";
+      description = "System folders that are bind mounts of folders on PERSIST.";
     };
   };
 
   config = {
-    # In the initrd, because users, homes and the journal are set up right after it. The unit of the
-    # same name in the real system is then up already, and runs only where there is no such initrd.
+    # PERSIST is mounted in the initrd, because users, home folders and the journal are set up right after it. The unit
+    # of the same name in the real system is then already active; it runs only with a scripted initrd.
     boot.initrd.systemd = {
       extraBin =
         lib.genAttrs ["blockdev" "lsblk" "mountpoint" "wipefs"] (name: lib.getExe' pkgs.util-linux name)
@@ -106,7 +106,7 @@ in {
       };
 
     fileSystems = lib.mkIf config.boot.initrd.systemd.enable bindMounts;
-    # QEMU's test machine drops all other file systems.
+    # The QEMU VM drops all other file systems.
     virtualisation.vmVariant.virtualisation.fileSystems = bindMounts;
   };
 }

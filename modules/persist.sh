@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# Run as persist.service, see persist.nix. SYSROOT is set in the initrd, where the real root is mounted there.
+# Runs as persist.service (persist.nix). In the initrd, SYSROOT is the mount point of the real root.
 
 root=${SYSROOT:-}
 device=/dev/ollamalive/PERSIST
 notice=/run/ollamalive/notices/persist
 mkdir -p "$root/persist" "${notice%/*}"
 
-# The partition of the stick that this machine was started from; without one, the only partition of that name on any
-# other disk, which is used as it is.
+# Finds the partition on the stick that this machine booted from. Without such a stick, takes the only partition named
+# PERSIST on any disk, and uses it unchanged.
 find_persist() {
-  # A stick is known with all its partitions: what is not there when udev has come to rest does not come later. Where
-  # no stick is known, nobody has to wait long for one.
+  # All partitions of a stick appear together: one that is missing when udev has settled does not appear later. Without
+  # a stick, a short wait is enough.
   if [ -b /dev/ollamalive/stick ]; then
     udevadm settle --timeout=20 || true
   else
@@ -19,7 +19,7 @@ find_persist() {
   if [ -b "$device" ]; then
     esp=$(lsblk --nodeps --noheadings --output PARTUUID /dev/ollamalive/ESP 2>/dev/null || true)
     if [ "$(lsblk --noheadings --raw --output PARTUUID | grep -cix "${esp:-none}")" -gt 1 ]; then
-      reason="two sticks with the same image are plugged in, and which of them this machine was started from cannot be told: pull one out and restart"
+      reason="two sticks with the same image are plugged in, and it is unclear which one this machine booted from: unplug one and restart"
       return 1
     fi
     return 0
@@ -29,22 +29,22 @@ find_persist() {
       case " $labels " in *" PERSIST "*) echo "$name" ;; esac
     done)
   case ${#others[@]} in
-    0) reason="there is no partition of that name (is the stick too small?)" ;;
+    0) reason="no partition has that name (is the stick too small?)" ;;
     1)
       device=${others[0]}
-      # It may be somebody else's: whatever is missing on it is not made.
+      # It may belong to another system, so it is not formatted.
       [ "$(wipefs --noheadings --output TYPE "$device")" = ext4 ] && return 0
-      reason="$device has that name, but no ext4 file system"
+      reason="$device has that name, but does not contain an ext4 file system"
       ;;
-    *) reason="${#others[@]} partitions have that name, and none is on the stick that this machine was started from" ;;
+    *) reason="${#others[@]} partitions have that name, and none is on a stick that this machine booted from" ;;
   esac
   return 1
 }
 
-# The first blocks of a file system can be lost and the rest be there: ext4 keeps copies of its superblock.
+# Finds a backup superblock. ext4 keeps several, so a file system that lost its first blocks can be recognized.
 superblock_copy() {
   for place in 32768:4096 8193:1024; do
-    # It complains of what is lost, and shows the copy all the same.
+    # dumpe2fs prints the copy even if it reports errors.
     if dumpe2fs -h -o "superblock=${place%:*}" -o "blocksize=${place#*:}" "$device" 2>/dev/null | grep -q UUID; then
       copy="-b ${place%:*} -B ${place#*:}"
       return 0
@@ -67,16 +67,17 @@ file_system_bytes() {
 mount_persist() {
   find_persist || return 1
 
-  # Only what is empty is formatted: with no trace of a file system, partition table, anything.
+  # Only an empty partition is formatted: one without any signature of a file system, partition table or the like.
   if ! found=$(wipefs --noheadings --output TYPE "$device"); then
     reason="$device cannot be read"
     return 1
   fi
   if [ "$(blockdev --getro "$device")" = 1 ]; then
     reason="the stick is write-protected"
-    # Who may log in, and who this machine is, can still be read.
+    # The authorized keys and the host keys can still be read.
     if [ "$found" = ext4 ] && mount -t ext4 -o ro,noload "$device" "$root/persist"; then
       identity=/run/ollamalive/identity
+      # shellcheck disable=SC2174 # The parent exists: the notices are in it.
       mkdir -p -m 0700 "$identity"
       cp -a "$root/persist/ssh" "$identity/" || true
       umount "$root/persist"
@@ -87,7 +88,7 @@ mount_persist() {
     ext4) ;;
     "")
       if superblock_copy; then
-        reason="its file system has lost its beginning, and is left alone (fsck.ext4 $copy $device may repair it)"
+        reason="its file system has lost its beginning and was left untouched (fsck.ext4 $copy $device may repair it)"
         return 1
       fi
       if [ "$(blockdev --getsize64 "$device")" -lt 33554432 ]; then
@@ -96,32 +97,33 @@ mount_persist() {
       fi
       echo "PERSIST is empty: making its file system"
       if ! mkfs.ext4 -q -b 4096 -L PERSIST "$device"; then
-        reason="no file system could be made on $device"
+        reason="creating a file system on $device failed"
         return 1
       fi
       ;;
     *)
-      reason="it is not ext4 but $(echo $found), which is left alone"
+      # shellcheck disable=SC2086,SC2116 # Puts several signatures on one line.
+      reason="it contains $(echo $found) instead of ext4, and was left untouched"
       return 1
       ;;
   esac
 
   if [ "$(file_system_bytes)" -gt "$(blockdev --getsize64 "$device")" ]; then
-    reason="its file system is longer than the stick (was it copied from a larger one?), and is left alone"
+    reason="its file system is longer than the stick (was it copied from a larger one?) and was left untouched"
     return 1
   fi
-  # Repairs what a power cut left behind. From 4 on it found more than it may mend by itself.
+  # Repairs the effects of a power cut. An exit status of 4 or more means errors that -p does not repair.
   damage=0
   fsck.ext4 -p "$device" || damage=$?
   if [ "$damage" -ge 4 ]; then
-    reason="its file system is damaged, and is left alone (fsck.ext4 $device may repair it)"
+    reason="its file system is damaged and was left untouched (fsck.ext4 $device may repair it)"
     return 1
   fi
   if ! mount -t ext4 -o noatime "$device" "$root/persist"; then
-    reason="it does not mount (see: journalctl -b -u persist)"
+    reason="it cannot be mounted (see: journalctl -b -u persist)"
     return 1
   fi
-  # Follows a partition that has grown.
+  # Grows the file system to the size of the partition.
   resize2fs "$device" >/dev/null 2>&1 || true
 }
 
@@ -129,8 +131,8 @@ if ! mountpoint -q "$root/persist"; then
   rm -f "$notice"
   if mount_persist; then
     if [ "$(df --output=avail "$root/persist" | tail -n 1)" -lt 1024 ]; then
-      echo "PERSIST is full: what is written now may be lost. Delete something under /persist." | tee "$notice"
-      # NixOS writes here before it makes the users, at every start: on a full disk nobody could log in.
+      echo "PERSIST is full: new data may be lost. Delete something under /persist." | tee "$notice"
+      # At every boot NixOS writes here before it creates the users. On a full disk that fails, and no login would work.
       if [ -d "$root/persist/nixos" ]; then
         cp -a "$root/persist/nixos" /run/ollamalive/nixos
         mount --bind /run/ollamalive/nixos "$root/persist/nixos"
@@ -143,19 +145,20 @@ if ! mountpoint -q "$root/persist"; then
   fi
 fi
 
+# shellcheck disable=SC2164 # systemd units run their scripts with bash -e.
 cd "$root/persist"
-# On a full disk only what is there can be used.
+# On a full disk these fail; the existing folders are still used.
 install -d -m 0755 home images journal nixos ssh || true
 install -d -m 0710 docker || true
 install -d -m 0700 network || true
-# sshd reads it as the user who logs in, and trusts it only while it is root's.
+# sshd reads this file as the user who logs in, and accepts it only if it belongs to root.
 if [ -e ssh/authorized_keys ]; then
   chown 0:0 ssh/authorized_keys
   chmod 0644 ssh/authorized_keys
 fi
 
-# The journal is filed under it, and DHCP servers know the machine by it. Read by the first process
-# of the real system, so it has to be in place before that starts.
+# The machine ID names the journal's folder and identifies the machine to DHCP servers. PID 1 of the real system reads
+# it, so it has to exist before that starts.
 if [ -n "$root" ]; then
   [ -s machine-id ] || tr -d - < /proc/sys/kernel/random/uuid > machine-id || true
   if [ -s machine-id ]; then install -D -m 0444 machine-id "$root/etc/machine-id"; fi

@@ -1,18 +1,17 @@
-# SSH with a key, and no other way. Both the keys that may log in and the machine's own
-# identity are on PERSIST, so that they outlive a new image.
+# SSH with public keys only. The authorized keys and the host keys are on PERSIST, so they survive a new image.
 {
   services.openssh = {
     enable = true;
     ports = [22];
-    # The firewall's open ports are listed in one place, network.nix.
+    # network.nix lists all open ports.
     openFirewall = false;
 
-    # Beside NixOS's own %h/.ssh/authorized_keys and /etc/ssh/authorized_keys.d/%u. A second
-    # AuthorizedKeysFile line in sshd_config would be ignored, this option makes one line of all.
+    # In addition to NixOS's %h/.ssh/authorized_keys and /etc/ssh/authorized_keys.d/%u. sshd ignores a second
+    # AuthorizedKeysFile line; this option puts all files on one line.
     authorizedKeysFiles = ["/persist/ssh/authorized_keys"];
 
-    # In place on PERSIST. Mounting something over /etc/ssh would hide sshd_config. Every client of
-    # the last ten years knows Ed25519; an RSA key would only make the first boot longer.
+    # Directly on PERSIST, because a mount over /etc/ssh would hide sshd_config. Every client of the last ten years
+    # supports Ed25519; an RSA key would only make the first boot longer.
     hostKeys = [
       {
         type = "ed25519";
@@ -20,7 +19,7 @@
       }
     ];
 
-    # Everything that we rely on is said, so that no release's defaults can change it.
+    # Every setting we rely on is explicit, so that a new release cannot change it through its defaults.
     settings = {
       PermitRootLogin = "no";
       PubkeyAuthentication = true;

@@ -1,5 +1,5 @@
-# The stick that this machine was started from, as /dev/ollamalive/{stick,ESP,STORE,PERSIST}: by these names, and not by
-# labels, which a second stick has as well.
+# Names the stick that this machine booted from: /dev/ollamalive/{stick,ESP,STORE,PERSIST}. Labels would not do, because
+# a second stick has the same ones.
 {
   config,
   lib,
@@ -7,7 +7,7 @@
   ...
 }: let
   cfg = config.ollamalive.stick;
-  # With the initrd's own shell, and what is in its /bin.
+  # Uses the initrd's shell and the programs in its /bin.
   inInitrd = pkgs.writeScript "started-from" (builtins.readFile ./stick.sh);
 in {
   options.ollamalive.stick = {
@@ -15,13 +15,13 @@ in {
       type = lib.types.str;
       readOnly = true;
       default = "4f6c6c61-6d61-4c69-7665-5553425f7631";
-      description = "The id (GUID) that every image's partition table has.";
+      description = "The disk GUID in the partition table of every image.";
     };
     rules = lib.mkOption {
       type = lib.types.functionTo lib.types.lines;
       readOnly = true;
       internal = true;
-      description = "Rules of udev that name the stick, from the path of stick.sh.";
+      description = "Function from the path of stick.sh to the udev rules that name the stick.";
       default = program: ''
         SUBSYSTEM!="block", GOTO="ollamalive_end"
         ENV{ID_PART_TABLE_UUID}!="${cfg.diskId}", GOTO="ollamalive_end"
@@ -42,9 +42,9 @@ in {
         partx = "${pkgs.util-linux}/bin/partx";
       };
     };
-    # Without them stick.sh would take the first stick that turns up. udev cannot mount them itself.
+    # Without these variables, stick.sh would accept any stick. udev cannot mount the file system itself.
     boot.initrd.systemd.services.efivars = {
-      description = "The firmware's variables";
+      description = "Mount of the UEFI variables";
       wantedBy = ["sysinit.target"];
       before = [
         "systemd-udevd.service"

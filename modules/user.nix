@@ -1,4 +1,4 @@
-# The one person who works on this machine.
+# The owner's account.
 {
   config,
   lib,
@@ -12,21 +12,21 @@ in {
     default = "ollamalive";
     example = "alice";
     description = ''
-      Name of the account that logs in on the consoles and over SSH. It has no password, and may use `sudo` without
-      one. Its home is kept on PERSIST under this name.
+      Name of the account that logs in on the consoles and over SSH. It has no password and can use `sudo` without one.
+      Its home folder is stored on PERSIST under this name.
     '';
   };
 
   config = {
-    # Root is a tmpfs: passwords set by hand would be gone after a reboot, so there are none.
+    # Root is a tmpfs, so a password set by hand would be lost at the next boot.
     users.mutableUsers = false;
-    # Nobody has a password: the way in is a key on PERSIST, or a console of the machine.
+    # All accounts are without a password: the owner logs in with a key on PERSIST, or on a console.
     users.allowNoPasswordLogin = true;
 
     users.users.root.hashedPassword = "!";
     users.users.${cfg.user} = {
       isNormalUser = true;
-      # Owns files on PERSIST, so it must never change.
+      # Owns the files on PERSIST, so it must never change.
       uid = 1000;
       hashedPassword = "!";
       extraGroups = [
@@ -38,10 +38,10 @@ in {
       ];
     };
 
-    # There is no password that sudo could ask for.
+    # sudo has no password to ask for.
     security.sudo.wheelNeedsPassword = false;
 
-    # On every console, the serial one too: who can touch the machine owns it anyway.
+    # On every console, including the serial one: anyone with physical access controls the machine anyway.
     services.getty.autologinUser = cfg.user;
 
     users.defaultUserShell = pkgs.zsh;
@@ -52,7 +52,7 @@ in {
       histSize = 10000;
     };
 
-    # Without a .zshrc, zsh greets a new user with its set-up wizard.
+    # Without a .zshrc, zsh starts its setup wizard for a new user.
     systemd.tmpfiles.rules = [
       "f /home/${cfg.user}/.zshrc 0644 ${cfg.user} users - -"
     ];

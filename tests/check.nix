@@ -1,5 +1,5 @@
-# A scenario as a check of the flake: the packaged harness boots the image that users flash, in Nix's sandbox, and holds it
-# to the configuration that it was built from.
+# Makes a scenario a flake check: in Nix's sandbox, the packaged harness boots the image that users flash and compares it
+# with the configuration it was built from.
 {
   contract,
   image,
@@ -11,7 +11,7 @@ pkgs.runCommand "vm-${scenario}" {
     pkgs.rustc
     xtask
   ];
-  # The tests' stand-in for Ollama is linked statically.
+  # The test server that stands in for Ollama is linked statically.
   buildInputs = [pkgs.glibc.static];
   requiredSystemFeatures = [
     "kvm"

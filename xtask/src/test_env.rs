@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 use vm::ssh::Key;
 use vm::{
-    Accelerator, Boot, Forward, Login, Machine, MachineConfig, QemuConfig, accel, kernel_args,
+    Accelerator, Boot, BootedWhen, Forward, Login, Machine, MachineConfig, QemuConfig, accel,
+    kernel_args,
 };
 
 use crate::cli::{Consent, GuestChoice, Nixpkgs};
@@ -215,11 +216,12 @@ impl TestEnv {
                     },
                 ],
             },
-            login: Login {
+            booted: BootedWhen::default(),
+            login: Some(Login {
                 user: USER.to_string(),
                 key: self.owner.clone(),
                 ssh_port,
-            },
+            }),
             boot_deadline: self.guest.kind.boot_deadline(&self.accelerator),
         };
         let vm = Machine::new(config, folder)?;

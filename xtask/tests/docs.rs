@@ -1,4 +1,4 @@
-//! The documents: their commands exist, their links lead somewhere, what is generated is up to date.
+//! The documents: their commands exist, their links resolve, and generated parts are up to date.
 
 mod common;
 
@@ -12,29 +12,29 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, T
 use regex::Regex;
 use xtask::snapshot;
 
-/// What a document says that can be checked.
+/// The parts of a document that can be checked.
 #[derive(Default)]
 struct Document {
-    /// From the project's top folder.
+    /// Path from the root of the project.
     name: String,
     path: PathBuf,
-    /// Language and content of every block of code.
+    /// Language and content of every code block.
     blocks: Vec<(String, String)>,
-    /// Code within sentences.
+    /// Inline code.
     spans: Vec<String>,
-    /// Where links and pictures point.
+    /// Targets of links and pictures.
     links: Vec<String>,
-    /// What a link can point to within the document.
+    /// Anchors of the headings.
     anchors: BTreeSet<String>,
 }
 
-/// README.md and everything in docs/.
+/// The Markdown files in the root of the project and in docs/.
 fn documents() -> Vec<Document> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(root().join("docs"))
-        .expect("docs")
+    let mut paths: Vec<PathBuf> = [root(), root().join("docs")]
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).expect("a folder with documents"))
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-        .chain([root().join("README.md")])
         .collect();
     paths.sort();
     paths.iter().map(|path| read(path)).collect()
@@ -96,7 +96,7 @@ fn read(path: &Path) -> Document {
     document
 }
 
-/// A heading's anchor, as GitHub makes it.
+/// The anchor that GitHub gives a heading.
 fn anchor(heading: &str) -> String {
     heading
         .to_lowercase()
@@ -109,43 +109,44 @@ fn anchor(heading: &str) -> String {
 #[test]
 fn every_command_exists_or_is_listed_as_unchecked() {
     let facts = Facts::read();
-    let mut used = BTreeSet::new();
+    let (mut used, mut wrong) = (BTreeSet::new(), Vec::new());
     for document in documents() {
         for (language, script) in &document.blocks {
             let known = ["sh", "powershell", "nix", "text", "json"];
             assert!(
                 known.contains(&language.as_str()),
-                "{}: a block of {language:?}",
+                "{}: a code block in unknown language {language:?}",
                 document.name
             );
             if language == "sh" {
                 match facts.check(script) {
                     Ok(unchecked) => used.extend(unchecked),
-                    Err(wrong) => panic!("{}: {wrong:#?}", document.name),
+                    Err(found) => wrong.push((document.name.clone(), found)),
                 }
             }
         }
         for span in &document.spans {
             let command = ["cargo xtask ", "nix build ", "journalctl ", "systemctl "];
             if command.iter().any(|start| span.starts_with(start))
-                && let Err(wrong) = facts.check(span)
+                && let Err(found) = facts.check(span)
             {
-                panic!("{}: {wrong:#?}", document.name);
+                wrong.push((document.name.clone(), found));
             }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
     let idle: Vec<_> = UNCHECKED
         .iter()
         .filter(|(name, _)| !used.contains(name))
         .collect();
     assert!(
         idle.is_empty(),
-        "listed as unchecked, and in no document: {idle:?}"
+        "listed as unchecked, but used in no document: {idle:?}"
     );
 }
 
 #[test]
-fn what_does_not_exist_is_noticed() {
+fn a_command_that_does_not_exist_is_reported() {
     let facts = Facts::read();
     for wrong in [
         "cargo xtask test --gest standin",
@@ -157,11 +158,16 @@ fn what_does_not_exist_is_noticed() {
         "docker exec -it olama ollama list",
         "docker save ollama/ollama:latest -o x.tar",
         "cargo test -p xtask --test no-such-file",
+        "cargo test -p no-such-package",
+        "cargo install --locked cargo-deny",
+        "cargo tset",
+        "go run github.com/rhysd/actionlint/cmd/actionlint@latest",
+        "pipx run --spec zizmor zizmor .",
         "docker run nixos/nix sh -c 'nix build .#row'",
         "rm -rf /",
         "echo 'open",
     ] {
-        assert!(facts.check(wrong).is_err(), "{wrong} was not noticed");
+        assert!(facts.check(wrong).is_err(), "{wrong} was accepted");
     }
     assert_eq!(
         facts.check("cargo xtask test ssh --yes # now\nssh me@there && nix build path:.#raw"),
@@ -170,7 +176,7 @@ fn what_does_not_exist_is_noticed() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_resolve() {
     let documents = documents();
     for document in &documents {
         for link in &document.links {
@@ -180,16 +186,20 @@ fn links_lead_somewhere() {
             let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
             let path = match file {
                 "" => document.path.clone(),
-                // GitHub's own page, which is two folders above the file on a branch.
-                _ if file.ends_with("../../releases") => continue,
+                // Pages of GitHub, two folders above a file on a branch.
+                "../../releases" | "../../security/advisories/new" => continue,
                 file => document.path.parent().unwrap().join(file),
             };
-            assert!(path.exists(), "{}: {link} leads nowhere", document.name);
+            assert!(path.exists(), "{}: {link} does not exist", document.name);
             if !fragment.is_empty() {
                 let path = path.canonicalize().unwrap();
                 let target = documents.iter().find(|other| other.path == path);
                 let found = target.is_some_and(|target| target.anchors.contains(fragment));
-                assert!(found, "{}: {link} has no such heading", document.name);
+                assert!(
+                    found,
+                    "{}: {link} names a heading that does not exist",
+                    document.name
+                );
             }
         }
     }
@@ -208,26 +218,26 @@ fn every_document_is_linked_from_the_readme() {
     {
         assert!(
             readme.links.contains(&document.name),
-            "README.md does not lead to {}",
+            "README.md does not link to {}",
             document.name
         );
     }
 }
 
-/// The sizes in the picture are those that the modules come to.
+/// The sizes in the picture are those that the modules evaluate to.
 #[test]
-fn the_picture_of_the_stick_is_true() {
+fn the_picture_of_the_stick_shows_the_real_sizes() {
     let image = &snapshot::load_json(&snapshot::folder(&root())).unwrap()["image"];
     let picture = fs::read_to_string(root().join("docs/images/stick.svg")).unwrap();
     for size in ["espBytes", "storeSlotBytes", "persistOffsetBytes"] {
         let size = format!("{} MiB", image[size].as_u64().unwrap() >> 20);
-        assert!(picture.contains(&size), "stick.svg does not say {size}");
+        assert!(picture.contains(&size), "stick.svg does not show {size}");
     }
 }
 
-/// Options that are written about, in Nix or in a sentence, can be set.
+/// Options that documents mention exist.
 #[test]
-fn options_that_are_named_exist() {
+fn options_in_documents_exist() {
     let contract = snapshot::load_json(&snapshot::folder(&root())).unwrap();
     let names: Vec<&str> = contract["options"]
         .as_array()
@@ -239,14 +249,14 @@ fn options_that_are_named_exist() {
     for document in documents() {
         let blocks = document.blocks.iter().map(|(_, content)| content);
         for text in blocks.chain(&document.spans) {
-            // A file of that name is no option.
+            // A file of that name is not an option.
             for found in mention.find_iter(text).map(|found| found.as_str()) {
                 let file = ["raw", "iso", "img"]
                     .iter()
                     .any(|kind| found.starts_with(&format!("ollamalive.{kind}")));
                 assert!(
                     file || names.contains(&found),
-                    "{}: there is no option {found}",
+                    "{}: option {found} does not exist",
                     document.name
                 );
             }

@@ -1,28 +1,30 @@
-//! Which accelerator QEMU can really use here.
+//! Which accelerator works on this host.
 //!
-//! `/dev/kvm` can be there, and open, and still hang every guest without a word. So a guest of one sector is run, and
-//! only if it reports back is KVM taken. The answer is remembered until the next boot of this machine.
+//! `/dev/kvm` can exist and open, and still hang every guest. So the probe boots a guest of one sector, and uses KVM only
+//! if that guest reports back. The result is cached until the host reboots.
 
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::process;
+use crate::error::HostError;
+use crate::process::{self, Interrupted};
 
-/// A boot sector reports back in well under a second; a machine under load gets ten times that.
+/// QEMU's program.
+pub const PROGRAM: &str = "qemu-system-x86_64";
+/// A boot sector reports back in well under a second; a busy host gets ten times that.
 const PROBE_DEADLINE: Duration = Duration::from_secs(8);
 /// isa-debug-exit ends QEMU with `(value << 1) | 1`.
 const REPORTED: i32 = (0x10 << 1) | 1;
 
-/// How the guest's processor is made.
+/// How QEMU runs the guest's processor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accelerator {
     Kvm,
-    /// Emulation, and why.
+    /// Emulation, and why KVM is not used.
     Tcg {
         because: String,
     },
@@ -40,9 +42,9 @@ impl fmt::Display for Accelerator {
 impl Accelerator {
     /// QEMU's arguments.
     ///
-    /// Under TCG without `cx16`: QEMU 7.2 corrupts the flags in `cmpxchg16b`, which kernels from 6.5 on use in their
-    /// allocator; they then panic at random. And with one processor: where machines share the host's cores, one emulated
-    /// processor waits for the other to be scheduled, until the kernel reports a stall.
+    /// TCG runs without `cx16`: QEMU 7.2 corrupts the flags in `cmpxchg16b`, which the allocator of kernels from 6.5 on
+    /// uses; they panic at random. And with one processor: where machines share the host's cores, one emulated processor
+    /// waits for the other to be scheduled, until the kernel reports a stall.
     pub fn arguments(&self) -> &'static str {
         match self {
             Accelerator::Kvm => "-accel kvm -cpu host -smp 2",
@@ -50,7 +52,7 @@ impl Accelerator {
         }
     }
 
-    /// How many machines the host runs side by side without starving them: one for each core that they keep busy.
+    /// How many machines the host can run at the same time: one for each core that they keep busy.
     pub fn machines_at_once(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         match self {
@@ -59,7 +61,7 @@ impl Accelerator {
         }
     }
 
-    /// One line for people.
+    /// One line for reports.
     pub fn explain(&self) -> String {
         match self {
             Accelerator::Kvm => "KVM".to_string(),
@@ -70,11 +72,14 @@ impl Accelerator {
     }
 }
 
-/// Finds the accelerator, asking the memory in `cache` first.
+/// Finds the accelerator: from the file in the folder `cache`, or else by running a guest.
+///
+/// # Errors
+/// [`HostError`] when QEMU cannot be started, [`Interrupted`], or the cache cannot be written.
 pub fn probe(cache: &Path) -> Result<Accelerator> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let memory = cache.join("accelerator.json");
-    if let Some((known, answer)) = fs::read(&memory)
+    let file = cache.join("accelerator.json");
+    if let Some((known, answer)) = fs::read(&file)
         .ok()
         .and_then(|text| serde_json::from_slice::<(String, Option<String>)>(&text).ok())
         && known == boot
@@ -86,8 +91,8 @@ pub fn probe(cache: &Path) -> Result<Accelerator> {
         Accelerator::Kvm => None,
         Accelerator::Tcg { because } => Some(because),
     };
-    fs::write(&memory, serde_json::to_vec(&(boot, because))?)
-        .with_context(|| format!("cannot write {}", memory.display()))?;
+    fs::write(&file, serde_json::to_vec(&(boot, because))?)
+        .with_context(|| format!("cannot write {}", file.display()))?;
     Ok(answer)
 }
 
@@ -103,7 +108,7 @@ fn ask() -> Result<Accelerator> {
     bytes[..7].copy_from_slice(&[0xba, 0xf4, 0x00, 0xb0, 0x10, 0xee, 0xf4]);
     bytes[510..].copy_from_slice(&[0x55, 0xaa]);
     fs::write(&sector, bytes)?;
-    let mut command = Command::new("qemu-system-x86_64");
+    let mut command = process::command(PROGRAM);
     command
         .args([
             "-accel",
@@ -130,12 +135,11 @@ fn ask() -> Result<Accelerator> {
             end.stderr.lines().next().unwrap_or("no message")
         )),
         Err(error) => {
-            process::check_interrupt()?;
-            if error.is::<crate::HostError>() {
+            if error.is::<HostError>() || error.is::<Interrupted>() {
                 return Err(error);
             }
             tcg(format!(
-                "/dev/kvm is there, but a guest of one sector hung for {} s",
+                "/dev/kvm exists, but a guest of one sector hung for {} s",
                 PROBE_DEADLINE.as_secs()
             ))
         }
@@ -147,20 +151,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_memory_is_believed_within_one_boot_only() {
+    fn the_cache_is_valid_until_the_host_reboots() {
         let cache = tempfile::tempdir().unwrap();
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-        let remembered = (boot, Some("it hung".to_string()));
-        fs::write(
-            cache.path().join("accelerator.json"),
-            serde_json::to_vec(&remembered).unwrap(),
-        )
-        .unwrap();
-        assert_eq!(
-            probe(cache.path()).unwrap(),
-            Accelerator::Tcg {
-                because: "it hung".into()
-            }
-        );
+        let file = cache.path().join("accelerator.json");
+        let stored = serde_json::to_vec(&(boot, "cached")).unwrap();
+        fs::write(file, stored).unwrap();
+        let cached = Accelerator::Tcg {
+            because: "cached".into(),
+        };
+        assert_eq!(probe(cache.path()).unwrap(), cached);
     }
 }

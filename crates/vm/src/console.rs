@@ -1,7 +1,7 @@
 //! The guest's serial console, through rexpect.
 //!
-//! What rexpect leaves open is settled here: it would wait for ever without a timeout, so it gets a short one and is
-//! asked again until the deadline; it maps bytes to Latin-1, so sentinels are ASCII.
+//! rexpect waits for ever without a timeout, so every wait is a loop of short ones until the deadline. It maps bytes to
+//! Latin-1, so sentinels are ASCII.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -14,9 +14,9 @@ use rexpect::session::{Options, StreamSession};
 
 use crate::process::check_interrupt;
 
-/// How long one question to rexpect may take before Ctrl-C and the deadline are looked at.
+/// How often a wait checks Ctrl-C and its deadline.
 const SLICE_MS: u64 = 500;
-/// How long a shell that listens takes to answer, under emulation.
+/// How long a shell takes to answer, under emulation.
 const ECHO: Duration = Duration::from_secs(10);
 /// How many lines of the console an error shows.
 pub const TAIL: usize = 40;
@@ -29,11 +29,12 @@ pub struct Console {
     before: usize,
     /// The shell has answered before.
     listening: bool,
+    /// How long to wait for the shell's answer before asking again.
+    echo: Duration,
 }
 
 impl Console {
-    /// `log` is the file in which QEMU keeps everything that the console ever showed.
-    /// `before` is its [`length`] when the machine was switched on.
+    /// `log` is the file to which QEMU appends all console output; `before` is its [`length`] at power on.
     pub fn new(stream: UnixStream, log: &Path, before: usize) -> Result<Self> {
         let options = Options::new()
             .timeout_ms(Some(SLICE_MS))
@@ -43,6 +44,7 @@ impl Console {
             session,
             before,
             listening: false,
+            echo: ECHO,
             log: log.to_path_buf(),
         })
     }
@@ -50,21 +52,24 @@ impl Console {
     /// Waits for `pattern` (a regular expression) and returns what matched.
     ///
     /// # Errors
-    /// `deadline` passes, the console closes, or Ctrl-C; the error names what was waited for.
+    /// `deadline` passes, the console closes, or Ctrl-C; the message names the pattern.
     pub fn wait_for(&mut self, pattern: &str, deadline: Duration) -> Result<String> {
         self.find(pattern, deadline, pattern)
     }
 
-    /// As [`Console::wait_for`], but once `hopeless`, a text, is shown, nobody waits any longer.
+    /// As [`Console::wait_for`], but fails at once when the console shows the text `failed`.
     pub fn wait_for_unless(
         &mut self,
         pattern: &str,
-        hopeless: &str,
+        failed: Option<&str>,
         deadline: Duration,
     ) -> Result<()> {
-        let either = format!("{pattern}|{}", regex::escape(hopeless));
+        let Some(failed) = failed else {
+            return self.wait_for(pattern, deadline).map(drop);
+        };
+        let either = format!("{pattern}|{}", regex::escape(failed));
         let shown = self.find(&either, deadline, pattern)?;
-        ensure!(shown != hopeless, "the console shows {hopeless:?}");
+        ensure!(shown != failed, "the console shows {failed:?}");
         Ok(())
     }
 
@@ -87,14 +92,14 @@ impl Console {
         }
     }
 
-    /// Waits until the shell that autologin opens listens: what is sent before that may be thrown away.
+    /// Waits until the autologin shell reads its input: what is sent earlier may be discarded.
     fn wait_for_shell(&mut self, deadline: Duration) -> Result<()> {
         let end = Instant::now() + deadline;
         while !self.listening {
             self.session
                 .send_line("echo VM\"\"-LISTENS")
                 .map_err(|error| anyhow!("console: {error}"))?;
-            match self.wait_for("VM-LISTENS", ECHO.min(deadline)) {
+            match self.wait_for("VM-LISTENS", self.echo.min(deadline)) {
                 Ok(_) => self.listening = true,
                 Err(error) if Instant::now() > end => return Err(error),
                 Err(_) => check_interrupt()?,
@@ -103,9 +108,9 @@ impl Console {
         Ok(())
     }
 
-    /// Runs `command` in the shell that the console's autologin left open and returns what it writes.
+    /// Runs `command` in the console's autologin shell and returns its output.
     ///
-    /// The sentinels are split by quotes in what is sent, so that the echo of the line is not taken for its result.
+    /// Quotes split the sentinels in the line that is sent, so that its echo does not match them.
     pub fn run(&mut self, command: &str, deadline: Duration) -> Result<String> {
         self.wait_for_shell(deadline)?;
         let line = format!("echo VM\"\"-BEGIN; {command}; echo VM\"\"-END");
@@ -125,7 +130,7 @@ impl Console {
             .to_string())
     }
 
-    /// Everything that the console showed since the machine was switched on, without control sequences.
+    /// All console output since power on, without control sequences.
     pub fn history(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();
         clean(&String::from_utf8_lossy(
@@ -134,7 +139,7 @@ impl Console {
     }
 }
 
-/// How many bytes a console's log has by now.
+/// The current size of a console's log, in bytes.
 pub fn length(log: &Path) -> usize {
     fs::metadata(log).map_or(0, |metadata| metadata.len() as usize)
 }
@@ -161,12 +166,13 @@ pub fn clean(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::{BufRead, BufReader, Write};
+    use std::thread::{self, JoinHandle};
 
     use super::*;
 
     #[test]
-    fn control_sequences_go_and_words_stay() {
+    fn control_sequences_are_removed_and_text_is_kept() {
         assert_eq!(
             clean("\x1b[0;32m  OK  \x1b[0m] Started\r\n\x1b[?7h\x1b[!p$"),
             "  OK  ] Started\n$"
@@ -184,47 +190,83 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_login_in_emergency_mode() {
+    fn a_wait_for_the_login_fails_at_once_in_emergency_mode() {
         let shown = |text: &str| {
             let (ours, mut theirs) = UnixStream::pair().unwrap();
             let mut console = Console::new(ours, Path::new("/nonexistent"), 0).unwrap();
             theirs.write_all(text.as_bytes()).unwrap();
-            let waited =
-                console.wait_for_unless("login: ", "emergency (mode)", Duration::from_secs(1));
+            let waited = console.wait_for_unless(
+                "login: ",
+                Some("emergency (mode)"),
+                Duration::from_secs(1),
+            );
             waited.map_err(|error| error.to_string())
         };
-        assert_eq!(shown("OllamaLive login: "), Ok(()));
-        let hopeless = shown("in emergency (mode).").unwrap_err();
-        assert_eq!(hopeless, r#"the console shows "emergency (mode)""#);
+        assert_eq!(shown("guest login: "), Ok(()));
+        let failed = shown("in emergency (mode).").unwrap_err();
+        assert_eq!(failed, r#"the console shows "emergency (mode)""#);
         let late = shown("emergency").unwrap_err();
         assert_eq!(late, "the console did not show /login: / within 1 s");
     }
 
-    #[test]
-    fn the_echo_of_a_command_is_not_its_result() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut console = Console::new(ours, Path::new("/nonexistent"), 0).unwrap();
-        let shell = std::thread::spawn(move || {
-            for answer in ["LISTENS", "BEGIN\r\n42\r\nVM-END"] {
-                let mut line = [0u8; 256];
-                let length = theirs.read(&mut line).unwrap();
-                theirs.write_all(&line[..length]).unwrap();
-                let answer = format!("\r\nVM-{answer}\r\n");
-                theirs.write_all(answer.as_bytes()).unwrap();
+    /// A shell behind the console: loses the first `lost` lines, echoes each later one, and runs each command of
+    /// [`Console::run`] with the next of `outputs`; then it closes.
+    fn fake_shell(
+        mut stream: UnixStream,
+        lost: usize,
+        outputs: &'static [&'static str],
+    ) -> JoinHandle<()> {
+        thread::spawn(move || {
+            let mut lines = BufReader::new(stream.try_clone().unwrap())
+                .lines()
+                .skip(lost);
+            let mut outputs = outputs.iter().peekable();
+            while outputs.peek().is_some() {
+                let line = lines.next().unwrap().unwrap();
+                let result = if line.contains("BEGIN") {
+                    format!("VM-BEGIN\r\n{}\r\nVM-END", outputs.next().unwrap())
+                } else {
+                    "VM-LISTENS".into()
+                };
+                let shown = format!("{line}\r\n{result}\r\n");
+                stream.write_all(shown.as_bytes()).unwrap();
             }
-            theirs
-        });
-        assert_eq!(
-            console.run("echo 42", Duration::from_secs(5)).unwrap(),
-            "42"
-        );
-        drop(shell.join().unwrap());
-        assert!(
-            console
-                .wait_for("never", Duration::from_secs(5))
-                .unwrap_err()
-                .to_string()
-                .contains("ended")
-        );
+        })
+    }
+
+    fn console() -> (Console, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let console = Console::new(ours, Path::new("/nonexistent"), 0).unwrap();
+        (console, theirs)
+    }
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn the_echo_of_a_command_is_not_its_output() {
+        let (mut console, stream) = console();
+        let shell = fake_shell(stream, 0, &["42", ""]);
+        assert_eq!(console.run("echo 42", DEADLINE).unwrap(), "42");
+        assert_eq!(console.run("true", DEADLINE).unwrap(), "");
+        shell.join().unwrap();
+        let error = console.wait_for("never", DEADLINE).unwrap_err();
+        assert_eq!(error.to_string(), "the machine has ended");
+    }
+
+    #[test]
+    fn a_shell_that_lost_the_first_line_is_asked_again() {
+        let (mut console, stream) = console();
+        console.echo = Duration::from_millis(1);
+        let shell = fake_shell(stream, 1, &["42"]);
+        assert_eq!(console.run("echo 42", DEADLINE).unwrap(), "42");
+        shell.join().unwrap();
+    }
+
+    #[test]
+    fn a_console_without_a_shell_is_an_error() {
+        let (mut console, _stream) = console();
+        let error = console.run("echo 42", Duration::ZERO).unwrap_err();
+        let message = "the console did not show /VM-LISTENS/ within 0 s";
+        assert_eq!(error.to_string(), message);
     }
 }

@@ -1,8 +1,8 @@
-//! Where distributions keep UEFI for virtual machines.
+//! Where distributions install UEFI firmware for virtual machines.
 
 use std::path::{Path, PathBuf};
 
-/// Code, and the template of its variables.
+/// The firmware code, and the template of its variables.
 const PLACES: &[(&str, &str)] = &[
     (
         "/usr/share/OVMF/OVMF_CODE_4M.fd",
@@ -22,7 +22,7 @@ const PLACES: &[(&str, &str)] = &[
     ),
 ];
 
-/// UEFI's code and variables: those in `folder`, or else where distributions put them.
+/// The firmware's code and variables: those in `folder`, or else in a distribution's place. `None` when neither exists.
 pub fn find(folder: Option<&Path>) -> Option<(PathBuf, PathBuf)> {
     let named = folder.map(|folder| (folder.join("OVMF_CODE.fd"), folder.join("OVMF_VARS.fd")));
     let places = PLACES.iter().map(|(code, vars)| (code.into(), vars.into()));

@@ -1,21 +1,21 @@
-//! What a guest's kernel is told on an emulated processor: to leave out what costs time and proves nothing there, and to
-//! believe what it cannot measure while a busy host lets it wait.
+//! Kernel arguments for a guest on an emulated processor: they switch off what costs time and proves nothing there, and
+//! provide what the kernel cannot measure on a busy host.
 
 use std::sync::OnceLock;
 
-/// Left out: its protections against its own users, its watchdogs, its patience, serial ports that are not there, the trial
-/// of every cipher. Random addresses cost the most, a third of a boot: QEMU translates code by its virtual address, so
-/// every process would have its libraries translated for itself.
+/// Off: the kernel's hardening, watchdogs, slow RCU grace periods, serial ports that do not exist, self-tests of ciphers.
+/// Address randomization costs the most, a third of a boot: QEMU translates code by virtual address, so it would translate
+/// the libraries again for every process.
 ///
-/// Believed: that the timer works. Its trial counts ticks in a loop, finds too few where the host had other things to do,
-/// and panics (`check_timer` in arch/x86/kernel/apic/io_apic.c).
+/// `no_timer_check`: the check counts ticks in a loop, finds too few when the host is busy, and panics (`check_timer` in
+/// arch/x86/kernel/apic/io_apic.c).
 const LEAN: &str = "norandmaps nokaslr mitigations=off nopti init_on_alloc=0 hardened_usercopy=off \
     randomize_kstack_offset=off nowatchdog tsc=reliable rcupdate.rcu_expedited=1 8250.nr_uarts=1 cryptomgr.notests \
     no_timer_check";
 
-/// The kernel's arguments, separated by blanks.
+/// The kernel arguments, separated by blanks.
 ///
-/// Among them how fast the time stamp counter ticks, which is the host's own (`cpu_get_ticks` in QEMU's cpu-timers.c): a
+/// They include the frequency of the time stamp counter, which is the host's (`cpu_get_ticks` in QEMU's cpu-timers.c): a
 /// kernel that measures it on a busy host can be wrong by a factor of twenty, and so is its clock.
 pub fn emulated() -> &'static str {
     static ARGUMENTS: OnceLock<String> = OnceLock::new();
@@ -33,11 +33,11 @@ mod counter {
 
     /// Between two readings.
     const APART: Duration = Duration::from_millis(50);
-    /// A reading of clock and counter that took longer was interrupted.
+    /// A reading of clock and counter that takes longer was interrupted.
     const AT_ONCE: Duration = Duration::from_micros(10);
     const TRIES: usize = 1000;
 
-    /// How fast this processor's time stamp counter ticks; nothing where it cannot be read at one time with the clock.
+    /// The frequency of this processor's time stamp counter; `None` if the counter cannot be read together with the clock.
     pub fn kilohertz() -> Option<u64> {
         let (start, first) = reading()?;
         thread::sleep(APART);
@@ -47,10 +47,11 @@ mod counter {
         Some((ticks as f64 / milliseconds).round() as u64)
     }
 
+    #[expect(unsafe_code, reason = "no safe function reads the time stamp counter")]
     fn reading() -> Option<(Instant, u64)> {
         (0..TRIES).find_map(|_| {
             let before = Instant::now();
-            // SAFETY: every x86-64 processor has the instruction, and it touches no memory.
+            // SAFETY: every x86-64 processor has the instruction, and it accesses no memory.
             let ticks = unsafe { _rdtsc() };
             (before.elapsed() < AT_ONCE).then_some((before, ticks))
         })
@@ -59,7 +60,7 @@ mod counter {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod counter {
-    /// Which counter QEMU hands through depends on the host's architecture: the guest has to measure it.
+    /// On other architectures the guest has to measure its counter.
     pub fn kilohertz() -> Option<u64> {
         None
     }
@@ -70,18 +71,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arguments_fit_into_an_option_of_qemu() {
-        // A comma would begin the next value.
+    fn the_arguments_fit_into_one_qemu_option() {
+        // A comma would start the next value.
         assert!(!emulated().contains(','));
     }
 
     #[test]
     #[cfg(target_arch = "x86_64")]
-    fn the_counter_is_measured_the_same_twice() {
+    fn two_measurements_of_the_counter_agree() {
         let measured = || counter::kilohertz().unwrap() as f64;
         let (one, two) = (measured(), measured());
         assert!((one / two - 1.0).abs() < 0.005, "{one} and {two} kHz");
-        // Slower than any processor of its kind, or faster: not a frequency in kHz.
+        // Outside this range it is not the frequency of a processor in kHz.
         assert!((100_000.0..10_000_000.0).contains(&one), "{one} kHz");
     }
 }

@@ -1,36 +1,34 @@
 //! A QEMU machine under test.
 //!
-//! [`QemuConfig`] describes the machine as data; [`Machine`] switches it on and off, and reaches it by serial console, QMP,
-//! SSH, and as another host on its network segment ([`lan_probe`]). It knows nothing of what runs in the guest, except that
-//! it offers a login on the serial console and an SSH server for a user with passwordless sudo.
+//! [`QemuConfig`] describes the hardware as data. [`Machine`] switches it on and off, and reaches the guest by serial console,
+//! QMP and SSH, and as another host on its network segment ([`lan_probe`]). About the guest it assumes a shell on the serial
+//! console and, where [`MachineConfig::login`] is set, an SSH server and passwordless sudo.
 //!
-//! Every wait has a deadline and ends with Ctrl-C ([`process`]); QEMU dies with the harness, even when that is killed.
+//! Every wait has a deadline and ends with Ctrl-C ([`process`]). QEMU dies with the harness, even when that is killed.
+//!
+//! Modules use each other in one direction, from top to bottom: `machine`, its channels ([`console`], [`qmp`], [`ssh`],
+//! [`lan_probe`]), [`qemu`], [`config`], [`process`].
 
 pub mod accel;
-mod arp_ndp;
-mod artifacts;
+mod command_line;
 pub mod config;
 pub mod console;
 pub mod error;
-mod exec;
 pub mod firmware;
-mod hotplug;
 pub mod kernel_args;
 pub mod lan_probe;
 mod machine;
-mod packets;
 pub mod process;
 pub mod qemu;
 pub mod qmp;
-mod session;
 pub mod shell;
 pub mod ssh;
-pub mod vm_snapshot;
 
 pub use accel::Accelerator;
 pub use config::{Boot, Disk, Forward, QemuConfig};
 pub use error::HostError;
-pub use exec::{EXEC_DEADLINE, NoShell, SETTLE_DEADLINE};
-pub use hotplug::PluggedIn;
-pub use machine::{Ended, Login, Machine, MachineConfig, NoLogin};
-pub use session::Door;
+pub use machine::{
+    BootedWhen, Door, EXEC_DEADLINE, Ended, Login, Machine, MachineConfig, NoLogin, NoShell,
+    PluggedIn, SETTLE_DEADLINE, vm_snapshot,
+};
+pub use process::Interrupted;

@@ -1,5 +1,6 @@
-//! Child processes that end: at their deadline, on Ctrl-C, and when the harness itself is killed.
+//! Child processes that end at their deadline, on Ctrl-C, and when the harness itself is killed.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,15 +14,20 @@ use nix::unistd::Pid;
 
 use crate::error::host_error;
 
-/// How often a child, a flag or a socket is looked at.
+/// How often a child, a flag or a socket is checked.
 pub const POLL: Duration = Duration::from_millis(20);
 /// How long a child may take to clean up after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// From here on Ctrl-C, SIGTERM and SIGHUP only raise a flag, and call `also`. Every loop that waits looks at the flag
-/// and unwinds, so that each owner of a resource cleans it up.
+/// The run was interrupted (Ctrl-C, SIGTERM or SIGHUP).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted: stopped and cleaned up, nothing is left running")]
+pub struct Interrupted;
+
+/// From now on Ctrl-C, SIGTERM and SIGHUP only set a flag and call `also`. Every loop that waits checks the flag and
+/// returns an error, so that destructors clean up.
 pub fn catch_interrupts(also: impl Fn() + Send + 'static) -> Result<()> {
     let handler = move || {
         INTERRUPTED.store(true, Ordering::SeqCst);
@@ -30,12 +36,10 @@ pub fn catch_interrupts(also: impl Fn() + Send + 'static) -> Result<()> {
     ctrlc::set_handler(handler).context("cannot catch Ctrl-C")
 }
 
-/// Ctrl-C, SIGTERM or SIGHUP ended the operation.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted: stopped and cleaned up, nothing is left running")]
-pub struct Interrupted;
-
-/// Ends the wait with [`Interrupted`] once Ctrl-C was pressed. Call it in every loop that waits.
+/// Call it in every loop that waits.
+///
+/// # Errors
+/// [`Interrupted`] once Ctrl-C was pressed.
 pub fn check_interrupt() -> Result<()> {
     if INTERRUPTED.load(Ordering::SeqCst) {
         return Err(Interrupted.into());
@@ -43,7 +47,10 @@ pub fn check_interrupt() -> Result<()> {
     Ok(())
 }
 
-/// Waits for `time`, or until Ctrl-C.
+/// Waits for `time`.
+///
+/// # Errors
+/// [`Interrupted`] once Ctrl-C was pressed.
 pub fn pause(time: Duration) -> Result<()> {
     let end = Instant::now() + time;
     while Instant::now() < end {
@@ -53,21 +60,29 @@ pub fn pause(time: Duration) -> Result<()> {
     Ok(())
 }
 
-/// The interrupt has done what it was for (ending `--debug`'s wait).
+/// Clears the flag, after an interrupt that only ended a wait.
 pub fn forget_interrupt() {
     INTERRUPTED.store(false, Ordering::SeqCst);
 }
 
-/// Lets `command` lead its own process group (so Ctrl-C in the terminal reaches only the harness, which decides) and
-/// die with the harness even when that is killed.
+/// A command that starts `program`. All commands are made here, so that none is spawned without thought: hand it to
+/// [`run`], [`finish`] or [`show`], or spawn it after [`tie_to_us`] (then keep it in a [`Group`]).
+#[allow(clippy::disallowed_methods, reason = "the one place that may")]
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    Command::new(program)
+}
+
+/// Makes `command` the leader of its own process group (so that Ctrl-C in the terminal reaches only the harness), and
+/// makes it die with the harness even when that is killed.
 pub fn tie_to_us(command: &mut Command) -> &mut Command {
     command.process_group(0);
     die_with_us(command)
 }
 
-/// Lets `command` die with the harness, and share its terminal meanwhile.
+/// Makes `command` die with the harness, but leaves it in the terminal's foreground process group.
+#[expect(unsafe_code, reason = "Command::pre_exec is unsafe")]
 pub fn die_with_us(command: &mut Command) -> &mut Command {
-    // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
+    // SAFETY: between fork and exec only prctl(2) is called; it is a plain system call, allocates nothing and takes no lock.
     unsafe {
         command.pre_exec(|| {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(std::io::Error::from)
@@ -80,11 +95,11 @@ pub struct Group(pub Child);
 
 impl Group {
     pub fn signal(&self, signal: Signal) {
-        // The group is gone already when its leader ended by itself.
+        // It fails when the whole group has ended already.
         let _ = killpg(Pid::from_raw(self.0.id() as i32), signal);
     }
 
-    /// SIGTERM, a while to clean up, SIGKILL.
+    /// SIGTERM, 10 s to clean up, SIGKILL.
     pub fn stop(&mut self) {
         self.signal(Signal::SIGTERM);
         let deadline = Instant::now() + GRACE;
@@ -107,7 +122,7 @@ impl Drop for Group {
     }
 }
 
-/// What a finished child left.
+/// The exit status and output of a finished child.
 #[derive(Debug)]
 pub struct Finished {
     pub status: ExitStatus,
@@ -115,10 +130,10 @@ pub struct Finished {
     pub stderr: String,
 }
 
-/// Runs `command` to its end, whatever its exit status, and captures what it writes.
+/// Runs `command` to its end, with any exit status, and captures its output. `what` names the step in errors.
 ///
 /// # Errors
-/// It cannot be started, `deadline` passes, or Ctrl-C is pressed; the child is gone in each case.
+/// A [`crate::HostError`] when it cannot be started; `deadline` passes; [`Interrupted`]. The child has ended in each case.
 pub fn finish(mut command: Command, what: &str, deadline: Duration) -> Result<Finished> {
     command
         .stdin(Stdio::null())
@@ -127,7 +142,7 @@ pub fn finish(mut command: Command, what: &str, deadline: Duration) -> Result<Fi
     finish_spawned(command, what, deadline)
 }
 
-/// As [`finish`], with the terminal's own output for the child.
+/// As [`finish`], but the child writes to the terminal.
 pub fn show(mut command: Command, what: &str, deadline: Duration) -> Result<ExitStatus> {
     command.stdin(Stdio::null());
     finish_spawned(command, what, deadline).map(|finished| finished.status)
@@ -183,7 +198,7 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>
 /// Runs `command` and returns its standard output.
 ///
 /// # Errors
-/// As [`finish`], and when the exit status is not 0: then the last line of standard error is in the message.
+/// As [`finish`], and when the exit status is not 0: the message has the last line of standard error.
 pub fn run(command: Command, what: &str, deadline: Duration) -> Result<String> {
     let finished = finish(command, what, deadline)?;
     if !finished.status.success() {
@@ -206,13 +221,13 @@ mod tests {
     use super::*;
 
     fn sh(script: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]);
-        command
+        let mut sh = command("sh");
+        sh.args(["-c", script]);
+        sh
     }
 
     #[test]
-    fn output_and_last_error_line() {
+    fn a_run_returns_the_output_or_the_last_error_line() {
         assert_eq!(
             run(sh("echo yes"), "ask", Duration::from_secs(10)).unwrap(),
             "yes\n"
@@ -239,17 +254,12 @@ mod tests {
             std::fs::read(entry.path().join("cmdline"))
                 .is_ok_and(|line| line == b"sleep\x0077.125\0")
         });
-        assert!(!left, "the grandchild is still there");
+        assert!(!left, "the grandchild is still running");
     }
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = run(
-            Command::new("no-such-program"),
-            "look",
-            Duration::from_secs(1),
-        )
-        .unwrap_err();
+        let error = run(command("no-such-program"), "look", Duration::from_secs(1)).unwrap_err();
         assert!(
             error
                 .to_string()

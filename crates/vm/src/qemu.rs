@@ -5,19 +5,19 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
 use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::Signal;
 
-use crate::config::{Boot, Files, QemuConfig, fd};
+pub use crate::accel::PROGRAM;
+use crate::command_line::{Files, fd};
+use crate::config::{Boot, QemuConfig};
 use crate::error::host_error;
 use crate::process::{self, Group};
 use crate::qmp::Qmp;
 
-/// The program that is run.
-pub const PROGRAM: &str = "qemu-system-x86_64";
 /// The guest's own address on the user-mode network (QEMU's default).
 pub const GUEST_ADDRESS: [u8; 4] = [10, 0, 2, 15];
 
@@ -25,21 +25,21 @@ pub const GUEST_ADDRESS: [u8; 4] = [10, 0, 2, 15];
 pub struct Qemu {
     group: Group,
     pub qmp: Qmp,
-    /// The serial console's other end.
+    /// The host's end of the serial console.
     pub console: UnixStream,
-    /// Frames of the guest's network card, each after its length (4 bytes, big-endian).
+    /// The guest's network card: each frame after its length (4 bytes, big-endian).
     pub guest: UnixStream,
-    /// Frames of the user-mode network, likewise.
+    /// The user-mode network, in the same format.
     pub uplink: UnixStream,
     errors: PathBuf,
 }
 
 impl Qemu {
-    /// Starts the machine, or resumes it from `snapshot`: then its disks are only read, and what it writes is gone when it
-    /// ends. `folder` takes the console's log, QEMU's own messages and the command line.
+    /// Starts the machine, or resumes it from `snapshot`: then its writes go to temporary overlays. `folder` takes the
+    /// console's log, QEMU's messages and the command line.
     ///
     /// # Errors
-    /// No QEMU, or QEMU refuses (its message is in the error; a taken port is named).
+    /// A [`crate::HostError`]: QEMU is missing or refuses the machine; the message has QEMU's own (a taken port is named).
     pub fn start(config: &QemuConfig, snapshot: Option<&Path>, folder: &Path) -> Result<Self> {
         let files = Files {
             folder,
@@ -49,7 +49,7 @@ impl Qemu {
             copy_variables(vars, &files.uefi_vars())?;
         }
         let errors = folder.join("qemu.log");
-        let mut command = Command::new(PROGRAM);
+        let mut command = process::command(PROGRAM);
         command.args(config.arguments(files));
         let (console, console_end) = UnixStream::pair()?;
         let (control, control_end) = UnixStream::pair()?;
@@ -67,7 +67,7 @@ impl Qemu {
         });
         command
             .fd_mappings(mappings.collect())
-            .context("cannot hand the channels to QEMU")?;
+            .context("cannot pass the channels to QEMU")?;
         fs::write(folder.join("qemu.command"), format!("{command:?}\n"))?;
         command
             .stdin(Stdio::null())
@@ -77,7 +77,7 @@ impl Qemu {
         let child = command.spawn().map_err(|error| {
             host_error(format!("cannot start {PROGRAM}: {error}; install QEMU"))
         })?;
-        // The command holds the guest's ends of the channels: while they are open here, QEMU's end is not noticed.
+        // The command holds QEMU's ends of the channels: while they are open here, the channels do not close with QEMU.
         drop(command);
         let mut group = Group(child);
         let mut qmp = Qmp::new(control).map_err(|error| {
@@ -100,13 +100,13 @@ impl Qemu {
         })
     }
 
-    /// The power goes: SIGKILL, no warning to anyone.
+    /// Cuts the power: SIGKILL.
     pub fn kill(&mut self) {
         self.group.signal(Signal::SIGKILL);
         let _ = self.group.0.wait();
     }
 
-    /// What became of QEMU, when it has ended: the status, and its last message.
+    /// Once QEMU has ended: its exit status and last message.
     pub fn ended(&mut self) -> Option<String> {
         let status = self.group.0.try_wait().ok()??;
         let message = fs::read_to_string(&self.errors).unwrap_or_default();
@@ -132,7 +132,7 @@ fn refused(errors: &Path, cause: &anyhow::Error) -> anyhow::Error {
         .map_or_else(|| format!("{cause:#}"), str::to_string);
     if line.contains("host forwarding rule") {
         return host_error(format!(
-            "a port that is to lead into the machine is taken on 127.0.0.1: stop what listens there ({line})"
+            "a port that should lead into the machine is taken on 127.0.0.1: stop the program that listens there ({line})"
         ));
     }
     host_error(format!("QEMU refused the machine: {line}"))

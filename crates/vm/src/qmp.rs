@@ -1,8 +1,9 @@
 //! QEMU's control channel (QMP), as far as the harness needs it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -11,9 +12,10 @@ use serde_json::{Value, json};
 use crate::config::NIC;
 use crate::process::{POLL, check_interrupt};
 
-/// QEMU answers at once; a machine under load gets a while.
+/// QEMU answers at once; a busy host gets longer.
 const ANSWER: Duration = Duration::from_secs(30);
-
+/// How often a wait for an answer checks Ctrl-C and its deadline.
+const SLICE: Duration = Duration::from_millis(200);
 /// Writing a machine's memory to a slow disk, or reading it.
 const MIGRATION: Duration = Duration::from_secs(120);
 
@@ -21,46 +23,79 @@ const MIGRATION: Duration = Duration::from_secs(120);
 pub struct Qmp {
     reader: BufReader<UnixStream>,
     writer: UnixStream,
+    /// The beginning of a line whose end has not arrived.
+    partial: Vec<u8>,
+    answer: Duration,
 }
 
 impl Qmp {
     /// # Errors
-    /// QEMU has ended, or does not speak within 30 s.
+    /// QEMU has ended, or sends nothing for 30 s.
     pub fn new(stream: UnixStream) -> Result<Self> {
-        stream.set_read_timeout(Some(ANSWER))?;
+        Self::with_deadline(stream, ANSWER, SLICE)
+    }
+
+    fn with_deadline(stream: UnixStream, answer: Duration, slice: Duration) -> Result<Self> {
+        stream.set_read_timeout(Some(slice))?;
         let mut qmp = Qmp {
             writer: stream.try_clone()?,
             reader: BufReader::new(stream),
+            partial: Vec::new(),
+            answer,
         };
-        qmp.read().context("no greeting from QEMU")?;
+        let end = Instant::now() + answer;
+        qmp.read(end).context("no greeting from QEMU")?;
         qmp.execute("qmp_capabilities", json!({}))?;
         Ok(qmp)
     }
 
-    fn read(&mut self) -> Result<Value> {
-        let mut line = String::new();
-        if self.reader.read_line(&mut line)? == 0 {
-            bail!("QEMU has closed its control channel");
+    /// The next message, by `end`.
+    fn read(&mut self, end: Instant) -> Result<Value> {
+        loop {
+            check_interrupt()?;
+            match self.reader.read_until(b'\n', &mut self.partial) {
+                Ok(_) if self.partial.last() == Some(&b'\n') => {
+                    let line = std::mem::take(&mut self.partial);
+                    return serde_json::from_slice(&line)
+                        .with_context(|| format!("not QMP: {}", String::from_utf8_lossy(&line)));
+                }
+                Ok(_) => bail!("QEMU has closed its control channel"),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
+                    if Instant::now() >= end {
+                        bail!("no answer within {} s", self.answer.as_secs());
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        serde_json::from_str(&line).with_context(|| format!("not QMP: {line}"))
     }
 
     /// Runs one command and returns what it returns.
+    ///
+    /// # Errors
+    /// QEMU's error, or no answer within 30 s.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let request = json!({ "execute": command, "arguments": arguments });
         writeln!(self.writer, "{request}").with_context(|| format!("QMP {command}"))?;
-        let end = Instant::now() + ANSWER;
-        while Instant::now() < end {
-            let mut answer = self.read().with_context(|| format!("QMP {command}"))?;
+        let end = Instant::now() + self.answer;
+        loop {
+            let mut answer = self.read(end).with_context(|| format!("QMP {command}"))?;
             if let Some(error) = answer.get("error") {
                 bail!("QMP {command}: {error}");
             }
-            // Events arrive between request and answer.
             if let Some(value) = answer.get_mut("return") {
                 return Ok(value.take());
             }
+            // Anything else is an event; they arrive at any time.
+            if Instant::now() >= end {
+                bail!(
+                    "QMP {command}: no answer within {} s",
+                    self.answer.as_secs()
+                );
+            }
         }
-        bail!("QMP {command}: no answer within {} s", ANSWER.as_secs())
     }
 
     /// Stops the machine and writes its memory and its devices' state to `file`.
@@ -72,22 +107,22 @@ impl Qmp {
         self.migrate("migrate", format!("exec:cat > {}", quoted(file)))
     }
 
-    /// A machine that was stopped runs again.
+    /// Lets a stopped machine run again.
     pub fn cont(&mut self) -> Result<()> {
         self.execute("cont", json!({})).map(drop)
     }
 
-    /// Goes on with a machine that was saved.
+    /// Loads the state that [`Qmp::save`] wrote, and lets the machine run.
     ///
     /// # Errors
-    /// As [`Qmp::save`]; and the machine is built otherwise.
+    /// As [`Qmp::save`]; or this machine has other devices.
     pub fn load(&mut self, file: &Path) -> Result<()> {
         self.migrate("migrate-incoming", format!("exec:cat {}", quoted(file)))?;
         self.cont()
     }
 
     fn migrate(&mut self, command: &str, uri: String) -> Result<()> {
-        // By default QEMU takes its time, for the sake of a network that it does not use here.
+        // QEMU limits the bandwidth by default, to spare a network; this is a file.
         self.execute(
             "migrate-set-parameters",
             json!({ "max-bandwidth": 4u64 << 30 }),
@@ -100,7 +135,7 @@ impl Qmp {
             match state["status"].as_str() {
                 Some("completed") => return Ok(()),
                 Some("failed" | "cancelled") => bail!("QMP {command}: {state}"),
-                _ => std::thread::sleep(POLL),
+                _ => thread::sleep(POLL),
             }
         }
         bail!("QMP {command}: not done within {} s", MIGRATION.as_secs())
@@ -112,7 +147,7 @@ impl Qmp {
             .map(drop)
     }
 
-    /// Asks the guest to let go of the disk that `serial` names. The guest answers in its own time.
+    /// Asks the guest to release the disk `serial`; returns before it has.
     pub fn pull(&mut self, serial: &str) -> Result<()> {
         self.execute("device_del", json!({ "id": format!("{serial}-disk") }))
             .map(drop)
@@ -120,14 +155,14 @@ impl Qmp {
 
     /// Whether the disk is plugged in.
     pub fn has(&mut self, serial: &str) -> Result<bool> {
-        let there = self.execute("qom-list", json!({ "path": "/machine/peripheral" }))?;
+        let devices = self.execute("qom-list", json!({ "path": "/machine/peripheral" }))?;
         let name = format!("{serial}-disk");
-        Ok(there
+        Ok(devices
             .as_array()
             .is_some_and(|devices| devices.iter().any(|device| device["name"] == name)))
     }
 
-    /// Plugs a disk in again that was pulled.
+    /// Plugs in the disk `serial` again, which was pulled.
     pub fn plug(&mut self, serial: &str) -> Result<()> {
         let device = json!({
             "driver": "virtio-blk-pci", "id": format!("{serial}-disk"), "bus": format!("{serial}-port"),
@@ -165,16 +200,4 @@ fn parse_forward(table: &str, port: u16) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn forwards_are_read_from_the_monitor_table() {
-        let table = "Hub -1 (net0):\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\n\
-                     \x20 TCP[HOST_FORWARD]  14       127.0.0.1 37781       10.0.2.15    22     0     0\n\
-                     \x20 TCP[HOST_FORWARD]  15       127.0.0.1 37782       10.0.2.15 11434     0     0\n";
-        assert_eq!(parse_forward(table, 22), Some(37781));
-        assert_eq!(parse_forward(table, 11434), Some(37782));
-        assert_eq!(parse_forward(table, 80), None);
-    }
-}
+mod tests;

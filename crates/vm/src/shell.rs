@@ -1,4 +1,4 @@
-//! A root shell in the guest that stays, over one SSH connection: many commands share a round trip.
+//! A shell in the guest that stays open over one SSH connection: many commands share a round trip.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::process::{self, Group, check_interrupt};
-use crate::ssh::LOGIN_DEADLINE;
 
-/// One command's result, out of a [`Shell`].
+/// The result of one command in a [`Shell`].
 #[derive(Debug, Clone)]
 pub struct Output {
     /// Exit status.
@@ -26,7 +25,7 @@ impl Output {
     }
 }
 
-/// A root shell in the guest. Many commands share one round trip.
+/// A shell in the guest. Many commands share one round trip.
 pub struct Shell {
     group: Group,
     lines: Receiver<String>,
@@ -34,8 +33,11 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// Runs `ssh`, which is to lead to a POSIX shell, and waits until that answers.
-    pub fn start(mut ssh: Command) -> Result<Self> {
+    /// Runs `ssh`, which must start a POSIX shell, and waits until that answers.
+    ///
+    /// # Errors
+    /// The client cannot be started or ends, or `deadline` passes.
+    pub fn start(mut ssh: Command, deadline: Duration) -> Result<Self> {
         ssh.stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -46,14 +48,14 @@ impl Shell {
         let stderr = child.stderr.take().context("ssh has no error output")?;
         let errors = sender.clone();
         thread::spawn(move || forward(BufReader::new(stdout), &sender));
-        // What the client itself has to say explains why a shell ended.
+        // The client's own messages explain why a shell ended.
         thread::spawn(move || forward(BufReader::new(stderr), &errors));
         let mut shell = Shell {
             group: Group(child),
             lines,
             count: 0,
         };
-        shell.run("true", LOGIN_DEADLINE)?;
+        shell.run("true", deadline)?;
         Ok(shell)
     }
 
@@ -72,7 +74,7 @@ impl Shell {
         let mark = format!("@@{}-{:04}", std::process::id(), self.count);
         let mut script = String::new();
         for command in commands {
-            // The newline before the mark keeps it on a line of its own; it is taken off again below.
+            // The newline before the mark puts it on a line of its own; the reader removes it.
             script.push_str(&format!(
                 "( {command}\n) </dev/null 2>&1; printf '\\n{mark} %d\\n' $?\n"
             ));
@@ -147,11 +149,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shell_keeps_outputs_and_statuses_apart() {
-        let mut command = Command::new("sh");
+    fn each_command_has_its_own_output_and_status() {
+        let mut command = process::command("sh");
         command.arg("-s");
-        let mut shell = Shell::start(command).unwrap();
         let deadline = Duration::from_secs(10);
+        let mut shell = Shell::start(command, deadline).unwrap();
         let outputs = shell
             .batch(
                 &["echo one; echo two >&2", "printf none; exit 7", "cat"],
@@ -165,7 +167,7 @@ mod tests {
         assert_eq!((outputs[1].status, outputs[1].text.as_str()), (7, "none"));
         assert!(
             outputs[2].ok() && outputs[2].text.is_empty(),
-            "no command reads the next one's text"
+            "a command must not read the next one's text"
         );
         let late = shell
             .run("sleep 30", Duration::from_millis(300))

@@ -1,9 +1,9 @@
-//! The machine driver on machines that go wrong: no login, a killed QEMU, a port that is taken.
+//! Machines that fail: one that does not boot, a killed QEMU, a port that is taken.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vm::ssh::Key;
 use vm::{
-    Accelerator, Boot, Disk, Ended, Forward, Login, Machine, MachineConfig, NoLogin, QemuConfig,
-    firmware, process,
+    Accelerator, Boot, BootedWhen, Disk, Ended, Forward, Login, Machine, MachineConfig, NoLogin,
+    QemuConfig, firmware, process,
 };
 
-/// Set in the environment of a child of these tests: the folder of the machine that it is to boot.
+/// An environment variable for a child of these tests: the folder of the machine that it boots.
 const BOOT: &str = "VM_TEST_BOOT";
 
 fn main() {
     if let Some(folder) = std::env::var_os(BOOT) {
-        boot_and_tell(Path::new(&folder));
+        boot_in_child(Path::new(&folder));
     }
     let needs = &["qemu-system-x86_64", "ssh-keygen", "/usr/share/OVMF"];
     let trials = vec![
@@ -30,19 +30,19 @@ fn main() {
             needs,
             no_login,
         ),
-        trial("a_killed_qemu_is_nobodys_broken_promise", needs, killed),
+        trial("a_killed_qemu_is_not_the_guests_fault", needs, killed),
         trial("a_taken_port_is_named", needs, taken_port),
         trial("ctrl_c_switches_the_machine_off", needs, || {
             ends_with_its_harness(Signal::SIGINT)
         }),
-        trial("a_killed_harness_takes_its_machine_along", needs, || {
+        trial("a_killed_harness_ends_its_machine", needs, || {
             ends_with_its_harness(Signal::SIGKILL)
         }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// A machine whose stick is empty: UEFI finds nothing to boot.
+/// A machine with an empty disk: UEFI finds nothing to boot.
 fn empty_machine(
     folder: &Path,
     host_ports: (u16, u16),
@@ -51,11 +51,11 @@ fn empty_machine(
     let (code, vars) = firmware::find(None).ok_or("no UEFI firmware")?;
     let image = folder.join("stick.img");
     fs::File::create(&image)?.set_len(64 << 20)?;
-    let (ssh, other) = (22, 11434);
+    let (ssh, other) = (22, 8080);
     let config = MachineConfig {
         qemu: QemuConfig {
             accelerator: Accelerator::Tcg {
-                because: "the test says so".into(),
+                because: "the test needs no KVM".into(),
             },
             memory_mib: 256,
             boot: Boot::Uefi {
@@ -77,17 +77,18 @@ fn empty_machine(
                 },
             ],
         },
-        login: Login {
+        booted: BootedWhen::default(),
+        login: Some(Login {
             user: "nobody".into(),
             key: Key::generate(folder, "owner")?,
             ssh_port: ssh,
-        },
+        }),
         boot_deadline: deadline,
     };
     Ok(Machine::new(config, folder.join("machine"))?)
 }
 
-/// A test that is ignored, and says so, unless all of `needs` (programs, or absolute paths) are here.
+/// A test that is ignored, with the reason in its name, unless the host has all of `needs` (programs, or absolute paths).
 fn trial(name: &str, needs: &[&str], run: fn() -> Result<(), Failed>) -> Trial {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let has = |need: &str| std::env::split_paths(&path).any(|folder| folder.join(need).exists());
@@ -98,10 +99,13 @@ fn trial(name: &str, needs: &[&str], run: fn() -> Result<(), Failed>) -> Trial {
     Trial::test(format!("{name} (ignored: no {})", missing.join(", ")), run).with_ignored_flag(true)
 }
 
-/// The QEMU whose stick is in `folder`.
+/// The process ID of the QEMU whose disk is in `folder`.
 fn qemu_on(folder: &Path) -> Option<i32> {
     let stick = format!("qemu-system-x86_64.*{}", folder.join("stick.img").display());
-    let output = Command::new("pgrep").args(["-f", &stick]).output().ok()?;
+    let output = process::command("pgrep")
+        .args(["-f", &stick])
+        .output()
+        .ok()?;
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .next()?
@@ -111,7 +115,7 @@ fn qemu_on(folder: &Path) -> Option<i32> {
 }
 
 fn no_login() -> Result<(), Failed> {
-    // A busy host is given more time.
+    // A busy host gets more time.
     no_login_within(12).or_else(|_| no_login_within(60))
 }
 
@@ -120,10 +124,10 @@ fn no_login_within(seconds: u64) -> Result<(), Failed> {
     let deadline = Duration::from_secs(seconds);
     let mut machine = empty_machine(folder.path(), (0, 0), deadline)?;
     let start = Instant::now();
-    let error = machine.boot().expect_err("an empty stick cannot boot");
+    let error = machine.boot().expect_err("an empty disk cannot boot");
     let error = error.downcast::<NoLogin>()?;
-    let promised = format!("within {seconds} s");
-    assert!(error.why.contains(&promised), "{}", error.why);
+    let within = format!("within {seconds} s");
+    assert!(error.why.contains(&within), "{}", error.why);
     assert!(start.elapsed() < deadline + Duration::from_secs(48));
     if !(error.tail.contains("UEFI") || error.tail.contains("BdsDxe")) {
         return Err(format!("the console is not shown: {:?}", error.tail).into());
@@ -131,7 +135,7 @@ fn no_login_within(seconds: u64) -> Result<(), Failed> {
     evidence(&mut machine, folder.path())
 }
 
-/// What it leaves: its screen, logs, command line and disks; and once it is off, no journal.
+/// It leaves its screen, logs and command line; once it is off, there is no journal.
 fn evidence(machine: &mut Machine, folder: &Path) -> Result<(), Failed> {
     let screen = folder.join("screen.png");
     machine.screenshot(&screen)?;
@@ -183,8 +187,8 @@ fn taken_port() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The child's part: as `xtask test` does it, with a machine that never gets to a login.
-fn boot_and_tell(folder: &Path) -> ! {
+/// The child boots a machine that never shows a login.
+fn boot_in_child(folder: &Path) -> ! {
     process::catch_interrupts(|| ()).expect("signals can be caught");
     let booted = empty_machine(folder, (0, 0), Duration::from_secs(120))
         .map_err(|error| format!("{error:?}"))
@@ -195,7 +199,7 @@ fn boot_and_tell(folder: &Path) -> ! {
 
 fn ends_with_its_harness(signal: Signal) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    let harness = Command::new(std::env::current_exe()?)
+    let harness = process::command(std::env::current_exe()?)
         .env(BOOT, folder.path())
         .stderr(Stdio::piped())
         .spawn()?;
@@ -209,9 +213,9 @@ fn ends_with_its_harness(signal: Signal) -> Result<(), Failed> {
     let runs = || qemu_on(folder.path()).is_some();
     assert!(within(Duration::from_secs(30), &runs), "no QEMU started");
     kill(Pid::from_raw(i32::try_from(harness.id())?), signal)?;
-    let said = String::from_utf8_lossy(&harness.wait_with_output()?.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&harness.wait_with_output()?.stderr).into_owned();
     if signal == Signal::SIGINT {
-        assert!(said.contains("interrupted"), "{said}");
+        assert!(stderr.contains("interrupted"), "{stderr}");
     }
     assert!(
         within(Duration::from_secs(10), &|| !runs()),

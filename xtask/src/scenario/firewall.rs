@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::{Context, Finding};
-use vm::lan_probe::{State, Transport};
+use vm::lan_probe::{PortState, Transport};
 use vm::qemu::GUEST_ADDRESS;
 
 /// What a container publishes in the test; no service of the appliance uses it.
@@ -88,16 +88,16 @@ pub fn only_open_ports(cx: &mut Context) -> Result<Finding> {
 fn surprises(
     target: IpAddr,
     transport: Transport,
-    states: &[(u16, State)],
+    states: &[(u16, PortState)],
     promised: &[u16],
 ) -> Vec<String> {
     let family = if target.is_ipv4() { "IPv4" } else { "IPv6" };
     let expected = |port: &u16| transport == Transport::Tcp && promised.contains(port);
-    let dhcpv6 = (Transport::Udp, DHCPV6_CLIENT, State::Closed);
+    let dhcpv6 = (Transport::Udp, DHCPV6_CLIENT, PortState::Closed);
     let mut faults = Vec::new();
     let answering: Vec<u16> = states
         .iter()
-        .filter(|(port, state)| !expected(port) && *state != State::Filtered)
+        .filter(|(port, state)| !expected(port) && *state != PortState::Filtered)
         .filter(|(port, state)| target.is_ipv4() || (transport, *port, *state) != dhcpv6)
         .map(|(port, _)| *port)
         .collect();
@@ -115,7 +115,7 @@ fn surprises(
     }
     for (port, state) in states
         .iter()
-        .filter(|(port, state)| expected(port) && *state != State::Open)
+        .filter(|(port, state)| expected(port) && *state != PortState::Open)
     {
         faults.push(format!(
             "{family} {transport:?} {port} is {state:?}, not open"
@@ -172,7 +172,7 @@ fn contained(cx: &mut Context, v6: IpAddr) -> Result<Finding> {
         ),
     ] {
         let state = wire.ask_via(mac, target, port)?;
-        if state != State::Filtered {
+        if state != PortState::Filtered {
             faults.push(format!("{what} is {state:?}"));
         }
     }
@@ -192,23 +192,23 @@ mod tests {
     fn an_answer_of_any_kind_is_a_hole() {
         let v4 = IpAddr::from(GUEST_ADDRESS);
         let states = [
-            (22, State::Open),
-            (80, State::Closed),
-            (81, State::Filtered),
-            (11434, State::Open),
+            (22, PortState::Open),
+            (80, PortState::Closed),
+            (81, PortState::Filtered),
+            (11434, PortState::Open),
         ];
         assert_eq!(
             surprises(v4, Transport::Tcp, &states, &[22, 11434]),
             ["IPv4 Tcp 80 let through"]
         );
         assert!(surprises(v4, Transport::Tcp, &states[2..], &[22, 11434]).is_empty());
-        let shut = [(22, State::Filtered)];
+        let shut = [(22, PortState::Filtered)];
         assert_eq!(
             surprises(v4, Transport::Tcp, &shut, &[22]),
             ["IPv4 Tcp 22 is Filtered, not open"]
         );
         assert_eq!(
-            surprises(v4, Transport::Udp, &[(22, State::Open)], &[22]),
+            surprises(v4, Transport::Udp, &[(22, PortState::Open)], &[22]),
             ["IPv4 Udp 22 let through"]
         );
     }
@@ -219,17 +219,17 @@ mod tests {
             IpAddr::from(GUEST_ADDRESS),
             IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]),
         );
-        assert!(surprises(v6, Transport::Udp, &[(546, State::Closed)], &[]).is_empty());
+        assert!(surprises(v6, Transport::Udp, &[(546, PortState::Closed)], &[]).is_empty());
         assert_eq!(
-            surprises(v6, Transport::Udp, &[(546, State::Open)], &[]).len(),
+            surprises(v6, Transport::Udp, &[(546, PortState::Open)], &[]).len(),
             1
         );
         assert_eq!(
-            surprises(v4, Transport::Udp, &[(546, State::Closed)], &[]).len(),
+            surprises(v4, Transport::Udp, &[(546, PortState::Closed)], &[]).len(),
             1
         );
         assert_eq!(
-            surprises(v6, Transport::Tcp, &[(546, State::Closed)], &[]).len(),
+            surprises(v6, Transport::Tcp, &[(546, PortState::Closed)], &[]).len(),
             1
         );
     }

@@ -13,7 +13,7 @@ use crate::outcome::{PromiseOutcome, ScenarioOutcome, Verdict};
 use crate::test_machine::TestMachine;
 use vm::process::check_interrupt;
 use vm::ssh::Key;
-use vm::{Ended, HostError, Machine, NoLogin, NoShell};
+use vm::{Ended, HostError, Interrupted, Machine, NoLogin, NoShell};
 
 /// Scenarios that share one machine.
 #[derive(Clone)]
@@ -185,7 +185,11 @@ fn judge(promise: &Promise, cx: &mut Context) -> Result<PromiseOutcome> {
         Err(error) => {
             check_interrupt()?;
             let error = cx.machine.blame(error);
-            if error.is::<Ended>() || error.is::<Usage>() || error.is::<HostError>() {
+            if error.is::<Ended>()
+                || error.is::<Usage>()
+                || error.is::<HostError>()
+                || error.is::<Interrupted>()
+            {
                 return Err(error);
             }
             // Whether the owner gets in is a promise of its own; the others are unknown then. Any other check that could

@@ -1,41 +1,42 @@
-//! Whether a command that a document or a workflow tells someone to type exists.
+//! Checks that the commands in documents and workflows exist.
 
 use std::fs;
 
 use clap::Parser;
+use regex::Regex;
 use xtask::cli::Cli;
 use xtask::scenario::SCENARIOS;
 use xtask::snapshot;
 
 use super::root;
 
-/// Programs whose calls are not checked further, and why not.
+/// Programs whose calls are not checked further, each with the reason.
 pub const UNCHECKED: &[(&str, &str)] = &[
-    ("cat", "prints a file of the reader's"),
-    ("cp", "copies a file of the reader's"),
+    ("cat", "prints one of the reader's files"),
+    ("cp", "copies one of the reader's files"),
     (
         "curl",
-        "the address is the reader's; the promise ollama.answers asks the same",
+        "the address is the reader's; the promise ollama.answers sends the same request",
     ),
-    ("dd", "writes to a device that no test may have"),
+    ("dd", "writes to a real device"),
     ("diskutil", "part of macOS"),
     ("gh", "needs an account on GitHub"),
     ("git", "needs the network"),
     ("lsblk", "shows the reader's disks"),
     (
         "sha256sum",
-        "needs a downloaded release; `cargo xtask verify` is tested to do the same",
+        "needs a downloaded release; the tests of `cargo xtask verify` cover the same",
     ),
-    ("shasum", "as sha256sum, on macOS"),
+    ("shasum", "sha256sum on macOS"),
     (
         "ssh",
         "the address is the reader's; the promise ssh.key-accepted does the same",
     ),
-    ("ssh-keygen", "makes the reader's own key"),
+    ("ssh-keygen", "creates the reader's own key"),
     ("zstd", "needs a downloaded release"),
 ];
 
-/// What commands are held to, read once.
+/// What the commands are checked against, read once.
 pub struct Facts {
     flake: String,
     units: Vec<String>,
@@ -54,15 +55,15 @@ impl Facts {
         }
     }
 
-    /// Checks every command of a script. Returns the unchecked programs that it calls.
+    /// Checks every command of a script. Returns the programs it calls that are listed in [`UNCHECKED`].
     ///
     /// # Errors
-    /// The commands that do not exist, and what is wrong with them.
+    /// Each command that does not exist, with the reason.
     pub fn check(&self, script: &str) -> Result<Vec<&'static str>, Vec<String>> {
         let (mut unchecked, mut wrong) = (Vec::new(), Vec::new());
         for line in script.replace("\\\n", " ").lines() {
             let Some(words) = shlex::split(line) else {
-                wrong.push(format!("{line}: a quote is left open"));
+                wrong.push(format!("{line}: unclosed quote"));
                 continue;
             };
             for command in words.split(|word| matches!(word.as_str(), "&&" | "||" | "|" | ";")) {
@@ -80,7 +81,7 @@ impl Facts {
         }
     }
 
-    /// Checks one command. Returns the unchecked programs that it calls.
+    /// Checks one command. Returns the programs it calls that are listed in [`UNCHECKED`].
     fn command(&self, words: &[&str]) -> Result<Vec<&'static str>, String> {
         match words {
             [] => Ok(Vec::new()),
@@ -88,6 +89,10 @@ impl Facts {
             [variable, rest @ ..] if is_assignment(variable) => self.command(rest),
             ["cargo", "xtask", ..] => self.xtask(&words[1..]),
             ["cargo", "test", rest @ ..] => cargo_test(rest),
+            ["cargo", "install", "--locked", tool] => pinned(tool, "@"),
+            ["cargo", tool, ..] if CARGO_TOOLS.contains(tool) => Ok(Vec::new()),
+            ["go", "run", tool, ..] => pinned(tool, "@v"),
+            ["pipx", "run", "--spec", tool, ..] => pinned(tool, "=="),
             ["nix", rest @ ..] => self.nix(rest),
             ["journalctl" | "systemctl", rest @ ..] => self.unit(rest),
             ["docker", "exec", options_and_name @ ..] => self.docker_exec(options_and_name),
@@ -111,13 +116,13 @@ impl Facts {
         if let xtask::cli::Command::Test(test) = parsed.command {
             let known = |name: &String| SCENARIOS.iter().any(|scenario| scenario.name == name);
             if let Some(name) = test.scenarios.iter().find(|name| !known(name)) {
-                return Err(format!("there is no scenario {name}"));
+                return Err(format!("no scenario is called {name}"));
             }
         }
         Ok(Vec::new())
     }
 
-    /// `nix build .#raw` and the like: what follows `#` has to be in flake.nix.
+    /// `nix build .#raw` and the like: the name after `#` has to be in flake.nix.
     fn nix(&self, words: &[&str]) -> Result<Vec<&'static str>, String> {
         let verbs = ["build", "develop", "flake", "run"];
         if !words.iter().any(|word| verbs.contains(word)) {
@@ -135,7 +140,7 @@ impl Facts {
         Ok(Vec::new())
     }
 
-    /// The names in the flake's `packages`, and some more words.
+    /// The words in the flake's `packages`: its names, and a few more.
     fn packages(&self) -> Vec<&str> {
         let block = self
             .flake
@@ -173,26 +178,45 @@ impl Facts {
     }
 }
 
-/// `cargo test … --test NAME …`
+/// `cargo test -p PACKAGE --test NAME`; both are checked where they are given.
 fn cargo_test(words: &[&str]) -> Result<Vec<&'static str>, String> {
-    let name = words.iter().skip_while(|word| **word != "--test").nth(1);
-    match name {
-        Some(name) if is_test(name) => Ok(Vec::new()),
-        Some(name) => Err(format!(
-            "there is neither xtask/tests/{name}.rs nor xtask/tests/{name}/main.rs"
-        )),
-        None => Err("no test program is named".into()),
+    let after = |flag: &str| {
+        let position = words.iter().position(|word| *word == flag)?;
+        words.get(position + 1).copied()
+    };
+    let package = after("-p").unwrap_or("xtask");
+    let folder = [root().join(package), root().join("crates").join(package)]
+        .into_iter()
+        .find(|folder| folder.join("Cargo.toml").exists())
+        .ok_or_else(|| format!("the workspace has no package {package}"))?;
+    let Some(name) = after("--test") else {
+        return Ok(Vec::new());
+    };
+    // Cargo finds a test program as a file, or as a folder with several.
+    let places = [format!("{name}.rs"), format!("{name}/main.rs")];
+    if places
+        .iter()
+        .any(|place| folder.join("tests").join(place).exists())
+    {
+        Ok(Vec::new())
+    } else {
+        Err(format!("{package} has no test program {name}"))
     }
 }
 
-/// Whether Cargo finds a test program of that name: a file, or a folder with several.
-fn is_test(name: &str) -> bool {
-    let tests = root().join("xtask/tests");
-    let places = [format!("{name}.rs"), format!("{name}/main.rs")];
-    places.iter().any(|place| tests.join(place).exists())
+/// Plugins of Cargo that the workflows install.
+const CARGO_TOOLS: &[&str] = &["deny", "hack"];
+
+/// `NAME@1.2.3` and the like: a tool that is downloaded names one version.
+fn pinned(tool: &str, separator: &str) -> Result<Vec<&'static str>, String> {
+    let version = Regex::new(r"^\d+\.\d+\.\d+$").unwrap();
+    match tool.split_once(separator) {
+        Some((_, found)) if version.is_match(found) => Ok(Vec::new()),
+        _ => Err(format!("{tool} does not name a version: {separator}1.2.3")),
+    }
 }
 
-/// `NAME=value` before a command.
+/// Whether `word` is `NAME=value`, as before a command.
 fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')

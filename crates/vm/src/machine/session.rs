@@ -1,4 +1,4 @@
-//! A person in the machine: a shell on this terminal, by SSH, or on the serial console where SSH is dead.
+//! An interactive shell on this terminal: by SSH, or on the serial console where SSH does not answer.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write, stdin, stdout};
@@ -9,15 +9,15 @@ use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
-use crate::machine::Machine;
+use super::state::Machine;
 use crate::process::{self, POLL, check_interrupt};
 
-/// Ctrl-], which telnet and virsh leave by too.
+/// Ctrl-], as in telnet and virsh.
 const LEAVE: u8 = 0x1d;
-/// How much of what the console has shown is shown again.
+/// How many bytes of earlier console output are shown again.
 const RECENT: u64 = 4096;
 
-/// How a person got in.
+/// The way into the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
     Ssh,
@@ -25,7 +25,7 @@ pub enum Door {
 }
 
 impl Machine {
-    /// Which way leads into the machine just now.
+    /// SSH if it answers, or else the console.
     pub fn door(&mut self) -> Door {
         match self.over_ssh("true") {
             Ok(_) => Door::Ssh,
@@ -33,10 +33,10 @@ impl Machine {
         }
     }
 
-    /// Gives the terminal to a shell in the machine, until that is left or the machine ends.
+    /// Connects the terminal to a shell in the machine, until the shell or the machine ends.
     ///
     /// # Errors
-    /// The machine is switched off, there is no terminal, or somebody ends the harness.
+    /// The machine is switched off, there is no terminal, or the harness is interrupted.
     pub fn session(&mut self, door: Door) -> Result<()> {
         match door {
             Door::Ssh => self.ssh_session(),
@@ -66,17 +66,17 @@ impl Machine {
     }
 
     fn console_session(&mut self) -> Result<()> {
-        let mut log = File::open(self.folder.join("console.log"))?;
+        let mut log = File::open(self.console_log())?;
         let shown = log.metadata()?.len();
         log.seek(SeekFrom::Start(shown.saturating_sub(RECENT)))?;
         let running = self.running()?;
         let _raw = Raw::enter()?;
         while running.qemu.ended().is_none() {
             check_interrupt()?;
-            // QEMU writes everything that the console shows into the log, at once.
-            let mut news = Vec::new();
-            log.read_to_end(&mut news)?;
-            stdout().write_all(&news)?;
+            // QEMU writes what the console shows to the log at once.
+            let mut output = Vec::new();
+            log.read_to_end(&mut output)?;
+            stdout().write_all(&output)?;
             stdout().flush()?;
             let typed = typed()?;
             let (keys, leave) = match typed.iter().position(|key| *key == LEAVE) {
@@ -92,13 +92,12 @@ impl Machine {
     }
 }
 
-/// What was typed within a moment; the end of the input leaves.
+/// The keys typed within [`POLL`]; the end of the input counts as Ctrl-].
 fn typed() -> Result<Vec<u8>> {
     let input = stdin();
     let mut ready = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-    let moment = PollTimeout::try_from(POLL)?;
-    // A signal cuts the wait short; the flag that it raised is looked at by the caller.
-    if poll(&mut ready, moment).unwrap_or(0) == 0 {
+    // A signal interrupts the wait; the caller checks the flag that it set.
+    if poll(&mut ready, PollTimeout::try_from(POLL)?).unwrap_or(0) == 0 {
         return Ok(Vec::new());
     }
     let mut keys = [0; 256];
@@ -110,12 +109,12 @@ fn typed() -> Result<Vec<u8>> {
     })
 }
 
-/// The terminal hands over every key as it is, Ctrl-C included; as before when dropped.
+/// The terminal in raw mode: every key arrives unchanged, Ctrl-C included. Dropping it restores the terminal.
 struct Raw(Termios);
 
 impl Raw {
     fn enter() -> Result<Self> {
-        let before = tcgetattr(stdin().as_fd()).context("no terminal")?;
+        let before = tcgetattr(stdin().as_fd()).context("standard input is not a terminal")?;
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
         tcsetattr(stdin().as_fd(), SetArg::TCSANOW, &raw)?;

@@ -1,6 +1,6 @@
-//! Who has an address, on the neighbour's wire: asked, answered, understood.
+//! Address resolution on the LAN segment: requests, replies, and their reading.
 //!
-//! Formats: RFC 826 (ARP), RFC 4861 (neighbour discovery).
+//! Formats: RFC 826 (ARP), RFC 4861 (neighbor discovery).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,13 +9,13 @@ use etherparse::{
     TransportSlice,
 };
 
-use crate::lan_probe::{LanPeer, Mac};
-use crate::packets::written;
+use super::packets::written;
+use super::types::{LanPeer, Mac};
 
-/// LanPeer discovery demands it (RFC 4861, 7.1.1).
+/// Neighbor discovery demands it (RFC 4861, 7.1.1).
 const NDP_HOP_LIMIT: u8 = 255;
-const NEIGHBOUR_SOLICITATION: u8 = 135;
-const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+const NEIGHBOR_SOLICITATION: u8 = 135;
+const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 const BROADCAST: Mac = [0xff; 6];
 
 fn arp(
@@ -34,12 +34,12 @@ fn arp(
         &target_mac,
         &target.octets(),
     )
-    .expect("Ethernet and IPv4 addresses have the lengths that ARP wants");
+    .expect("the lengths are those of Ethernet and IPv4 addresses");
     written(|frame| {
         PacketBuilder::ethernet2(us.mac, to)
             .arp(packet)
             .write(frame)
-            .expect("a vector takes all")
+            .expect("writing to a Vec cannot fail")
     })
 }
 
@@ -60,11 +60,11 @@ fn discovery(
             .ipv6(us.v6.octets(), to.octets(), NDP_HOP_LIMIT)
             .icmpv6_raw(kind, 0, [flags, 0, 0, 0])
             .write(frame, &payload)
-            .expect("a vector takes all");
+            .expect("writing to a Vec cannot fail");
     })
 }
 
-/// Asks who holds `target`.
+/// A request for the Ethernet address of `target`.
 pub fn who_has(us: LanPeer, target: IpAddr) -> Vec<u8> {
     match target {
         IpAddr::V4(v4) => arp(us, BROADCAST, ArpOperation::REQUEST, [0; 6], v4),
@@ -74,12 +74,12 @@ pub fn who_has(us: LanPeer, target: IpAddr) -> Vec<u8> {
             group[..2].copy_from_slice(&[0xff, 0x02]);
             group[11..].copy_from_slice(&[0x01, 0xff, a, b, c]);
             let mac = [0x33, 0x33, 0xff, a, b, c];
-            discovery(us, mac, group.into(), NEIGHBOUR_SOLICITATION, 0, v6, 1)
+            discovery(us, mac, group.into(), NEIGHBOR_SOLICITATION, 0, v6, 1)
         }
     }
 }
 
-/// The Ethernet address that `frame` gives for `target`, if it is such an answer.
+/// The Ethernet address that `frame` gives for `target`, if it is a reply about it.
 pub fn resolved(frame: &[u8], target: IpAddr) -> Option<Mac> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     match (packet.net?, target) {
@@ -92,7 +92,7 @@ pub fn resolved(frame: &[u8], target: IpAddr) -> Option<Mac> {
             let TransportSlice::Icmpv6(icmp) = packet.transport? else {
                 return None;
             };
-            let answer = icmp.type_u8() == NEIGHBOUR_ADVERTISEMENT
+            let answer = icmp.type_u8() == NEIGHBOR_ADVERTISEMENT
                 && icmp.payload().get(..16) == Some(&v6.octets()[..]);
             // The frame's own source serves where the optional address is left out.
             answer.then(|| frame[6..12].try_into().ok()).flatten()
@@ -101,8 +101,8 @@ pub fn resolved(frame: &[u8], target: IpAddr) -> Option<Mac> {
     }
 }
 
-/// The reply to a question for the neighbour's own address.
-pub fn reply_to_question(us: LanPeer, frame: &[u8]) -> Option<Vec<u8>> {
+/// The reply to a request for our own address.
+pub fn reply_to_request(us: LanPeer, frame: &[u8]) -> Option<Vec<u8>> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     match packet.net? {
         NetSlice::Arp(arp) => {
@@ -123,9 +123,9 @@ pub fn reply_to_question(us: LanPeer, frame: &[u8]) -> Option<Vec<u8>> {
             let TransportSlice::Icmpv6(icmp) = packet.transport? else {
                 return None;
             };
-            let asks_us = icmp.type_u8() == NEIGHBOUR_SOLICITATION
+            let for_us = icmp.type_u8() == NEIGHBOR_SOLICITATION
                 && icmp.payload().get(..16) == Some(&us.v6.octets()[..]);
-            asks_us.then(|| {
+            for_us.then(|| {
                 let mac = frame[6..12]
                     .try_into()
                     .expect("an Ethernet header was parsed");
@@ -134,7 +134,7 @@ pub fn reply_to_question(us: LanPeer, frame: &[u8]) -> Option<Vec<u8>> {
                     us,
                     mac,
                     v6.header().source_addr(),
-                    NEIGHBOUR_ADVERTISEMENT,
+                    NEIGHBOR_ADVERTISEMENT,
                     0x60,
                     us.v6,
                     2,
@@ -148,26 +148,22 @@ pub fn reply_to_question(us: LanPeer, frame: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lan_probe::LAN_PEER;
-    use crate::packets::tests::{GUEST, both, ours};
+    use crate::lan_probe::packets::tests::{GUEST, both, ours};
+    use crate::lan_probe::types::LAN_PEER;
 
     #[test]
-    fn a_question_for_an_address_gets_the_card_behind_it() {
+    fn a_request_for_an_address_gets_the_card_behind_it() {
         for target in both() {
-            let question = who_has(LAN_PEER, target);
-            let reply = reply_to_question(GUEST, &question).expect("the guest is asked");
+            let request = who_has(LAN_PEER, target);
+            let reply = reply_to_request(GUEST, &request).expect("the request is for the guest");
             assert_eq!(resolved(&reply, target), Some(GUEST.mac));
-            assert_eq!(
-                resolved(&reply, ours(target)),
-                None,
-                "that was not the question"
-            );
-            assert_eq!(reply_to_question(LAN_PEER, &question), None, "not asked");
+            assert_eq!(resolved(&reply, ours(target)), None, "another address");
+            assert_eq!(reply_to_request(LAN_PEER, &request), None, "not for us");
         }
     }
 
     #[test]
-    fn noise_is_no_question() {
-        assert_eq!(reply_to_question(LAN_PEER, &[0; 13]), None);
+    fn unrelated_frames_are_not_requests() {
+        assert_eq!(reply_to_request(LAN_PEER, &[0; 13]), None);
     }
 }

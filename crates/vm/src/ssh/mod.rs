@@ -1,4 +1,6 @@
-//! The guest's SSH server, asked by the real OpenSSH client.
+//! The guest's SSH server, tested with the real OpenSSH client.
+
+mod log;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,15 +15,15 @@ use anyhow::{Context, Result, bail};
 use crate::process::{self, check_interrupt};
 use crate::shell::Shell;
 
-/// One login, its cryptography done by an emulated processor.
+/// One login, with the cryptography on an emulated processor.
 pub const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
 
-/// How long to try for a verdict on a login.
+/// How long to retry until the server accepts or refuses a login.
 const VERDICT_DEADLINE: Duration = Duration::from_secs(150);
 
-/// The same command once more ([`Command`] can be spawned again, but not copied).
+/// A copy of `command` ([`Command`] is not `Clone`).
 fn again(command: &Command) -> Command {
-    let mut copy = Command::new(command.get_program());
+    let mut copy = process::command(command.get_program());
     copy.args(command.get_args());
     copy.envs(
         command
@@ -40,10 +42,10 @@ pub struct Key {
 }
 
 impl Key {
-    /// Makes an Ed25519 key called `name` in `folder`.
+    /// Generates an Ed25519 key called `name` in `folder`.
     pub fn generate(folder: &Path, name: &str) -> Result<Self> {
         let private = folder.join(name);
-        let mut make = Command::new("ssh-keygen");
+        let mut make = process::command("ssh-keygen");
         make.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
             .arg(&private);
         process::run(make, "making an SSH key", LOGIN_DEADLINE)?;
@@ -54,7 +56,7 @@ impl Key {
     }
 }
 
-/// The way to the guest's server.
+/// How the guest's server is reached.
 #[derive(Debug, Clone)]
 pub struct Server {
     /// The host's port that leads to the guest's.
@@ -62,25 +64,25 @@ pub struct Server {
     pub user: String,
 }
 
-/// What an attempt to log in came to.
+/// The result of a login attempt.
 #[derive(Debug)]
 pub struct Attempt {
     /// The command ran in the guest.
     pub accepted: bool,
-    /// Methods that the server offered after refusing `none`, as `publickey`, `password`, …
+    /// The methods that the server offered after refusing `none`: `publickey`, `password`, …
     pub offered: Vec<String>,
-    /// Everything that the client said.
+    /// The client's log.
     pub log: String,
 }
 
-/// How a client proves who it is: exactly one way.
+/// The only authentication method that the client tries.
 pub enum Method<'a> {
     PublicKey(&'a Key),
     Password(&'a str),
     KeyboardInteractive(&'a str),
-    /// By whichever way the server takes one.
+    /// A password by either method, whichever the server offers.
     AnyPassword(&'a str),
-    /// Ask only what the server offers.
+    /// Only list the methods that the server offers.
     None,
 }
 
@@ -88,7 +90,7 @@ impl Server {
     /// Waits until the server sends its identification (RFC 4253, 4.2).
     ///
     /// # Errors
-    /// `deadline` passes; `alive` says that the machine has ended.
+    /// `deadline` passes, `alive` fails (the machine has ended), or Ctrl-C.
     pub fn wait(
         &self,
         deadline: Duration,
@@ -118,9 +120,9 @@ impl Server {
             && line.starts_with("SSH-2.0-")
     }
 
-    /// The client's arguments that every connection shares: nothing from the user's own configuration, no prompt.
-    pub(super) fn client(&self, user: &str) -> Command {
-        let mut ssh = Command::new("ssh");
+    /// The client with the arguments of every connection: no user configuration, no prompts, no known hosts.
+    pub(crate) fn client(&self, user: &str) -> Command {
+        let mut ssh = process::command("ssh");
         ssh.args(["-F", "none", "-p", &self.port.to_string()])
             .args([
                 "-o",
@@ -144,7 +146,10 @@ impl Server {
         ssh
     }
 
-    /// Tries to log in as `user` by exactly one method.
+    /// Tries to log in as `user` by exactly one method. `folder` takes a helper script.
+    ///
+    /// # Errors
+    /// The server neither accepts nor refuses within 150 s.
     pub fn attempt(&self, user: &str, method: &Method, folder: &Path) -> Result<Attempt> {
         let mut ssh = self.client(user);
         ssh.arg("-v");
@@ -166,7 +171,7 @@ impl Server {
         ]);
         match answer {
             Some(password) => {
-                // OpenSSH asks a program for the password when it has no terminal.
+                // Without a terminal, OpenSSH reads the password from a program.
                 let helper = folder.join("askpass");
                 fs::write(&helper, format!("#!/bin/sh\nprintf '%s\\n' '{password}'\n"))?;
                 fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
@@ -181,7 +186,7 @@ impl Server {
         self.verdict(ssh, user)
     }
 
-    /// Runs the client until the server has let it in or refused it.
+    /// Runs the client until the server has accepted or refused it.
     fn verdict(&self, mut ssh: Command, user: &str) -> Result<Attempt> {
         ssh.args(["127.0.0.1", "echo logged-in-as-$(id -un)"]);
         let start = Instant::now();
@@ -194,16 +199,16 @@ impl Server {
             if accepted || refused {
                 return Ok(Attempt {
                     accepted,
-                    offered: offered(&end.stderr),
+                    offered: log::offered(&end.stderr),
                     log: end.stderr,
                 });
             }
-            // Let in, and the session over before the command was run: that is how it is meant.
-            if let Some(status) = turned_away(&end.stderr) {
+            // Authenticated, but the session ended before the command ran: trying again would not help.
+            if let Some(status) = log::session_status(&end.stderr) {
                 bail!("the server let {user} in and ran no command: exit status {status}");
             }
-            // No verdict: the server does not listen to a client that it has refused several times (OpenSSH's
-            // PerSourcePenalties), until a while has passed.
+            // No verdict: for a while the server ignores a client that it has refused several times (OpenSSH's
+            // PerSourcePenalties).
             if start.elapsed() > VERDICT_DEADLINE
                 || end.stderr.contains("no matching host key type")
             {
@@ -216,10 +221,10 @@ impl Server {
         }
     }
 
-    /// The server's host key of the kind `algorithm`, as its type and fingerprint.
+    /// The server's host key for `algorithm`: its type and fingerprint.
     ///
     /// # Errors
-    /// It has none of that kind, or does not let `key` in.
+    /// The server has no such key, or refuses `key`.
     pub fn host_key(&self, algorithm: &str, key: &Key) -> Result<String> {
         let mut ssh = self.client(&self.user);
         ssh.args([
@@ -238,10 +243,10 @@ impl Server {
             .find_map(|line| line.split_once("Server host key: "));
         shown
             .map(|(_, key)| key.trim().to_string())
-            .context("the client did not say which key it saw")
+            .context("the client did not log the server's host key")
     }
 
-    /// What the server proposes in its KEXINIT (RFC 4253, 7.1), by the client's names for the lists.
+    /// The algorithms in the server's KEXINIT (RFC 4253, 7.1): the client's name for each list, and its entries.
     pub fn proposal(&self) -> Result<Vec<(String, Vec<String>)>> {
         let mut ssh = self.client("nobody");
         ssh.args([
@@ -256,11 +261,11 @@ impl Server {
         let start = Instant::now();
         let lists = loop {
             let end = process::finish(again(&ssh), "ssh", LOGIN_DEADLINE)?;
-            let lists = proposal(&end.stderr);
+            let lists = log::proposal(&end.stderr);
             if !lists.is_empty() {
                 break lists;
             }
-            // As for a login, the server may be holding back.
+            // As for a login, the server may ignore the client for a while.
             if start.elapsed() > VERDICT_DEADLINE {
                 let last = end.stderr.lines().last().unwrap_or("no message");
                 bail!("the server proposed nothing: {last}");
@@ -270,84 +275,19 @@ impl Server {
         Ok(lists)
     }
 
-    /// Opens a root shell that stays.
+    /// Opens a root shell that stays open.
+    ///
+    /// # Errors
+    /// The server refuses `key`, or no shell answers within [`LOGIN_DEADLINE`].
     pub fn shell(&self, key: &Key) -> Result<Shell> {
         let mut ssh = self.client(&self.user);
         ssh.args(["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-i"])
             .arg(&key.private);
-        // NixOS and Debian differ in where sbin is; both have sudo without a password for this user.
+        // Debian's PATH lacks sbin for this user.
         ssh.args([
             "127.0.0.1",
             "exec sudo -n sh -c 'PATH=$PATH:/usr/sbin:/sbin exec sh'",
         ]);
-        Shell::start(ssh)
-    }
-}
-
-/// How the session of a client that had been let in ended, by the client's log.
-fn turned_away(log: &str) -> Option<&str> {
-    let session = log.split_once("Authenticated to ")?.1;
-    let mut lines = session.lines();
-    lines.find_map(|line| line.strip_prefix("debug1: Exit status "))
-}
-
-fn offered(log: &str) -> Vec<String> {
-    log.lines()
-        .filter_map(|line| line.split_once("Authentications that can continue: "))
-        .flat_map(|(_, methods)| methods.trim().split(','))
-        .map(str::to_string)
-        .collect()
-}
-
-fn proposal(log: &str) -> Vec<(String, Vec<String>)> {
-    log.lines()
-        .skip_while(|line| !line.contains("peer server KEXINIT proposal"))
-        .skip(1)
-        .take_while(|line| line.starts_with("debug2:"))
-        .filter_map(|line| line.trim_start_matches("debug2: ").split_once(": "))
-        .map(|(list, names)| {
-            (
-                list.to_string(),
-                names.trim().split(',').map(str::to_string).collect(),
-            )
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_server_offers_is_read_from_the_clients_log() {
-        let log = "debug1: Authentications that can continue: publickey,password\nPermission denied (publickey).";
-        assert_eq!(offered(log), ["publickey", "password"]);
-    }
-
-    #[test]
-    fn a_session_that_ends_without_its_command_is_told_from_a_lost_connection() {
-        let log = "debug1: Connecting to 127.0.0.1\nAuthenticated to 127.0.0.1 ([127.0.0.1]:22) using \"publickey\".\n";
-        assert_eq!(
-            turned_away(&format!("{log}debug1: Exit status 1\n")),
-            Some("1")
-        );
-        assert_eq!(turned_away(&format!("{log}Connection reset by peer")), None);
-        assert_eq!(turned_away("debug1: Exit status -1"), None);
-    }
-
-    #[test]
-    fn only_the_servers_proposal_counts() {
-        let log = "debug2: local client KEXINIT proposal\ndebug2: KEX algorithms: mine\n\
-                   debug2: peer server KEXINIT proposal\ndebug2: KEX algorithms: a,b\ndebug2: MACs stoc: c\n\
-                   debug1: kex: algorithm: a\ndebug2: ciphers ctos: later\n";
-        let lists = proposal(log);
-        assert_eq!(
-            lists[0],
-            (
-                "KEX algorithms".to_string(),
-                vec!["a".to_string(), "b".to_string()]
-            )
-        );
-        assert_eq!(lists.len(), 2);
+        Shell::start(ssh, LOGIN_DEADLINE)
     }
 }

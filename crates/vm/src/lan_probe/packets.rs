@@ -1,4 +1,4 @@
-//! The frames that the neighbour sends and understands: questions to ports, and their answers.
+//! The frames that probe ports, and the frames that answer them.
 //!
 //! Formats: RFC 9293 (TCP), RFC 792 and RFC 4443 (ICMP).
 
@@ -9,32 +9,26 @@ use etherparse::{
     TransportSlice, icmpv4, icmpv6,
 };
 
-use crate::lan_probe::{LanPeer, Mac, State, Transport};
+use super::types::{Answer, LanPeer, Mac, PortState, Transport};
 
-/// The neighbour's source port; the guest answers to it.
+/// The source port of probes; the guest answers to it.
 const SOURCE_PORT: u16 = 40_022;
-/// The source port of the question whose answer vouches for those before it.
-const CANARY_PORT: u16 = 40_023;
+/// The source port of canaries.
+pub const CANARY_PORT: u16 = 40_023;
 /// The first sequence number of every SYN.
-const SEQUENCE: u32 = 0x4f4c_4c41;
+const SEQUENCE: u32 = 0x5eed_0001;
 const WINDOW: u16 = 1024;
 const HOP_LIMIT: u8 = 64;
 
-/// What a port said.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub port: u16,
-    pub state: State,
-}
-
 /// The bytes that `step` writes.
-pub(super) fn written(step: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+pub fn written(step: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut frame = Vec::with_capacity(96);
     step(&mut frame);
     frame
 }
 
-fn ip(us: LanPeer, mac: Mac, target: IpAddr) -> PacketBuilderStep<etherparse::IpHeaders> {
+/// The Ethernet and IP headers of a packet from `us`.
+pub fn ip(us: LanPeer, mac: Mac, target: IpAddr) -> PacketBuilderStep<etherparse::IpHeaders> {
     let ethernet = PacketBuilder::ethernet2(us.mac, mac);
     match target {
         IpAddr::V4(v4) => ethernet.ipv4(us.v4.octets(), v4.octets(), HOP_LIMIT),
@@ -43,7 +37,7 @@ fn ip(us: LanPeer, mac: Mac, target: IpAddr) -> PacketBuilderStep<etherparse::Ip
 }
 
 /// A SYN, or an empty datagram, to `port`.
-pub fn question(us: LanPeer, mac: Mac, target: IpAddr, transport: Transport, port: u16) -> Vec<u8> {
+pub fn probe(us: LanPeer, mac: Mac, target: IpAddr, transport: Transport, port: u16) -> Vec<u8> {
     written(|frame| {
         let done = match transport {
             Transport::Tcp => ip(us, mac, target)
@@ -52,18 +46,18 @@ pub fn question(us: LanPeer, mac: Mac, target: IpAddr, transport: Transport, por
                 .write(frame, &[]),
             Transport::Udp => ip(us, mac, target).udp(SOURCE_PORT, port).write(frame, &[]),
         };
-        done.expect("a vector takes all");
+        done.expect("writing to a Vec cannot fail");
     })
 }
 
-/// A SYN to a port that is known to be open, told apart from a [`question`] by its source port.
+/// A SYN to a port that is known to be open. It differs from a [`probe`] in its source port.
 pub fn canary(us: LanPeer, mac: Mac, target: IpAddr, port: u16) -> Vec<u8> {
     written(|frame| {
         ip(us, mac, target)
             .tcp(CANARY_PORT, port, SEQUENCE, WINDOW)
             .syn()
             .write(frame, &[])
-            .expect("a vector takes all");
+            .expect("writing to a Vec cannot fail");
     })
 }
 
@@ -102,17 +96,17 @@ pub fn reset(us: LanPeer, mac: Mac, target: IpAddr, frame: &[u8]) -> Vec<u8> {
             .tcp(ours, port, SEQUENCE.wrapping_add(1), 0)
             .rst()
             .write(out, &[])
-            .expect("a vector takes all");
+            .expect("writing to a Vec cannot fail");
     })
 }
 
-/// Whether `frame` is what a DHCP server tells a client (RFC 2131, section 4.1: from port 67 to port 68).
+/// Whether `frame` comes from a DHCP server for a client (RFC 2131, section 4.1: from port 67 to port 68).
 pub fn is_dhcp_answer(frame: &[u8]) -> bool {
     let transport = SlicedPacket::from_ethernet(frame).map(|packet| packet.transport);
     matches!(transport, Ok(Some(TransportSlice::Udp(udp))) if udp.source_port() == 67 && udp.destination_port() == 68)
 }
 
-/// What `frame` says about a port of `target`, if it answers a [`question`].
+/// What `frame` says about a port of `target`, if it answers a [`probe`].
 pub fn answer(us: LanPeer, target: IpAddr, transport: Transport, frame: &[u8]) -> Option<Answer> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     let (source, destination): (IpAddr, IpAddr) = match packet.net? {
@@ -132,8 +126,8 @@ pub fn answer(us: LanPeer, target: IpAddr, transport: Transport, frame: &[u8]) -
     match (packet.transport?, transport) {
         (TransportSlice::Tcp(tcp), Transport::Tcp) if tcp.destination_port() == SOURCE_PORT => {
             let state = match (tcp.syn(), tcp.ack(), tcp.rst()) {
-                (true, true, false) => State::Open,
-                (_, _, true) => State::Closed,
+                (true, true, false) => PortState::Open,
+                (_, _, true) => PortState::Closed,
                 _ => return None,
             };
             Some(Answer {
@@ -144,14 +138,14 @@ pub fn answer(us: LanPeer, target: IpAddr, transport: Transport, frame: &[u8]) -
         (TransportSlice::Udp(udp), Transport::Udp) if udp.destination_port() == SOURCE_PORT => {
             Some(Answer {
                 port: udp.source_port(),
-                state: State::Open,
+                state: PortState::Open,
             })
         }
         (TransportSlice::Icmpv4(icmp), _) => match icmp.icmp_type() {
             Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::Port) => {
                 quoted_port(icmp.payload(), 20).map(|port| Answer {
                     port,
-                    state: State::Closed,
+                    state: PortState::Closed,
                 })
             }
             _ => None,
@@ -160,7 +154,7 @@ pub fn answer(us: LanPeer, target: IpAddr, transport: Transport, frame: &[u8]) -
             Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Port) => {
                 quoted_port(icmp.payload(), 40).map(|port| Answer {
                     port,
-                    state: State::Closed,
+                    state: PortState::Closed,
                 })
             }
             _ => None,
@@ -181,7 +175,7 @@ pub(super) mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
-    use crate::lan_probe::LAN_PEER;
+    use crate::lan_probe::types::LAN_PEER;
 
     pub const GUEST: LanPeer = LanPeer {
         mac: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
@@ -207,19 +201,19 @@ pub(super) mod tests {
             let tcp = || ip(GUEST, LAN_PEER.mac, ours(target)).tcp(22, SOURCE_PORT, 7, 100);
             let open = written(|frame| tcp().syn().ack(SEQUENCE + 1).write(frame, &[]).unwrap());
             let closed = written(|frame| tcp().rst().ack(SEQUENCE + 1).write(frame, &[]).unwrap());
-            let said = |frame: &[u8]| answer(LAN_PEER, target, Transport::Tcp, frame);
+            let read = |frame: &[u8]| answer(LAN_PEER, target, Transport::Tcp, frame);
             assert_eq!(
-                said(&open),
+                read(&open),
                 Some(Answer {
                     port: 22,
-                    state: State::Open
+                    state: PortState::Open
                 })
             );
             assert_eq!(
-                said(&closed),
+                read(&closed),
                 Some(Answer {
                     port: 22,
-                    state: State::Closed
+                    state: PortState::Closed
                 })
             );
             assert_eq!(answer(LAN_PEER, target, Transport::Udp, &open), None);
@@ -232,10 +226,10 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_canary_is_answered_by_its_port_only() {
+    fn a_canary_is_answered_only_by_its_own_port() {
         for target in both() {
             let ip = || ip(GUEST, LAN_PEER.mac, ours(target));
-            let sing = written(|frame| {
+            let canary = written(|frame| {
                 ip().tcp(22, CANARY_PORT, 7, 100)
                     .syn()
                     .ack(1)
@@ -249,13 +243,13 @@ pub(super) mod tests {
                     .write(frame, &[])
                     .unwrap()
             });
-            assert!(answers_canary(LAN_PEER, target, 22, &sing));
-            assert!(!answers_canary(LAN_PEER, target, 23, &sing));
+            assert!(answers_canary(LAN_PEER, target, 22, &canary));
+            assert!(!answers_canary(LAN_PEER, target, 23, &canary));
             assert!(!answers_canary(LAN_PEER, target, 22, &other));
             assert_eq!(
-                answer(LAN_PEER, target, Transport::Tcp, &sing),
+                answer(LAN_PEER, target, Transport::Tcp, &canary),
                 None,
-                "no answer to a question"
+                "a canary is not a probe"
             );
         }
     }
@@ -263,8 +257,8 @@ pub(super) mod tests {
     #[test]
     fn port_unreachable_is_closed_and_any_datagram_is_open() {
         for target in both() {
-            let asked = question(LAN_PEER, GUEST.mac, target, Transport::Udp, 5353);
-            let quote = &asked[14..];
+            let sent = probe(LAN_PEER, GUEST.mac, target, Transport::Udp, 5353);
+            let quote = &sent[14..];
             let unreachable = written(|frame| {
                 let ip = ip(GUEST, LAN_PEER.mac, ours(target));
                 let done = match target {
@@ -279,26 +273,26 @@ pub(super) mod tests {
                     .write(frame, b"x")
                     .unwrap();
             });
-            let said = |frame: &[u8]| answer(LAN_PEER, target, Transport::Udp, frame);
+            let read = |frame: &[u8]| answer(LAN_PEER, target, Transport::Udp, frame);
             assert_eq!(
-                said(&unreachable),
+                read(&unreachable),
                 Some(Answer {
                     port: 5353,
-                    state: State::Closed
+                    state: PortState::Closed
                 })
             );
             assert_eq!(
-                said(&reply),
+                read(&reply),
                 Some(Answer {
                     port: 5353,
-                    state: State::Open
+                    state: PortState::Open
                 })
             );
         }
     }
 
     #[test]
-    fn noise_says_nothing() {
+    fn unrelated_frames_are_not_answers() {
         assert_eq!(answer(LAN_PEER, GUEST.v4.into(), Transport::Tcp, &[]), None);
         assert_eq!(
             answer(LAN_PEER, GUEST.v4.into(), Transport::Tcp, &[0xff; 60]),

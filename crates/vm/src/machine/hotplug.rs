@@ -1,30 +1,22 @@
 //! What is plugged in and pulled out while a machine is running: the network cable, and disks.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::machine::Machine;
+use super::state::{Machine, PluggedIn};
 use crate::process::{POLL, check_interrupt};
 
-/// A guest answers the request to let go of a disk within seconds.
+/// A guest releases a disk within seconds of the request.
 const PULL: Duration = Duration::from_secs(60);
 
-/// What happened when the network cable was plugged in.
-#[derive(Debug, Clone, Copy)]
-pub struct PluggedIn {
-    /// How many answers the DHCP server did not give.
-    pub withheld: usize,
-    /// From the cable to SSH's answer.
-    pub took: Duration,
-}
-
 impl Machine {
-    /// Plugs the cable in, into a network whose DHCP server comes up `late`, and waits for SSH to answer. Once: after
-    /// that, what happened then is told again.
+    /// Plugs the cable in, withholds DHCP answers for `late`, and waits for SSH to answer. Only the first call does;
+    /// later calls return its result.
     ///
     /// # Errors
-    /// No answer within `late` and `deadline`, or QEMU is gone.
+    /// No answer within `late` and `deadline`, or QEMU has ended.
     pub fn plug_in(&mut self, late: Duration, deadline: Duration) -> Result<PluggedIn> {
         if self.plugged_in.is_none() {
             let plugged_in = self.connect(late, deadline);
@@ -44,23 +36,17 @@ impl Machine {
         running.lan_probe.silence_dhcp(late);
         running.qemu.qmp.set_link(true)?;
         let start = Instant::now();
-        let qemu = &mut running.qemu;
-        running
-            .server
-            .wait(late + deadline, || match qemu.ended() {
-                Some(how) => Err(anyhow!("QEMU ended: {how}")),
-                None => Ok(()),
-            })?;
+        running.wait_for_ssh(late + deadline)?;
         Ok(PluggedIn {
             withheld: running.lan_probe.withheld(),
             took: start.elapsed(),
         })
     }
 
-    /// Pulls the disk called `serial` out of the running machine.
+    /// Pulls the removable disk `serial` out of the running machine.
     ///
     /// # Errors
-    /// The guest has not let go of it within [`PULL`].
+    /// The guest has not released it within 60 s.
     pub fn pull(&mut self, serial: &str) -> Result<()> {
         let qmp = &mut self.running()?.qemu.qmp;
         let end = Instant::now() + PULL;
@@ -68,14 +54,17 @@ impl Machine {
         while qmp.has(serial)? {
             check_interrupt()?;
             if Instant::now() > end {
-                bail!("the guest keeps the disk {serial} for {} s", PULL.as_secs());
+                bail!(
+                    "the guest did not release the disk {serial} within {} s",
+                    PULL.as_secs()
+                );
             }
-            std::thread::sleep(POLL);
+            thread::sleep(POLL);
         }
         Ok(())
     }
 
-    /// Plugs the disk called `serial` in again.
+    /// Plugs the disk `serial` in again.
     pub fn plug(&mut self, serial: &str) -> Result<()> {
         self.running()?.qemu.qmp.plug(serial)
     }

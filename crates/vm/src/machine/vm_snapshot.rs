@@ -1,20 +1,20 @@
-//! Machines that go on from where another one was stopped: the same memory, the same disks, each by itself.
+//! Machines that resume from where another one was stopped: with the same memory and the same disks, each on its own.
 //!
-//! QEMU's own snapshots (`savevm`) want every writable disk in a format that keeps them. The sticks here are raw, as they
-//! are flashed; so the memory goes to a file, the disks stay as they are, and who goes on writes beside them.
+//! QEMU's `savevm` needs writable disks in a format that holds snapshots. The disks here are raw. So the memory goes to a
+//! file, the disks stay as they are, and a resumed machine writes to temporary overlays.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
-use crate::machine::{Machine, MachineConfig};
+use super::state::{Machine, MachineConfig};
 
 /// From a saved state to SSH's answer.
 const RESTORE: Duration = Duration::from_secs(60);
 
-/// A machine that was stopped while it ran. Its folder goes with it.
+/// A machine that was stopped while it ran. Dropping it removes its folder.
 #[derive(Debug)]
 pub struct VmSnapshot {
     config: MachineConfig,
@@ -24,15 +24,14 @@ pub struct VmSnapshot {
 }
 
 impl Machine {
-    /// Stops the machine for good. What it was can be gone on with, as often as one likes, as long as its folder is
-    /// there.
+    /// Saves the machine's state and switches it off. Any number of machines can resume from the snapshot.
     ///
     /// # Errors
-    /// QEMU cannot save this machine. Then it runs on.
+    /// QEMU cannot save this machine. Then it keeps running.
     pub fn save(&mut self) -> Result<VmSnapshot> {
         let state = self.folder.join("state");
         let running = self.running()?;
-        // A connection would be cut, and this one is not to be taken for the next machine's.
+        // Its SSH connection would break; the resumed machine opens its own.
         running.shell = None;
         if let Err(error) = running.qemu.qmp.save(&state) {
             let _ = fs::remove_file(&state);
@@ -50,14 +49,14 @@ impl Machine {
 
 impl Drop for VmSnapshot {
     fn drop(&mut self) {
-        // What is left goes with the run's folder.
+        // The caller's folder above it is removed later; a leftover is removed then.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
 impl VmSnapshot {
-    /// A machine that goes on from here, with its logs in `folder`, and how long it took until SSH answered. It is not
-    /// to be switched on again: what it has written is gone with it.
+    /// A machine that resumes from here, with its logs in `folder`; and how long it took until SSH answered (where it has
+    /// a login). Do not switch it on again: its overlays are gone with it.
     ///
     /// # Errors
     /// QEMU refuses the state, or SSH does not answer within 60 s.
@@ -72,11 +71,9 @@ impl VmSnapshot {
             }
         }
         let running = machine.switch_on(Some(&self.state))?;
-        let qemu = &mut running.qemu;
-        running.server.wait(RESTORE, || match qemu.ended() {
-            Some(how) => Err(anyhow!("QEMU ended: {how}")),
-            None => Ok(()),
-        })?;
+        if running.server.is_some() {
+            running.wait_for_ssh(RESTORE)?;
+        }
         Ok((machine, start.elapsed()))
     }
 }
