@@ -1,6 +1,6 @@
-//! A tiny image that carries the configured image's name, so that the container can be proven without 3 GB of download.
+//! A tiny container image with the configured image's name, so that the container is tested without a download of 3 GB.
 //!
-//! The program in it is compiled here by the compiler that built the harness, statically, and is all that the image holds.
+//! It holds one static program, compiled by the compiler that built the harness.
 
 use std::fs;
 use std::io::Write;
@@ -11,10 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-
 use vm::process;
 
-/// What the stub answers as its version, so that nobody takes it for the real thing.
+/// The version that the stub reports; it cannot be mistaken for a real one.
 pub const VERSION: &str = "0.0.0-stub";
 const SOURCE: &str = include_str!("../assets/ollama-stub.rs");
 const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
@@ -26,7 +25,7 @@ pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
     if path.exists() {
         return Ok(path);
     }
-    // What was made of other sources or for another image serves nobody any more.
+    // Archives of other sources or another image are not used again.
     for entry in fs::read_dir(cache)?.flatten() {
         if entry
             .file_name()
@@ -128,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_stub_is_static_and_answers_its_version() {
+    fn the_stub_is_static_and_reports_its_version() {
         let cache = tempfile::tempdir().unwrap();
         let path = archive("ollama/ollama:1.2.3", cache.path()).unwrap();
         assert_eq!(

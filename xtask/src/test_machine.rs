@@ -1,4 +1,4 @@
-//! A machine of the tests: the virtual machine, and the disks that are plugged into it.
+//! A machine under test: the virtual machine, and the disks that are plugged into it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,19 +9,20 @@ use vm::vm_snapshot::VmSnapshot;
 
 use crate::disk_fixtures::{DiskSetup, PluggedDisks};
 
+/// A virtual machine and its disks.
 pub struct TestMachine {
     pub vm: Machine,
     pub disks: PluggedDisks,
 }
 
-/// A machine that was saved while it ran.
+/// The saved state of a running machine.
 pub struct SavedMachine {
     vm: VmSnapshot,
     disks: PluggedDisks,
 }
 
 impl TestMachine {
-    /// Takes all disks out of a machine that is switched off, and plugs those of `setup` in.
+    /// Unplugs all disks of a machine that is switched off, and plugs in those of `setup`.
     ///
     /// # Errors
     /// The machine is switched on, or the disks cannot be made.
@@ -29,7 +30,7 @@ impl TestMachine {
         self.disks.swap(&mut self.vm, setup)
     }
 
-    /// Stops the machine for good; see [`Machine::save`].
+    /// Saves the machine's state, and ends it; see [`Machine::save`].
     pub fn save(&mut self) -> Result<SavedMachine> {
         Ok(SavedMachine {
             vm: self.vm.save()?,
@@ -39,7 +40,7 @@ impl TestMachine {
 }
 
 impl SavedMachine {
-    /// A machine that resumes from here; see [`VmSnapshot::resume`].
+    /// A new machine that resumes from this state, and how long that took; see [`VmSnapshot::resume`].
     pub fn resume(&self, folder: &Path) -> Result<(TestMachine, Duration)> {
         let (vm, took) = self.vm.resume(folder)?;
         let disks = self.disks.clone();

@@ -1,4 +1,4 @@
-//! File systems on the machine's disks, made by the programs that know them.
+//! File systems on the machine's disks, made by their own tools.
 
 use std::fs::{self, OpenOptions};
 use std::io::Read;
@@ -7,11 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-
-use ::stick::gpt::SECTOR;
-
-use super::stick::COPY_DEADLINE;
+use stick::gpt::SECTOR;
 use vm::process;
+
+use super::stick_image::COPY_DEADLINE;
 
 /// A Windows drive for the models: `id` is `LABEL=…` or `UUID=…`, as in the configuration.
 ///
@@ -44,7 +43,7 @@ pub fn models_drive(path: &Path, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Puts a file into the top folder of the NTFS drive in `image`. `folder` takes the file for a moment.
+/// Puts a file into the top folder of the NTFS drive in `image`. `folder` holds a temporary copy.
 pub fn put_on_ntfs(image: &Path, name: &str, content: &[u8], folder: &Path) -> Result<()> {
     let source = folder.join(name);
     fs::write(&source, content)?;
@@ -55,10 +54,10 @@ pub fn put_on_ntfs(image: &Path, name: &str, content: &[u8], folder: &Path) -> R
     Ok(fs::remove_file(&source)?)
 }
 
-/// Puts a file of 64 KiB on the NTFS drive in `image`, and returns a sector (512 bytes) that it lies on.
+/// Puts a file of 64 KiB on the NTFS drive in `image`, and returns the number of its first sector (512 bytes).
 pub fn put_unreadable(image: &Path, name: &str, folder: &Path) -> Result<u64> {
     const BYTES: usize = 64 << 10;
-    // Found again by what is in it.
+    // The sector is found by its random content.
     let mut content = vec![0; BYTES];
     fs::File::open("/dev/urandom")?.read_exact(&mut content)?;
     put_on_ntfs(image, name, &content, folder)?;
@@ -67,7 +66,7 @@ pub fn put_unreadable(image: &Path, name: &str, folder: &Path) -> Result<u64> {
     for number in 0.. {
         drive
             .read_exact(&mut sector)
-            .with_context(|| format!("{name} is not found on {}", image.display()))?;
+            .with_context(|| format!("cannot find {name} on {}", image.display()))?;
         if sector == content[..sector.len()] {
             return Ok(number);
         }
@@ -76,10 +75,10 @@ pub fn put_unreadable(image: &Path, name: &str, folder: &Path) -> Result<u64> {
 }
 
 /// Fills the ext4 file system on `device` (a path, with `?offset=` behind it where it is inside a file) to the last
-/// block. `folder` takes a file of that size for a moment.
+/// block. `folder` holds a temporary file of that size.
 pub fn fill(device: &str, folder: &Path) -> Result<()> {
     let filler = folder.join("filler");
-    // The first round leaves what its own block map takes; the second, in single blocks, takes the rest.
+    // The first round leaves room for its own block map; the second fills the rest, in single blocks.
     for (round, whole) in [(0, true), (1, false)] {
         let free = free_blocks(device)?;
         let blocks = if whole { free - free / 64 } else { free };
@@ -105,12 +104,12 @@ const BLOCK: u64 = 4096;
 fn free_blocks(device: &str) -> Result<u64> {
     let mut show = Command::new("debugfs");
     show.args(["-R", "show_super_stats -h"]).arg(device);
-    let shown = process::run(show, "looking at PERSIST", COPY_DEADLINE)?;
+    let shown = process::run(show, "reading PERSIST's superblock", COPY_DEADLINE)?;
     shown
         .lines()
         .find_map(|line| line.strip_prefix("Free blocks:"))
         .and_then(|number| number.trim().parse().ok())
-        .with_context(|| format!("debugfs does not say how many blocks are free:\n{shown}"))
+        .with_context(|| format!("debugfs did not print the number of free blocks:\n{shown}"))
 }
 
 #[cfg(test)]

@@ -1,110 +1,49 @@
-//! The sticks and drives that machines are started with, in the conditions that owners get them into.
+//! The sticks and drives that machines boot with, in the states in which owners have them.
 
 mod filesystems;
 mod plugged_in;
-pub mod stick;
+mod setup;
+pub mod stick_image;
 
 pub use plugged_in::{PluggedDisks, describe};
+pub use setup::{Damage, DiskSetup};
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use stick::gpt::{self, ALIGNMENT};
 use uuid::Uuid;
-
-use ::stick::gpt::{self, ALIGNMENT};
 use vm::Disk;
 use vm::ssh::Key;
 
 use self::filesystems::models_drive;
-use self::stick::Stick;
+use self::stick_image::StickImage;
 
 /// Room for PERSIST on a stick. The file is sparse.
 const PERSIST_BYTES: u64 = 2 << 30;
-/// The file system of a PERSIST that was made by hand, smaller than its partition could be.
+/// The file system of a PERSIST made by hand, smaller than its partition could be.
 const SMALL_BYTES: u64 = 256 << 20;
-/// An RSA key that can be broken (1024 bits); nobody has its private half.
+/// A breakable RSA key (1024 bits); its private half was thrown away.
 pub const WEAK_KEY: &str = include_str!("../../assets/weak-key.pub");
-/// A connection as NetworkManager keeps it, with the line ends of Windows.
+/// A connection in NetworkManager's format, with the line ends of Windows.
 pub const CONNECTION: &str = "[connection]\r\nid=Home\r\nuuid=7f1c1d5e-6f0c-4b43-9d0e-2f6f6c616d61\r\ntype=wifi\r\n\
                               autoconnect=false\r\n\r\n[wifi]\r\nssid=Home\r\n";
 /// The serial number of the models drive.
 pub const MODELS: &str = "models";
-/// A file on the models drive that lies on the sector that cannot be read.
+/// The file on the models drive whose sector is unreadable.
 pub const UNREADABLE: &str = "unreadable";
-/// An archive that is none, and that comes before the one of Ollama's image.
+/// A file that is not an archive, and sorts before the archive of Ollama's image.
 pub const BROKEN_ARCHIVE: &str = "a-broken.tar";
-/// The file on a used PERSIST that tells whose it is.
+/// The file that identifies a PERSIST in use.
 pub const MARKER: &str = "home/whose";
-
-/// What is plugged into a machine. Scenarios with the same share one, in the order of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DiskSetup {
-    /// A stick in use: PERSIST has the owner's key and Ollama's image. And the models drive.
-    Complete,
-    /// Neither: a stick that has no room for PERSIST, and no models drive.
-    None,
-    /// A stick fresh from the image, with the owner's files on its ESP.
-    Fresh,
-    /// A PERSIST made by hand for the first version of this appliance, smaller than its partition.
-    FirstVersion,
-    /// A stick in use, and beside it another one with another release.
-    TwoSticks,
-    /// A stick in use that something has happened to; the owner's key is on its ESP.
-    Damaged(Damage),
-    /// As complete, and one sector of the models drive cannot be read.
-    BadSector,
-    /// As complete, but no cable is plugged in, the clock's battery is empty, and beside the archive of Ollama's image
-    /// is one that nobody can read.
-    BadDay,
-}
-
-impl DiskSetup {
-    /// The network cable is plugged in at power on.
-    pub fn cable(self) -> bool {
-        self != DiskSetup::BadDay
-    }
-
-    /// The hardware clock at power on: `utc`, or a date and time in UTC, as ISO 8601.
-    pub fn clock(self) -> &'static str {
-        match self {
-            DiskSetup::BadDay => "1970-01-01T00:00:00",
-            _ => "utc",
-        }
-    }
-}
-
-/// What can happen to a stick in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Damage {
-    /// The first MiB of PERSIST is noise.
-    Garbage,
-    /// The stick was copied to a smaller one: PERSIST's file system is longer than the stick.
-    Truncated,
-    /// Not a block is free on PERSIST.
-    Full,
-    /// The write-protect switch is on.
-    ReadOnly,
-    /// A copy of the very same stick is plugged in as well.
-    Twin,
-}
-
-impl Damage {
-    pub const ALL: [Damage; 5] = [
-        Damage::Garbage,
-        Damage::Truncated,
-        Damage::Full,
-        Damage::ReadOnly,
-        Damage::Twin,
-    ];
-}
 
 /// Makes sticks and drives.
 #[derive(Debug, Clone)]
 pub struct DiskFixtures {
-    /// What is flashed.
+    /// The image to flash.
     pub image: PathBuf,
-    /// PERSIST's name.
+    /// The name of the PERSIST partition.
     pub persist: String,
     /// The models drive: `LABEL=…` or `UUID=…`.
     pub models: Option<String>,
@@ -116,28 +55,28 @@ pub struct DiskFixtures {
 }
 
 impl DiskFixtures {
-    /// Makes `setup` in `folder`, which is made too: the stick, and the disks beside it.
-    pub fn make(&self, setup: DiskSetup, folder: &Path) -> Result<(Stick, Vec<Disk>)> {
+    /// Makes the disks of `setup` in `folder`, which is created if need be: the stick, and the disks beside it.
+    pub fn make(&self, setup: DiskSetup, folder: &Path) -> Result<(StickImage, Vec<Disk>)> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         match setup {
             DiskSetup::Complete => {
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?;
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &no_more)?;
                 Ok((stick, self.models_drive(folder)?))
             }
             DiskSetup::None => Ok((self.flash(folder, "stick.img", ALIGNMENT)?, Vec::new())),
             DiskSetup::Fresh => Ok((self.fresh(folder)?, self.models_drive(folder)?)),
             DiskSetup::FirstVersion => Ok((self.by_hand(folder)?, Vec::new())),
             DiskSetup::TwoSticks => {
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?;
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &no_more)?;
                 let other =
-                    self.in_use(folder, "other.img", PERSIST_BYTES, "another's", &nothing)?;
+                    self.in_use(folder, "other.img", PERSIST_BYTES, "another's", &no_more)?;
                 // Every image has an ESP with an id of its own; here both sticks come from the same one.
                 gpt::set_partition_id(&other.path, "ESP", Uuid::from_u128(0x4f4c))?;
                 Ok((stick, vec![beside(other)]))
             }
             DiskSetup::Damaged(damage) => self.damaged(folder, damage),
             DiskSetup::BadSector => {
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?;
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &no_more)?;
                 let mut disks = self.models_drive(folder)?;
                 for drive in &mut disks {
                     filesystems::put_on_ntfs(&drive.path, "good", b"readable", folder)?;
@@ -163,15 +102,15 @@ impl DiskFixtures {
     }
 
     /// A stick with the image on it and `room` bytes behind that.
-    fn flash(&self, folder: &Path, name: &str, room: u64) -> Result<Stick> {
+    fn flash(&self, folder: &Path, name: &str, room: u64) -> Result<StickImage> {
         let length = fs::metadata(&self.image)
             .with_context(|| format!("cannot read {}", self.image.display()))?
             .len();
-        Stick::flash(&self.image, &folder.join(name), length + room)
+        StickImage::flash(&self.image, &folder.join(name), length + room)
     }
 
-    /// A stick whose PERSIST fills it and is in use; `whose` is what its marker says. The machine makes all other
-    /// folders by itself, but for what `more` puts into it.
+    /// A stick in use, whose PERSIST extends to its end. `whose` is the content of its marker, and `more` adds files; the
+    /// machine creates all other folders at boot.
     fn in_use(
         &self,
         folder: &Path,
@@ -179,7 +118,7 @@ impl DiskFixtures {
         room: u64,
         whose: &str,
         more: &dyn Fn(&Path) -> Result<()>,
-    ) -> Result<Stick> {
+    ) -> Result<StickImage> {
         let stick = self.flash(folder, name, room)?;
         let content = folder.join(format!("{name}.persist"));
         self.write_ssh(&content)?;
@@ -194,7 +133,7 @@ impl DiskFixtures {
         Ok(stick)
     }
 
-    /// What a machine that has been started before has under ssh/. Returns its host key.
+    /// Writes the files under ssh/ of a machine that has booted before. Returns its host key.
     fn write_ssh(&self, content: &Path) -> Result<Key> {
         let ssh = content.join("ssh");
         fs::create_dir_all(&ssh)?;
@@ -214,9 +153,9 @@ impl DiskFixtures {
         Ok(vec![Disk::new(path, MODELS).removable()])
     }
 
-    /// As from the shop, with the files that an owner has put on the ESP: a list of keys that has seen Notepad and an
-    /// old computer, and two connections, one of which is none.
-    fn fresh(&self, folder: &Path) -> Result<Stick> {
+    /// A freshly flashed stick with an owner's files on the ESP: a list of keys with a byte order mark, Windows line ends and
+    /// bad lines, and two connections, one of which is noise.
+    fn fresh(&self, folder: &Path) -> Result<StickImage> {
         let stick = self.flash(folder, "stick.img", PERSIST_BYTES)?;
         let mut keys = b"\xef\xbb\xbf# the keys of this house\r\n".to_vec();
         keys.extend_from_slice(b"\x00\x01\xfe\xffjunk\r\n");
@@ -229,8 +168,8 @@ impl DiskFixtures {
         Ok(stick)
     }
 
-    /// The first version told its owner to make PERSIST by hand: `mkfs.ext4 -L PERSIST`, then folders for SSH and home.
-    fn by_hand(&self, folder: &Path) -> Result<Stick> {
+    /// The manual of the first version had the owner make PERSIST by hand: `mkfs.ext4 -L PERSIST`, then folders for SSH and home.
+    fn by_hand(&self, folder: &Path) -> Result<StickImage> {
         let stick = self.flash(folder, "stick.img", PERSIST_BYTES)?;
         let content = folder.join("persist");
         let key = self.write_ssh(&content)?;
@@ -247,22 +186,22 @@ impl DiskFixtures {
         Ok(stick)
     }
 
-    fn damaged(&self, folder: &Path, damage: Damage) -> Result<(Stick, Vec<Disk>)> {
+    fn damaged(&self, folder: &Path, damage: Damage) -> Result<(StickImage, Vec<Disk>)> {
         let mut beside_it = Vec::new();
         let mut stick = match damage {
             Damage::Full => {
-                // What an earlier start has made, a full disk has no room for.
+                // The folders that an earlier boot has created: a full disk has no room for them.
                 let home = format!("home/{}", self.user);
-                let made = |content: &Path| {
+                let folders = |content: &Path| {
                     ["docker", "journal", "network", "nixos", &home]
                         .iter()
-                        .try_for_each(|made| Ok(fs::create_dir_all(content.join(made))?))
+                        .try_for_each(|folder| Ok(fs::create_dir_all(content.join(folder))?))
                 };
-                let stick = self.in_use(folder, "stick.img", SMALL_BYTES, "ours", &made)?;
+                let stick = self.in_use(folder, "stick.img", SMALL_BYTES, "ours", &folders)?;
                 stick.fill(&self.persist, folder)?;
                 stick
             }
-            _ => self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &nothing)?,
+            _ => self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &no_more)?,
         };
         let key = format!("{}\n", self.owner.public);
         stick.put("authorized_keys", key.as_bytes())?;
@@ -277,7 +216,7 @@ impl DiskFixtures {
             Damage::ReadOnly => stick.read_only = true,
             Damage::Twin => {
                 let path = folder.join("twin.img");
-                let twin = Stick::flash(&stick.path, &path, fs::metadata(&stick.path)?.len())?;
+                let twin = StickImage::flash(&stick.path, &path, fs::metadata(&stick.path)?.len())?;
                 beside_it.push(beside(twin));
             }
         }
@@ -285,19 +224,19 @@ impl DiskFixtures {
     }
 }
 
-/// No more than every stick in use has.
-fn nothing(_: &Path) -> Result<()> {
+/// Adds no files to a stick in use.
+fn no_more(_: &Path) -> Result<()> {
     Ok(())
 }
 
-fn beside(stick: Stick) -> Disk {
+fn beside(stick: StickImage) -> Disk {
     Disk::new(stick.path, "other-stick").removable()
 }
 
 /// An image as both guests make it. The table lists PERSIST (16 MiB), the file ends before it.
 #[cfg(test)]
 fn test_image(folder: &Path) -> PathBuf {
-    use ::stick::gpt::{Extent, NewPartition, partition_types::LINUX_FS};
+    use stick::gpt::{Extent, NewPartition, partition_types::LINUX_FS};
     const MIB: u64 = 1 << 20;
     let path = folder.join("image");
     let mut file = fs::File::options()

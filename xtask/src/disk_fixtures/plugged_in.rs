@@ -1,33 +1,33 @@
-//! The disks that are plugged into a machine, and what they were like before it was switched on.
+//! The disks that are plugged into a machine, and their state before it was switched on.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use ::stick::gpt;
 use anyhow::Result;
 use serde_json::{Value, json};
+use stick::gpt;
 use vm::{Disk, Machine};
 
-use super::stick::Stick;
+use super::stick_image::StickImage;
 use super::{DiskFixtures, DiskSetup, MODELS};
 
-/// A stick, the disks beside it, and what makes other ones.
+/// A stick, the disks beside it, and the fixtures to make others.
 #[derive(Debug, Clone)]
 pub struct PluggedDisks {
     fixtures: DiskFixtures,
     setup: DiskSetup,
-    pub stick: Stick,
+    pub stick: StickImage,
     others: Vec<Disk>,
     /// The bytes in the place of the UUID of PERSIST's file system when the stick was plugged in, if it has a PERSIST.
     mark: Option<[u8; 16]>,
     /// The partition table of each disk beside the stick when it was plugged in; empty where it could not be read.
     tables: Vec<Vec<u8>>,
-    /// Takes the disks' files.
+    /// Holds the disks' files.
     folder: PathBuf,
 }
 
-/// The partition table of each of `disks`; nothing in the place of one that cannot be read.
+/// The partition table of each of `disks`; empty where it cannot be read.
 fn tables(disks: &[Disk]) -> Vec<Vec<u8>> {
     disks
         .iter()
@@ -36,7 +36,7 @@ fn tables(disks: &[Disk]) -> Vec<Vec<u8>> {
 }
 
 impl PluggedDisks {
-    /// Makes the disks of `setup` in `folder`, which is made too.
+    /// Makes the disks of `setup` in `folder`, which is created if need be.
     pub fn make(fixtures: DiskFixtures, setup: DiskSetup, folder: &Path) -> Result<Self> {
         let (stick, others) = fixtures.make(setup, folder)?;
         Ok(PluggedDisks {
@@ -67,7 +67,7 @@ impl PluggedDisks {
             .collect()
     }
 
-    /// Takes everything out of a machine that is switched off, and plugs the disks of `setup` in.
+    /// Unplugs all disks of a machine that is switched off, and plugs in those of `setup`.
     ///
     /// # Errors
     /// The machine is switched on, or the disks cannot be made.
@@ -88,24 +88,23 @@ impl PluggedDisks {
         })
     }
 
-    /// Writes the image over the start of the stick, as any tool would.
+    /// Writes the image over the start of the stick, as a flashing tool does.
     pub fn reflash(&self) -> Result<()> {
         self.stick.reflash(&self.fixtures.image)
     }
 
-    /// PERSIST's name.
+    /// The name of the PERSIST partition.
     pub fn persist(&self) -> &str {
         &self.fixtures.persist
     }
 
-    /// Whether PERSIST's file system is the one that was plugged in: a new one has another UUID, and leaves no noise in
-    /// its place.
+    /// Whether PERSIST's file system is the one that was plugged in: a new one has another UUID, also in the place of noise.
     pub fn persist_is_unchanged(&self) -> bool {
         self.stick.mark(&self.fixtures.persist).ok() == self.mark
     }
 
-    /// Whether the partition tables of the disks beside the stick are as they were plugged in; `None` where there is no
-    /// such disk, or one could not be read then.
+    /// Whether the partition tables of the disks beside the stick are unchanged; `None` where there is no such disk, or one
+    /// could not be read when it was plugged in.
     pub fn other_tables_are_unchanged(&self) -> Option<bool> {
         let known = !self.tables.is_empty() && self.tables.iter().all(|table| !table.is_empty());
         known.then(|| tables(&self.others) == self.tables)
@@ -122,7 +121,7 @@ impl PluggedDisks {
     }
 }
 
-/// `disks` for people: files, sizes, partitions.
+/// Describes `disks` for a report: files, sizes, partitions.
 pub fn describe(disks: &[Disk]) -> Value {
     let list = disks.iter().map(|disk| {
         let meta = fs::metadata(&disk.path).ok();
@@ -166,7 +165,7 @@ mod tests {
     use crate::disk_fixtures::test_image;
 
     #[test]
-    fn partitions_are_listed_and_their_absence_explained() {
+    fn partitions_are_listed_or_the_error_is_shown() {
         let folder = tempfile::tempdir().unwrap();
         let image = test_image(folder.path());
         let list = partitions(&image);

@@ -1,41 +1,55 @@
-//! The promises, a file per concern. A scenario sees the machine and the contract; it does not know which guest it runs on.
+//! The promises, one module per concern, and the scenarios that check them.
+//!
+//! A check has two steps. `gather` reads plain facts from the machine; `judge` is a pure function from the facts, and from
+//! what the contract expects, to a [`Finding`]. A scenario sees the machine and the contract, never the kind of guest.
 
-mod badness;
 mod boot;
-mod broken;
+mod console_patterns;
+mod degraded_storage;
 mod docker;
-pub mod endurance;
-mod esp;
+mod durability;
 mod fault;
 mod firewall;
-mod journey;
+mod first_boot;
+mod memo;
 mod ollama;
 mod persist;
 mod promises;
 mod run;
+mod scenarios;
+pub mod soak;
 mod ssh;
 mod system;
+mod systemd;
+mod vm_job;
 
-pub use promises::{PROMISES, SCENARIOS, promises_of, scenario};
-pub use run::{Boot, Lane, Observer, Plan, Quiet, judge_all, switch_on};
+pub use promises::{PROMISES, promises_of};
+pub use run::{Boot, Observer, Quiet, judge_all, switch_on};
+pub use scenarios::{SCENARIOS, scenario};
+pub use vm_job::{Plan, VmJob};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Error, Result, anyhow};
+use vm::process::check_interrupt;
+use vm::shell::Output;
+use vm::ssh::{Key, Method, Server};
+use vm::{Ended, Machine};
 
-pub use self::journey::Journey;
+use self::memo::Memo;
 use crate::contract::Contract;
 use crate::disk_fixtures::{DiskSetup, PluggedDisks};
 pub use crate::outcome::Finding;
-use vm::Machine;
-use vm::ssh::{Key, Method, Server};
+use crate::test_machine::TestMachine;
 
-/// One sentence that an owner would care about, and the check that tries to break it.
+/// One sentence that an owner would care about, and the check that tries to disprove it.
 pub struct Promise {
     /// `concern.sentence-in-brief`
     pub id: &'static str,
     pub sentence: &'static str,
+    /// The [`Scenario`] that it belongs to.
     pub scenario: &'static str,
     pub check: fn(&mut Context) -> Result<Finding>,
 }
@@ -44,15 +58,109 @@ pub struct Promise {
 pub struct Scenario {
     pub name: &'static str,
     pub about: &'static str,
-    pub drives: DiskSetup,
-    /// How often its machine is switched on. One that is switched off and on again is not shared.
+    /// The disks of its machine at the first boot.
+    pub disks: DiskSetup,
+    /// How often its machine boots. A machine that boots more than once is not shared with other scenarios.
     pub boots: usize,
-    /// It tries what goes wrong around the machine, and runs when it is asked for.
+    /// It injects faults (a failing drive, a late network), and runs only on request.
     pub fault: bool,
 }
 
-/// A command line that shows what `user` is greeted with after logging in: what the login shell's global start-up file
-/// says, wherever this zsh looks for it. (A login by sudo would ask whether root's account is valid, and NixOS locks that.)
+/// What a check works with.
+pub struct Context<'a> {
+    pub machine: &'a mut Machine,
+    pub disks: &'a mut PluggedDisks,
+    pub contract: &'a Contract,
+    /// A key that no machine accepts.
+    pub unauthorized_key: &'a Key,
+    /// Takes small files, such as generated keys.
+    pub folder: PathBuf,
+    /// Time from power on to the login at the scenario's first boot; `None` where the caller did not measure it.
+    pub boot: Option<Duration>,
+    memo: Memo,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(
+        machine: &'a mut TestMachine,
+        contract: &'a Contract,
+        unauthorized_key: &'a Key,
+        folder: &Path,
+    ) -> Self {
+        Context {
+            machine: &mut machine.vm,
+            disks: &mut machine.disks,
+            contract,
+            unauthorized_key,
+            folder: folder.to_path_buf(),
+            boot: None,
+            memo: Memo::default(),
+        }
+    }
+
+    /// The facts of type `T` about this machine: gathered for the first promise that asks, shared with the others.
+    ///
+    /// # Errors
+    /// Those of `gather`, which then runs again for the next promise.
+    fn shared<T: 'static>(&mut self, gather: impl FnOnce(&mut Self) -> Result<T>) -> Result<Rc<T>> {
+        if let Some(facts) = self.memo.get() {
+            return Ok(facts);
+        }
+        let facts = gather(self)?;
+        Ok(self.memo.insert(facts))
+    }
+
+    /// Runs command lines as root, all in one round trip; see [`Machine::exec`].
+    fn exec<const N: usize>(&mut self, commands: [&str; N]) -> Result<[Output; N]> {
+        let outputs = self.machine.exec(&commands)?;
+        let count = outputs.len();
+        <[Output; N]>::try_from(outputs)
+            .map_err(|_| anyhow!("{count} outputs for {N} commands: a bug in the root shell"))
+    }
+
+    /// Seconds from power on to the login; 0 where they were not measured.
+    fn login_seconds(&self) -> f64 {
+        self.boot.map_or(0.0, |boot| boot.as_secs_f64())
+    }
+
+    /// The known-bad lines on the console since power on. Messages about a models drive that is not plugged in do not count:
+    /// systemd prints them by design, at some time after the login.
+    fn bad_lines(&mut self) -> Result<Vec<String>> {
+        let by_design = [
+            self.contract.models.mount_point.as_str(),
+            self.contract.ollama.unit.as_str(),
+        ];
+        let by_design = if self.disks.has_models_drive() {
+            &[]
+        } else {
+            &by_design[..]
+        };
+        let console = self.machine.console()?.history();
+        Ok(console_patterns::bad_lines(&console, by_design))
+    }
+
+    /// Whether the owner's key logs in.
+    fn owner_key_accepted(&self, server: &Server) -> Result<bool> {
+        let owner = Method::PublicKey(&self.machine.login().key);
+        Ok(server.attempt(&server.user, &owner, &self.folder)?.accepted)
+    }
+
+    /// `error` as a fact about the guest.
+    ///
+    /// # Errors
+    /// It is not one: Ctrl-C was pressed, or QEMU is gone.
+    fn explain(&mut self, error: Error) -> Result<String> {
+        check_interrupt()?;
+        let error = self.machine.blame(error);
+        if error.is::<Ended>() {
+            return Err(error);
+        }
+        Ok(format!("{error:#}"))
+    }
+}
+
+/// A command line that prints the notices that `user` sees after logging in: it runs the login shell's global start-up file,
+/// wherever this zsh looks for it. (A login by sudo would ask whether root's account is valid, and NixOS locks that.)
 fn login_banner(user: &str) -> String {
     let start_up =
         "for rc in /etc/zprofile /etc/zsh/zprofile; do if [ -e $rc ]; then . $rc; break; fi; done";
@@ -62,39 +170,31 @@ fn login_banner(user: &str) -> String {
     )
 }
 
-/// What a check works with.
-pub struct Context<'a> {
-    pub machine: &'a mut Machine,
-    pub disks: &'a mut PluggedDisks,
-    pub contract: &'a Contract,
-    /// A key that no machine knows.
-    pub stranger: &'a Key,
-    /// For small files.
-    pub folder: PathBuf,
-    /// How long the machine took to boot, when it is the one the scenario starts with.
-    pub boot: Option<Duration>,
-    /// What became of the machine's state, once somebody has asked for it.
-    pub journey: &'a mut Option<Journey>,
+/// Lines of output as one line of evidence.
+fn one_line(text: &str) -> String {
+    text.replace('\n', " | ")
 }
 
-impl Context<'_> {
-    /// The known-bad lines on the console since the machine was switched on. A models drive that is not plugged in is missed
-    /// aloud, at some time after the login: that is by design.
-    fn bad_lines(&mut self) -> Result<Vec<String>> {
-        let missing = !self.disks.has_models_drive();
-        let missed = [
-            &self.contract.models.mount_point,
-            &self.contract.ollama.unit,
-        ];
-        let by_design = |line: &&str| missing && missed.iter().any(|missed| line.contains(*missed));
-        let console = self.machine.console()?.history();
-        let lines = console.lines().filter(|line| !by_design(line));
-        Ok(badness::bad_lines(lines))
+/// Helpers for tests of judges.
+#[cfg(test)]
+mod testing {
+    use super::Finding;
+
+    /// Asserts that `good` keeps the promise, with this evidence.
+    pub fn assert_kept(finding: Finding, evidence: &str) {
+        assert_eq!(finding, Finding::Kept(evidence.to_string()));
     }
 
-    /// Whether the owner's key logs in.
-    fn owner_gets_in(&self, server: &Server) -> Result<bool> {
-        let owner = Method::PublicKey(&self.machine.login().key);
-        Ok(server.attempt(&server.user, &owner, &self.folder)?.accepted)
+    /// Asserts that each change to `good` breaks the promise, with this evidence.
+    pub fn assert_each_breaks<F: Clone>(
+        good: &F,
+        judge: impl Fn(&F) -> Finding,
+        cases: &[(fn(&mut F), &str)],
+    ) {
+        for (change, evidence) in cases {
+            let mut facts = good.clone();
+            change(&mut facts);
+            assert_eq!(judge(&facts), Finding::Broken(evidence.to_string()));
+        }
     }
 }

@@ -40,7 +40,7 @@ pub struct Ended {
 /// The login's key does not open a root shell: a check that needs one cannot judge the guest.
 #[derive(Debug, thiserror::Error)]
 #[error("no root shell: {0}")]
-pub struct NoShell(pub(super) String);
+pub struct NoShell(pub String);
 
 /// The account that logs in to the guest, by SSH and on the console.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use crate::disk_fixtures::DiskSetup;
 use crate::exit::Exit;
 use crate::files;
 use crate::report::ConsoleReporter;
-use crate::scenario::endurance::{Interruption, interrupt};
+use crate::scenario::soak::{Interruption, interrupt};
 use crate::scenario::{Context, Finding, PROMISES};
 use crate::test_env::{Session, TestEnv, Wanted};
 use crate::test_machine::TestMachine;
@@ -95,7 +95,7 @@ fn take(
                 .context("there is no such promise")?;
             let figure = repeat("every TCP port, IPv4 and IPv6, and UDP", runs, |_| {
                 let mut cx = context(env, &mut machine, &folder);
-                Ok(match (scan.check)(&mut cx.context())? {
+                Ok(match (scan.check)(&mut cx)? {
                     Finding::Kept(_) => None,
                     Finding::Broken(why) => Some(why),
                 })
@@ -142,7 +142,7 @@ fn endure(
     console: &ConsoleReporter,
 ) -> Result<Option<String>> {
     let mut cx = context(env, machine, folder);
-    let faults = match interrupt(&mut cx.context(), interruption) {
+    let faults = match interrupt(&mut cx, interruption) {
         Ok(faults) => faults,
         Err(error) if error.is::<NoLogin>() => {
             // The next turn needs a machine that runs.
@@ -175,33 +175,7 @@ fn assertions(machine: &mut Machine, runs: usize) -> Result<Vec<Figure>> {
     Ok(vec![shell, console])
 }
 
-/// What a scenario's context borrows from.
-struct Borrowed<'a> {
-    env: &'a TestEnv,
-    machine: &'a mut TestMachine,
-    folder: &'a Path,
-    journey: Option<crate::scenario::Journey>,
-}
-
-fn context<'a>(env: &'a TestEnv, machine: &'a mut TestMachine, folder: &'a Path) -> Borrowed<'a> {
-    Borrowed {
-        env,
-        machine,
-        folder,
-        journey: None,
-    }
-}
-
-impl Borrowed<'_> {
-    fn context(&mut self) -> Context<'_> {
-        Context {
-            machine: &mut self.machine.vm,
-            disks: &mut self.machine.disks,
-            contract: &self.env.contract,
-            stranger: &self.env.unauthorized_key,
-            folder: self.folder.to_path_buf(),
-            boot: None,
-            journey: &mut self.journey,
-        }
-    }
+/// What a check needs to run on `machine`.
+fn context<'a>(env: &'a TestEnv, machine: &'a mut TestMachine, folder: &Path) -> Context<'a> {
+    Context::new(machine, &env.contract, &env.unauthorized_key, folder)
 }

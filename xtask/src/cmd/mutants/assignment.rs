@@ -3,22 +3,22 @@
 use std::collections::BTreeSet;
 
 use crate::mutant::Mutant;
-use crate::scenario::{Lane, Plan, Promise, SCENARIOS, promises_of};
+use crate::scenario::{Plan, Promise, SCENARIOS, VmJob, promises_of};
 
 /// A machine, and the promises that are checked on it.
 pub struct Assignment {
-    pub lane: Lane,
+    pub job: VmJob,
     pub promises: Vec<&'static Promise>,
 }
 
 /// The machines that it takes to check the promises that are `wanted`, the longest first.
 pub fn control_assignments(wanted: impl Fn(&Promise) -> bool) -> Vec<Assignment> {
-    let assignment = |lane: Lane| {
-        let mut promises = promises_of(&lane.scenarios);
+    let assignment = |job: VmJob| {
+        let mut promises = promises_of(&job.scenarios);
         promises.retain(|promise| wanted(promise));
-        Assignment { lane, promises }
+        Assignment { job, promises }
     };
-    let mut assignments: Vec<Assignment> = lanes().into_iter().map(assignment).collect();
+    let mut assignments: Vec<Assignment> = jobs().into_iter().map(assignment).collect();
     assignments.retain(|one| !one.promises.is_empty());
     assignments
 }
@@ -31,14 +31,14 @@ pub fn assign(
     quick: bool,
     unchecked: &mut BTreeSet<&'static str>,
 ) -> Assignment {
-    let lane = lane(batch[0]);
-    let mut promises = promises_of(&lane.scenarios);
+    let job = job(batch[0]);
+    let mut promises = promises_of(&job.scenarios);
     promises.retain(|promise| {
         let spoilt = batch.iter().any(|one| spoils(one, promise));
         let in_passing = !spoilt && unchecked.remove(promise.id);
         in_passing || !quick || batch.iter().any(|one| catches(promise, one))
     });
-    Assignment { lane, promises }
+    Assignment { job, promises }
 }
 
 /// Those of the promises `wanted` that no machine of `batches`, none of which is empty, can check in passing.
@@ -53,16 +53,16 @@ pub fn uncovered(
 }
 
 /// The machine that assignment `mutant`.
-fn lane(mutant: &Mutant) -> Lane {
-    lanes().swap_remove(place(mutant))
+fn job(mutant: &Mutant) -> VmJob {
+    jobs().swap_remove(place(mutant))
 }
 
 /// The index of that machine among all, the longest first.
 pub fn place(mutant: &Mutant) -> usize {
-    lanes()
+    jobs()
         .iter()
-        .position(|lane| {
-            let promises = promises_of(&lane.scenarios);
+        .position(|job| {
+            let promises = promises_of(&job.scenarios);
             promises.iter().any(|promise| catches(promise, mutant))
         })
         .expect("a test checks that every mutant names a promise")
@@ -70,14 +70,14 @@ pub fn place(mutant: &Mutant) -> usize {
 
 /// How often the machine that assignment `mutant` is switched on.
 pub fn boots(mutant: &Mutant) -> usize {
-    let scenarios = lane(mutant).scenarios.into_iter();
+    let scenarios = job(mutant).scenarios.into_iter();
     scenarios.map(|scenario| scenario.boots).max().unwrap_or(1)
 }
 
 /// Whether the machine of `mutant` mostly waits and keeps no core busy: for a login that does not come, or for a slow
 /// network or container.
 pub fn mostly_waits(mutant: &Mutant) -> bool {
-    !mutant.comes_up || lane(mutant).scenarios.iter().any(|one| one.fault)
+    !mutant.comes_up || job(mutant).scenarios.iter().any(|one| one.fault)
 }
 
 /// Whether `promise` is expected to catch `mutant`.
@@ -91,8 +91,8 @@ fn spoils(mutant: &Mutant, promise: &Promise) -> bool {
     known || mutant.alone || !mutant.comes_up
 }
 
-fn lanes() -> Vec<Lane> {
-    Plan::new(&SCENARIOS.iter().collect::<Vec<_>>()).lanes
+fn jobs() -> Vec<VmJob> {
+    Plan::new(&SCENARIOS.iter().collect::<Vec<_>>()).vm_jobs
 }
 
 #[cfg(test)]
@@ -111,7 +111,7 @@ mod tests {
             let assignments = control_assignments(|promise| catches(promise, mutant));
             assert_eq!(assignments.len(), 1, "{}", mutant.id);
             assert_eq!(assignments[0].promises.len(), 1, "{}", mutant.id);
-            assert_eq!(assignments[0].lane.name, lane(mutant).name, "{}", mutant.id);
+            assert_eq!(assignments[0].job.name, job(mutant).name, "{}", mutant.id);
         }
     }
 
@@ -121,7 +121,7 @@ mod tests {
         let promises: usize = assignments.iter().map(|one| one.promises.len()).sum();
         assert_eq!(
             (promises, assignments.len()),
-            (PROMISES.len(), lanes().len())
+            (PROMISES.len(), jobs().len())
         );
     }
 

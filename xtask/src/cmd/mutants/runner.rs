@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 
 use super::assignment::{Assignment, assign, control_assignments, uncovered};
 use super::builder::Builder;
@@ -18,7 +18,7 @@ use crate::mutant::Mutant;
 use crate::outcome::{MutantOutcome, PromiseOutcome, Verdict};
 use crate::parallel::{self, Queue};
 use crate::report::ConsoleReporter;
-use crate::scenario::{Promise, Quiet, judge_all, switch_on};
+use crate::scenario::{Context, Promise, Quiet, judge_all, switch_on};
 use crate::test_env::TestEnv;
 use vm::process;
 
@@ -153,22 +153,15 @@ impl<'a> Runner<'a> {
     /// Boots the machine of the assignment, and checks its promises.
     fn check(
         &self,
-        Assignment { lane, promises }: &Assignment,
+        Assignment { job, promises }: &Assignment,
         env: &TestEnv,
         folder: &Path,
     ) -> Result<MachineResults> {
-        let mut machine = env.machine(lane.drives, folder.join(&lane.name), (0, 0))?;
-        let boot = switch_on(&lane.name, &mut machine, &Quiet)?;
-        let (contract, unauthorized_key) = (&env.contract, &env.unauthorized_key);
-        let reports = judge_all(
-            promises,
-            &boot,
-            &mut machine,
-            contract,
-            unauthorized_key,
-            folder,
-            &Quiet,
-        )?;
+        let mut machine = env.machine(job.disks, folder.join(&job.name), (0, 0))?;
+        let boot = switch_on(&job.name, &mut machine, &Quiet)?;
+        let key = &env.unauthorized_key;
+        let cx = Context::new(&mut machine, &env.contract, key, folder);
+        let reports = judge_all(promises, &boot, cx, &Quiet)?;
         let promises: Vec<PromiseOutcome> = reports
             .into_iter()
             .flat_map(|report| report.promises)
@@ -202,7 +195,7 @@ impl<'a> Runner<'a> {
     /// # Errors
     /// A promise is not kept.
     fn unchanged(&self, assignment: &Assignment) -> Result<()> {
-        let name = format!("{}, unchanged", assignment.lane.name);
+        let name = format!("{}, unchanged", assignment.job.name);
         let spinner = self.console.spinner(&name);
         let start = Instant::now();
         let number = self.machines.fetch_add(1, Ordering::Relaxed);

@@ -13,14 +13,14 @@ use crate::job_view::JobView;
 use crate::outcome::{ScenarioOutcome, Tally, Verdict};
 use crate::parallel::{self, Queue};
 use crate::report::{self, ConsoleReporter};
-use crate::scenario::{Lane, Plan, Scenario, judge_all, promises_of, switch_on};
+use crate::scenario::{Context, Plan, Scenario, VmJob, judge_all, promises_of, switch_on};
 use crate::test_env::TestEnv;
 use crate::test_machine::{SavedMachine, TestMachine};
 use vm::process;
 use vm::{Door, Ended, Machine};
 
 /// How jobs are run.
-pub struct VmJobs<'a> {
+pub struct JobRunner<'a> {
     pub env: &'a TestEnv,
     /// Holds the machines' disks and logs.
     pub folder: &'a Path,
@@ -55,21 +55,21 @@ type Saved = (Arc<SavedMachine>, Duration);
 /// A job that waits for its machine: one that is booted, or one that resumes from a saved one.
 struct Task {
     number: usize,
-    lane: Lane,
+    job: VmJob,
     from: Option<Saved>,
 }
 
-impl VmJobs<'_> {
+impl JobRunner<'_> {
     /// Runs every job of `plan`.
     ///
     /// # Errors
     /// The first with which the run cannot go on. Failure artifacts are kept in that case too.
     pub fn run(&self, plan: &Plan) -> Result<JobResults> {
         let tasks = (1..=self.times).flat_map(|number| {
-            let lanes = plan.lanes.iter().cloned();
-            lanes.map(move |lane| Task {
+            let vm_jobs = plan.vm_jobs.iter().cloned();
+            vm_jobs.map(move |job| Task {
                 number,
-                lane,
+                job,
                 from: None,
             })
         });
@@ -104,10 +104,10 @@ impl VmJobs<'_> {
         task: Task,
         queue: &Queue<Task>,
     ) -> Result<(Vec<ScenarioOutcome>, Vec<Duration>)> {
-        let Task { number, lane, from } = &task;
+        let Task { number, job, from } = &task;
         let name = match self.times {
-            1 => lane.name.clone(),
-            _ => format!("{}-{number}", lane.name),
+            1 => job.name.clone(),
+            _ => format!("{}-{number}", job.name),
         };
         let folder = self.folder.join(&name);
         let env = self.env;
@@ -119,30 +119,23 @@ impl VmJobs<'_> {
         let (mut machine, boot) = match resumed {
             Some((machine, took)) => (machine, Ok(took)),
             None => {
-                let mut machine = env.machine(lane.drives, folder.clone(), (0, 0))?;
+                let mut machine = env.machine(job.disks, folder.clone(), (0, 0))?;
                 let boot = switch_on(&name, &mut machine, &artifacts)
                     .map_err(|error| self.keep_logs(error, &machine.vm, &artifacts, &name))?;
                 (machine, boot)
             }
         };
         let judge = |machine: &mut TestMachine, scenarios: &[&'static Scenario]| {
-            let (contract, unauthorized_key) = (&env.contract, &env.unauthorized_key);
             let promises = promises_of(scenarios);
-            judge_all(
-                &promises,
-                &boot,
-                machine,
-                contract,
-                unauthorized_key,
-                &folder,
-                &artifacts,
-            )
-            .map_err(|error| self.keep_logs(error, &machine.vm, &artifacts, &name))
+            let key = &env.unauthorized_key;
+            let cx = Context::new(machine, &env.contract, key, &folder);
+            judge_all(&promises, &boot, cx, &artifacts)
+                .map_err(|error| self.keep_logs(error, &machine.vm, &artifacts, &name))
         };
         let mut scenarios = Vec::new();
         let mut saved = None;
         let mut saveable = true;
-        let mut rest = lane.scenarios.as_slice();
+        let mut rest = job.scenarios.as_slice();
         while let (Ok(took), [next, later @ ..]) = (&boot, rest) {
             let mut state = None;
             let share = saveable
@@ -157,7 +150,7 @@ impl VmJobs<'_> {
                 for scenario in rest.iter().rev() {
                     queue.add(Task {
                         number: *number,
-                        lane: lane.only(scenario, format!("{}-{}", lane.name, scenario.name)),
+                        job: job.only(scenario, format!("{}-{}", job.name, scenario.name)),
                         from: Some((Arc::clone(&state), *took)),
                     });
                 }

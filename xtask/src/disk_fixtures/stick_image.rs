@@ -1,4 +1,4 @@
-//! The USB stick: a raw, sparse file.
+//! A USB stick as a raw, sparse file.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{FallocateFlags, fallocate};
-
-use ::stick::esp;
-use ::stick::gpt::{self, Extent, SECTOR};
+use stick::esp;
+use stick::gpt::{self, Extent, SECTOR};
+use vm::process;
 
 use super::filesystems;
-use vm::process;
 
 /// Copying an image and making a file system; slow disks get minutes.
 pub const COPY_DEADLINE: Duration = Duration::from_secs(300);
@@ -21,25 +20,25 @@ pub const COPY_DEADLINE: Duration = Duration::from_secs(300);
 const SUPERBLOCK: u64 = 1024;
 const UUID_OFFSET: u64 = 0x68;
 
-/// A USB stick: a raw, sparse file.
+/// A USB stick as a raw, sparse file.
 #[derive(Debug, Clone)]
-pub struct Stick {
+pub struct StickImage {
     pub path: PathBuf,
-    /// Its write-protect switch is on.
+    /// The stick's write-protect switch is on.
     pub read_only: bool,
 }
 
-impl Stick {
+impl StickImage {
     /// A stick of `bytes` with the image written to its start.
     pub fn flash(image: &Path, path: &Path, bytes: u64) -> Result<Self> {
-        // What is in place of an older one must not show through.
+        // The content of an older file must not show through.
         let _ = fs::remove_file(path);
         let mut copy = Command::new("cp");
         copy.args(["--reflink=auto", "--sparse=always", "--"])
             .arg(image)
             .arg(path);
         process::run(copy, "copying the image to a stick", COPY_DEADLINE)?;
-        // A store's files are read-only, and so is their copy.
+        // Files of the Nix store are read-only, and so are their copies.
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         let file = OpenOptions::new().write(true).open(path)?;
         let length = file.metadata()?.len();
@@ -48,17 +47,17 @@ impl Stick {
         }
         file.set_len(bytes)
             .with_context(|| format!("cannot size {}", path.display()))?;
-        Ok(Stick {
+        Ok(StickImage {
             path: path.to_path_buf(),
             read_only: false,
         })
     }
 
-    /// Writes the image over the start of the stick, as any tool would, and leaves the rest alone.
+    /// Writes the image over the start of the stick, as a flashing tool does, and leaves the rest alone.
     pub fn reflash(&self, image: &Path) -> Result<()> {
         let length = fs::metadata(image)?.len();
         let file = OpenOptions::new().write(true).open(&self.path)?;
-        // Zeros first, so that only what is not zero has to be written.
+        // Zeros first, so that only the other bytes have to be written.
         let all = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         fallocate(&file, all, 0, i64::try_from(length)?)
             .with_context(|| format!("cannot clear {}", self.path.display()))?;
@@ -69,12 +68,12 @@ impl Stick {
         process::run(copy, "writing the image over a stick", COPY_DEADLINE).map(drop)
     }
 
-    /// Where the partition called `name` is, by the primary GPT.
+    /// The extent of the partition called `name`, from the primary GPT.
     pub fn partition(&self, name: &str) -> Result<Extent> {
         gpt::partition(&self.path, name)
     }
 
-    /// Puts a file into the folder of the ESP that the machine looks into.
+    /// Puts a file into the folder of the ESP that the machine imports from.
     pub fn put(&self, name: &str, content: &[u8]) -> Result<()> {
         esp::put(&self.path, self.partition("ESP")?, name, content)
     }
@@ -116,7 +115,7 @@ impl Stick {
             .context("cannot garble the stick")
     }
 
-    /// The stick turns out to end at `bytes`.
+    /// Shortens the stick to `bytes`, rounded down to a sector.
     pub fn cut_off(&self, bytes: u64) -> Result<()> {
         OpenOptions::new()
             .write(true)
@@ -125,7 +124,7 @@ impl Stick {
             .with_context(|| format!("cannot size {}", self.path.display()))
     }
 
-    /// What a new file system would not leave as it is: the UUID in the superblock's place.
+    /// The 16 bytes in the place of the file system's UUID: a new file system changes them.
     pub fn mark(&self, partition: &str) -> Result<[u8; 16]> {
         let mut mark = [0; 16];
         File::open(&self.path)?.read_exact_at(
@@ -142,10 +141,10 @@ mod tests {
     use crate::disk_fixtures::test_image;
 
     #[test]
-    fn persist_grows_to_the_end_and_stays_where_it_is() {
+    fn persist_grows_to_the_end_and_keeps_its_start() {
         let folder = tempfile::tempdir().unwrap();
         let image = test_image(folder.path());
-        let stick = Stick::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
+        let stick = StickImage::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
         let before = stick.partition("PERSIST").unwrap();
         let after = gpt::grow(&stick.path, "PERSIST").unwrap();
         assert_eq!(before.offset, after.offset);
@@ -159,11 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reflash_restores_the_image_and_leaves_what_is_behind_it() {
+    fn a_reflash_restores_the_image_and_leaves_the_bytes_behind_it() {
         let folder = tempfile::tempdir().unwrap();
         let image = test_image(folder.path());
         let end = fs::metadata(&image).unwrap().len();
-        let stick = Stick::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
+        let stick = StickImage::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
         gpt::grow(&stick.path, "PERSIST").unwrap();
         let file = OpenOptions::new().write(true).open(&stick.path).unwrap();
         file.write_all_at(b"old system", 9 << 20).unwrap();
@@ -179,14 +178,14 @@ mod tests {
     fn a_stick_that_is_too_small_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let image = test_image(folder.path());
-        assert!(Stick::flash(&image, &folder.path().join("stick"), 1 << 20).is_err());
+        assert!(StickImage::flash(&image, &folder.path().join("stick"), 1 << 20).is_err());
     }
 
     #[test]
     fn a_garbled_file_system_has_another_mark() {
         let folder = tempfile::tempdir().unwrap();
         let image = test_image(folder.path());
-        let stick = Stick::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
+        let stick = StickImage::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
         let before = stick.mark("PERSIST").unwrap();
         stick.garble("PERSIST", 1 << 20).unwrap();
         assert_ne!(stick.mark("PERSIST").unwrap(), before);

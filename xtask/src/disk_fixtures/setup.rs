@@ -1,0 +1,63 @@
+//! Which disks are plugged into a machine.
+
+/// The stick and the drives of a machine. Scenarios with the same setup share a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DiskSetup {
+    /// A stick in use, with the owner's key and Ollama's image on PERSIST; and the models drive.
+    Complete,
+    /// A stick without room for PERSIST, and no models drive.
+    None,
+    /// A stick fresh from the image, with the owner's files on its ESP; and the models drive.
+    Fresh,
+    /// A PERSIST made by hand for the first version of this appliance, smaller than its partition; no models drive.
+    FirstVersion,
+    /// Two sticks in use, with different releases.
+    TwoSticks,
+    /// A damaged stick in use, with the owner's key on its ESP.
+    Damaged(Damage),
+    /// As complete, but one sector of the models drive is unreadable.
+    BadSector,
+    /// As complete, but no cable is plugged in, the clock's battery is empty, and there is an unreadable archive beside that
+    /// of Ollama's image.
+    BadDay,
+}
+
+impl DiskSetup {
+    /// The network cable is plugged in at power on.
+    pub fn cable(self) -> bool {
+        self != DiskSetup::BadDay
+    }
+
+    /// The hardware clock at power on: `utc`, or a date and time in UTC, as ISO 8601.
+    pub fn clock(self) -> &'static str {
+        match self {
+            DiskSetup::BadDay => "1970-01-01T00:00:00",
+            _ => "utc",
+        }
+    }
+}
+
+/// What can happen to a stick in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Damage {
+    /// The first MiB of PERSIST is noise.
+    Garbage,
+    /// The stick was copied to a smaller one: PERSIST's file system is longer than the stick.
+    Truncated,
+    /// No block is free on PERSIST.
+    Full,
+    /// The write-protect switch is on.
+    ReadOnly,
+    /// A copy of the same stick is plugged in, too.
+    Twin,
+}
+
+impl Damage {
+    pub const ALL: [Damage; 5] = [
+        Damage::Garbage,
+        Damage::Truncated,
+        Damage::Full,
+        Damage::ReadOnly,
+        Damage::Twin,
+    ];
+}

@@ -1,0 +1,10 @@
+//! The Ollama server, asked from outside the guest.
+
+pub mod answers;
+mod client;
+mod kill;
+pub mod models_on_drive;
+pub mod without_gpu;
+
+pub use client::{answer, wait_until_up};
+pub use kill::kill_container;

@@ -1,0 +1,111 @@
+//! The list of scenarios.
+
+use super::Scenario;
+use crate::disk_fixtures::{Damage, DiskSetup};
+
+/// Every scenario, in the order in which they run.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "boot",
+        about: "from power on to a quiet machine",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "system",
+        about: "the machine is the one that was configured",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "ssh",
+        about: "who can log in, and how",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "persist",
+        about: "state that stays on the stick",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "docker",
+        about: "containers and their state",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "ollama",
+        about: "the Ollama server, asked from outside",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "firewall",
+        about: "what the network can reach",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "stick",
+        about: "the first boot of a fresh stick, then a reboot, a power cut and a reflash",
+        disks: DiskSetup::Fresh,
+        boots: 4,
+        fault: false,
+    },
+    Scenario {
+        name: "broken-persist",
+        about: "sticks with a damaged, full or duplicate PERSIST",
+        disks: DiskSetup::Damaged(Damage::Garbage),
+        boots: 5,
+        fault: false,
+    },
+    Scenario {
+        name: "no-drives",
+        about: "a stick without PERSIST, no models drive",
+        disks: DiskSetup::None,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "two-sticks",
+        about: "a second stick that is plugged in as well",
+        disks: DiskSetup::TwoSticks,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "update",
+        about: "a PERSIST that an earlier version has used",
+        disks: DiskSetup::FirstVersion,
+        boots: 1,
+        fault: false,
+    },
+    Scenario {
+        name: "faults",
+        about: "a container that is killed, drives that fail",
+        disks: DiskSetup::BadSector,
+        boots: 1,
+        fault: true,
+    },
+    Scenario {
+        name: "bad-day",
+        about: "no cable, then an address that comes late; an empty clock battery; a broken archive",
+        disks: DiskSetup::BadDay,
+        boots: 1,
+        fault: true,
+    },
+];
+
+/// The scenario called `name`.
+pub fn scenario(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|scenario| scenario.name == name)
+}

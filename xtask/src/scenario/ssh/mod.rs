@@ -1,0 +1,7 @@
+//! Who can log in, and how. Every refusal is provoked by a real client that offers exactly one method.
+
+pub mod crypto;
+pub mod key_accepted;
+pub mod passwords;
+pub mod root;
+pub mod unknown_key;
