@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
+use stick::digest::sha256_hex;
 
-/// What the configuration is made of, from the project's top.
+/// The sources of the configuration, relative to the project's top folder.
 const SOURCES: &[&str] = &[
     "flake.lock",
     "flake.nix",
@@ -16,15 +16,10 @@ const SOURCES: &[&str] = &[
     "tests/contract.nix",
 ];
 
-/// SHA-256 in hex of `bytes`.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// The digest of every source, by its path from the project's top.
+/// The SHA-256 of every source, by its path relative to the project's top folder.
+///
+/// # Errors
+/// A source is missing or cannot be read.
 pub fn sources(root: &Path) -> Result<BTreeMap<String, String>> {
     let mut files = Vec::new();
     for source in SOURCES {
@@ -40,7 +35,7 @@ pub fn sources(root: &Path) -> Result<BTreeMap<String, String>> {
                 .unwrap_or(&path)
                 .display()
                 .to_string();
-            Ok((name, sha256(&bytes)))
+            Ok((name, sha256_hex(&bytes)))
         })
         .collect()
 }
@@ -56,7 +51,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The sources that differ between two sets of digests: changed, new or gone.
+/// The sources that differ between two sets of digests: changed, new or missing.
 pub fn differences(
     recorded: &BTreeMap<String, String>,
     now: &BTreeMap<String, String>,
@@ -77,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changed_new_and_lost_sources_are_named() {
+    fn changed_new_and_missing_sources_are_named() {
         let set = |pairs: &[(&str, &str)]| {
             pairs
                 .iter()
@@ -88,13 +83,5 @@ mod tests {
         let now: BTreeMap<_, _> = set(&[("a", "1"), ("b", "9"), ("d", "4")]);
         assert_eq!(differences(&recorded, &now), ["b", "c", "d"]);
         assert!(differences(&now, &now).is_empty());
-    }
-
-    #[test]
-    fn sha256_is_the_standards() {
-        assert_eq!(
-            sha256(b"abc"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
     }
 }

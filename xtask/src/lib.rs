@@ -14,6 +14,7 @@ pub mod error;
 pub mod exit;
 pub mod failure_artifacts;
 pub mod files;
+pub mod git;
 pub mod guest;
 mod help;
 pub mod job_view;

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use sha2::{Digest, Sha256};
+use stick::digest::sha256_hex;
+
 use vm::process;
 
 /// The version that the stub reports; it cannot be mistaken for a real one.
@@ -20,7 +21,7 @@ const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Makes an archive for `docker load` that holds `image`, cached in `cache` by content. Returns its path.
 pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
-    let digest = hex(&Sha256::digest(format!("{image}\n{SOURCE}")));
+    let digest = sha256_hex(format!("{image}\n{SOURCE}").as_bytes());
     let path = cache.join(format!("ollama-stub-{}.tar", &digest[..16]));
     if path.exists() {
         return Ok(path);
@@ -62,10 +63,6 @@ pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The format of `docker save` (Docker image specification 1.2): a manifest, a configuration, a layer.
 fn write_archive(program: &[u8], image: &str, to: impl Write) -> Result<()> {
     let mut layer = tar::Builder::new(Vec::new());
@@ -82,7 +79,7 @@ fn write_archive(program: &[u8], image: &str, to: impl Write) -> Result<()> {
         "architecture": "amd64",
         "os": "linux",
         "config": { "Entrypoint": ["/bin/ollama"], "Cmd": ["serve"], "Env": ["OLLAMA_HOST=0.0.0.0:11434"] },
-        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", hex(&Sha256::digest(&layer)))] },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256_hex(&layer))] },
     });
     let manifest =
         json!([{ "Config": "config.json", "RepoTags": [image], "Layers": ["layer.tar"] }]);

@@ -7,24 +7,29 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cancel;
+use crate::monitor::Monitor;
 
-/// How often a child is looked at.
+/// Time between two looks at a child.
 const POLL: Duration = Duration::from_millis(20);
 
-/// What a finished child left.
+/// A child that has ended: its exit status and its output.
 #[derive(Debug)]
-pub struct Finished {
+pub struct ChildOutput {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// Runs `command` to its end, whatever its exit status, and captures its output.
+/// Runs `command` to its end and captures its output; any exit status will do.
 ///
 /// # Errors
-/// It cannot be started, `deadline` passes, or the operation is cancelled; the child is gone in each case.
-pub fn finish(mut command: Command, what: &str, deadline: Duration) -> Result<Finished> {
+/// It cannot be started, `deadline` passes, or `monitor` ends the operation; the child is gone in each case.
+pub fn finish(
+    mut command: Command,
+    what: &str,
+    deadline: Duration,
+    monitor: &dyn Monitor,
+) -> Result<ChildOutput> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::null())
@@ -41,7 +46,7 @@ pub fn finish(mut command: Command, what: &str, deadline: Duration) -> Result<Fi
             Ok(None) => {}
             Err(error) => break Err(error.into()),
         }
-        if let Err(cancelled) = cancel::check() {
+        if let Err(cancelled) = monitor.check() {
             break Err(cancelled);
         }
         if Instant::now() > end {
@@ -59,7 +64,7 @@ pub fn finish(mut command: Command, what: &str, deadline: Duration) -> Result<Fi
     let text = |pipe: thread::JoinHandle<Vec<u8>>| {
         String::from_utf8_lossy(&pipe.join().unwrap_or_default()).into_owned()
     };
-    Ok(Finished {
+    Ok(ChildOutput {
         status,
         stdout: text(stdout),
         stderr: text(stderr),
@@ -80,8 +85,13 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>
 ///
 /// # Errors
 /// As [`finish`], and when the exit status is not 0: then the last line of standard error is in the message.
-pub fn run(command: Command, what: &str, deadline: Duration) -> Result<String> {
-    let finished = finish(command, what, deadline)?;
+pub fn run(
+    command: Command,
+    what: &str,
+    deadline: Duration,
+    monitor: &dyn Monitor,
+) -> Result<String> {
+    let finished = finish(command, what, deadline, monitor)?;
     if !finished.status.success() {
         let mut lines = finished.stderr.lines().rev().map(str::trim);
         let last = lines.find(|line| !line.is_empty());

@@ -1,4 +1,4 @@
-//! The stick's FAT partition, written as another computer would write it.
+//! The stick's FAT partition (ESP), read and written as any computer does.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,16 +10,20 @@ use fscommon::{BufStream, StreamSlice};
 
 use super::gpt::Extent;
 
-/// The folder that the machine looks into.
+/// The folder that the machine reads.
 pub const FOLDER: &str = "ollamalive";
 
 fn slice(file: File, extent: Extent) -> Result<BufStream<StreamSlice<File>>> {
     let end = extent.offset + extent.length;
-    let slice = StreamSlice::new(file, extent.offset, end).context("no such place on the disk")?;
+    let slice = StreamSlice::new(file, extent.offset, end)
+        .context("the ESP lies beyond the end of the disk")?;
     Ok(BufStream::new(slice))
 }
 
 /// Makes an empty FAT file system with [`FOLDER`] in it.
+///
+/// # Errors
+/// The disk cannot be written, or `extent` is too small for FAT.
 pub fn format(file: File, extent: Extent) -> Result<()> {
     let mut volume = slice(file, extent)?;
     let label = *b"ESP        ";
@@ -30,10 +34,10 @@ pub fn format(file: File, extent: Extent) -> Result<()> {
     system.unmount().context("cannot finish the ESP")
 }
 
-/// Puts `content` under the path `name`, seen from [`FOLDER`], into the ESP of the disk or image at `disk`.
+/// Writes `content` to the file `name`, a path in [`FOLDER`], in the ESP of the disk or image at `disk`.
 ///
 /// # Errors
-/// No FAT file system there, or no room in it.
+/// Not a FAT file system, or no room in it.
 pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()> {
     let file = File::options()
         .read(true)
@@ -41,7 +45,7 @@ pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()
         .open(disk)
         .with_context(|| format!("cannot write {}", disk.display()))?;
     let system = FileSystem::new(slice(file, extent)?, FsOptions::new())
-        .with_context(|| format!("the ESP of {} is no FAT file system", disk.display()))?;
+        .with_context(|| format!("the ESP of {} is not a FAT file system", disk.display()))?;
     let mut folder = system.root_dir().create_dir(FOLDER)?;
     let mut parts = name.split('/').peekable();
     while let Some(part) = parts.next() {
@@ -57,14 +61,15 @@ pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()
     system.unmount().context("cannot finish the ESP")
 }
 
-/// What is under the path `name`, seen from [`FOLDER`], in the ESP of the disk or image at `disk`; None when there is no such file.
+/// The content of the file `name`, a path in [`FOLDER`], in the ESP of the disk or image at `disk`; None when there is no
+/// such file.
 ///
 /// # Errors
-/// No FAT file system there, or it cannot be read.
+/// Not a FAT file system, or it cannot be read.
 pub fn get(disk: &Path, extent: Extent, name: &str) -> Result<Option<Vec<u8>>> {
     let file = File::open(disk).with_context(|| format!("cannot read {}", disk.display()))?;
     let system = FileSystem::new(slice(file, extent)?, FsOptions::new())
-        .with_context(|| format!("the ESP of {} is no FAT file system", disk.display()))?;
+        .with_context(|| format!("the ESP of {} is not a FAT file system", disk.display()))?;
     let mut content = Vec::new();
     match system.root_dir().open_file(&format!("{FOLDER}/{name}")) {
         Ok(mut found) => found.read_to_end(&mut content)?,
@@ -79,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_there_is_found_there() {
+    fn files_are_read_as_they_were_written() {
         let folder = tempfile::tempdir().unwrap();
         let disk = folder.path().join("disk");
         let extent = Extent {

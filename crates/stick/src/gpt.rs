@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -34,12 +34,39 @@ impl From<&Partition> for Extent {
     }
 }
 
-/// Every partition by its number.
+/// The partitions by number.
 ///
 /// # Errors
 /// No GPT.
 pub fn partitions(path: &Path) -> Result<BTreeMap<u32, Partition>> {
     Ok(open(path)?.partitions().clone())
+}
+
+/// The entries of the GPT on `disk`, or of its backup when the first is damaged; None without a GPT.
+pub fn read(disk: impl Read + Write + Seek + std::fmt::Debug) -> Option<BTreeMap<u32, Partition>> {
+    let disk = gpt::GptConfig::new()
+        .logical_block_size(LogicalBlockSize::Lb512)
+        .open_from_device(disk)
+        .ok()?;
+    Some(disk.partitions().clone())
+}
+
+/// The places of the partitions called `name`, which need not be unique.
+pub fn named<'a>(
+    partitions: &'a BTreeMap<u32, Partition>,
+    name: &'a str,
+) -> impl Iterator<Item = Extent> + 'a {
+    partitions
+        .values()
+        .filter(move |partition| partition.name == name)
+        .filter_map(extent)
+}
+
+/// The place of `partition`; None for an entry that no disk can have.
+pub fn extent(partition: &Partition) -> Option<Extent> {
+    let sane =
+        partition.first_lba <= partition.last_lba && partition.last_lba < u64::MAX / SECTOR - 1;
+    sane.then(|| Extent::from(partition))
 }
 
 /// The GUID of the whole table.
@@ -64,7 +91,7 @@ fn entry(path: &Path, name: &str) -> Result<Partition> {
         .with_context(|| format!("{} has no partition called {name}", path.display()))
 }
 
-/// Where the partition called `name` is in the disk or image at `path`.
+/// The place of the partition called `name` in the disk or image at `path`.
 ///
 /// # Errors
 /// No GPT, or no such partition.
@@ -80,7 +107,10 @@ pub fn partition_id(path: &Path, name: &str) -> Result<Uuid> {
     entry(path, name).map(|partition| partition.part_guid)
 }
 
-/// The primary table as it is on the disk: the protective MBR, a header, and 32 sectors of entries.
+/// The bytes of the primary table: the protective MBR, a header, and 32 sectors of entries.
+///
+/// # Errors
+/// The disk is shorter than that, or cannot be read.
 pub fn raw(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = vec![0; ((1 + 1 + 32) * SECTOR) as usize];
     File::open(path)?
@@ -89,36 +119,45 @@ pub fn raw(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Gives the partition called `name` another id.
+/// Gives the partition called `name` another id (PARTUUID).
+///
+/// # Errors
+/// As for [`grow`].
 pub fn set_partition_id(path: &Path, name: &str, id: Uuid) -> Result<()> {
     rewrite(path, |partitions, _| {
-        named(partitions, name)?.part_guid = id;
+        find_mut(partitions, name)?.part_guid = id;
         Ok(())
     })
 }
 
-/// What the machine's first boot would do: the entry of the partition called `name`, the last one, reaches to the end
-/// of the disk, and the backup table is where it belongs.
+/// Grows the partition called `name`, the last one, to the end of the disk and moves the backup table there, as a first
+/// boot does.
+///
+/// # Errors
+/// As for [`partition`], or the disk cannot be written.
 pub fn grow(path: &Path, name: &str) -> Result<Extent> {
     rewrite(path, |partitions, last_sector| {
-        let partition = named(partitions, name)?;
+        let partition = find_mut(partitions, name)?;
         partition.last_lba = last_sector;
         Ok(Extent::from(&*partition))
     })
     .with_context(|| format!("cannot grow {name} on {}", path.display()))
 }
 
-/// The last partition ends `length` bytes after its start.
+/// Ends the partition called `name`, the last one, `length` bytes after its start.
+///
+/// # Errors
+/// As for [`grow`].
 pub fn resize(path: &Path, name: &str, length: u64) -> Result<Extent> {
     rewrite(path, |partitions, _| {
-        let partition = named(partitions, name)?;
+        let partition = find_mut(partitions, name)?;
         partition.last_lba = partition.first_lba + length / SECTOR - 1;
         Ok(Extent::from(&*partition))
     })
     .with_context(|| format!("cannot resize {name} on {}", path.display()))
 }
 
-fn named<'a>(
+fn find_mut<'a>(
     partitions: &'a mut BTreeMap<u32, Partition>,
     name: &str,
 ) -> Result<&'a mut Partition> {
@@ -128,7 +167,7 @@ fn named<'a>(
         .with_context(|| format!("no partition called {name}"))
 }
 
-/// Writes the table anew, primary and backup, for the size that the disk has. `change` gets the entries and the last
+/// Rewrites the table, primary and backup, for the present size of the disk. `change` gets the entries and the last
 /// sector that a partition may reach.
 fn rewrite<T>(
     path: &Path,
@@ -142,19 +181,27 @@ fn rewrite<T>(
     let alignment = ALIGNMENT / SECTOR;
     let last_sector = (length / SECTOR - BACKUP_SECTORS) / alignment * alignment - 1;
     let result = change(&mut partitions, last_sector)?;
-    let mut new = gpt::GptConfig::new()
-        .writable(true)
-        .logical_block_size(LogicalBlockSize::Lb512)
-        .create_from_device(
-            OpenOptions::new().read(true).write(true).open(path)?,
-            Some(guid),
-        )?;
-    new.update_partitions(partitions)?;
-    new.write()?;
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    write(&mut file, Some(guid), partitions)?;
     Ok(result)
 }
 
-/// A partition of a table that is to be written.
+/// Writes header and entries, primary and backup, for a disk that ends with `file`.
+fn write(
+    file: &mut File,
+    disk_id: Option<Uuid>,
+    partitions: BTreeMap<u32, Partition>,
+) -> Result<()> {
+    let mut disk = gpt::GptConfig::new()
+        .writable(true)
+        .logical_block_size(LogicalBlockSize::Lb512)
+        .create_from_device(file, disk_id)?;
+    disk.update_partitions(partitions)?;
+    disk.write()?;
+    Ok(())
+}
+
+/// A partition for [`create`].
 #[derive(Debug, Clone)]
 pub struct NewPartition<'a> {
     pub name: &'a str,
@@ -171,10 +218,6 @@ pub fn create(file: &mut File, disk_id: Option<Uuid>, partitions: &[NewPartition
     let sectors =
         u32::try_from(file.metadata()?.len() / SECTOR - 1).context("the image is too large")?;
     ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(file)?;
-    let mut disk = gpt::GptConfig::new()
-        .writable(true)
-        .logical_block_size(LogicalBlockSize::Lb512)
-        .create_from_device(&mut *file, disk_id)?;
     let entry = |new: &NewPartition| Partition {
         part_type_guid: new.kind.clone(),
         part_guid: Uuid::new_v4(),
@@ -183,9 +226,8 @@ pub fn create(file: &mut File, disk_id: Option<Uuid>, partitions: &[NewPartition
         flags: 0,
         name: new.name.to_string(),
     };
-    disk.update_partitions((1..).zip(partitions.iter().map(entry)).collect())?;
-    disk.write()?;
-    Ok(())
+    let entries = (1..).zip(partitions.iter().map(entry)).collect();
+    write(file, disk_id, entries)
 }
 
 /// For tests: an image as both guests make it. The table lists PERSIST (16 MiB), the file ends before it.
@@ -232,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_can_be_given_and_everything_else_stays() {
+    fn a_new_partition_id_changes_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let image = test_image(folder.path());
         let disk = folder.path().join("disk");

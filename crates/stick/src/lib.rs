@@ -1,18 +1,14 @@
-//! What a bootable USB stick is made of, and how an image gets onto one.
-//!
-//! No QEMU and no Nix in here: flashing and releasing depend on this crate, and it runs on whatever computer the stick is
-//! plugged into.
+#![doc = include_str!("../README.md")]
 
-/// As `println!`, but a closed pipe does not end the program.
-macro_rules! outln {
-    ($($words:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($words)*);
-    }};
-}
-
-pub mod cancel;
+pub mod archive;
 pub mod command;
+pub mod digest;
 pub mod esp;
 pub mod flash;
 pub mod gpt;
+pub mod layout;
+pub mod monitor;
+pub mod sparse;
+pub mod split;
+pub mod sums;
+pub mod units;

@@ -32,13 +32,13 @@ pub fn run(command: Command) -> Result<Exit> {
         Command::Check(options) => check::run(&options),
         Command::Snapshot(options) => snapshot::run(&options),
         Command::Codegen(options) => codegen::run(&options),
-        Command::Flash(options) => flash::run(&options).map(Exit::from),
+        Command::Flash(options) => flash::run(&options),
         Command::Vm(options) => vm::run(&options).map(Exit::from),
         Command::Doctor(options) => doctor::run(&options),
         Command::Setup(options) => setup::run(&options),
         Command::Ci(options) => ci::run(&options),
         Command::Completions(options) => completions::run(&options),
         Command::Release(options) => release::run(&options).map(Exit::from),
-        Command::Verify(options) => verify::run(&options).map(Exit::from),
+        Command::Verify(options) => verify::run(&options),
     }
 }

@@ -1,41 +1,56 @@
-//! `release`: from a commit to files that can be downloaded, verified and flashed.
+//! `release`: from a commit to files to download, verify and flash.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use stick::archive::{self, PackOptions};
+use stick::monitor::{Monitor, Pass};
+use stick::sums::{self, SUMS};
+use stick::units::binary_size;
+use stick::{digest, split};
 
 use crate::cli::{Release, Test};
-use crate::error::usage;
+use crate::error::{Broken, usage};
+use crate::git::Git;
 use crate::nix::{self, Nix};
-use crate::outcome::Report;
+use crate::outcome::{Report, Verdict};
 use crate::project;
-use crate::release::describe::{self, Closure};
-use crate::release::git::Git;
 use crate::release::github::GitHub;
-use crate::release::image::{self, Image};
-use crate::release::manifest::{Asset, FORMAT, Manifest, Packed, System};
-use crate::release::pack::{self, Manner};
+use crate::release::image::{self, ReleaseImage};
+use crate::release::manifest::{Asset, FORMAT, Manifest, PackedImage, SystemInfo};
 use crate::release::version::Version;
-use crate::release::{MANIFEST, NOTES, SUMS, hash, made, notes, parts, proof, sbom, size, sums};
+use crate::release::{CtrlC, LIMIT, MANIFEST, NOTES, describe, notes, resume, test_report};
 use crate::report::ConsoleReporter;
+use crate::scenario::PROMISES;
 
-/// What users download, by name: the flake's attribute.
+/// The images that users download, by name, and the flake's attributes.
 const BUILT: &[(&str, &str)] = &[
     ("iso", "packages.x86_64-linux.iso"),
     ("raw", "packages.x86_64-linux.raw"),
 ];
 
-/// A release of which nothing speaks against making it.
-struct Plan<'a> {
+/// A finished release.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Released {
+    /// The folder with all its files.
+    pub folder: PathBuf,
+    /// Whether it is on GitHub now.
+    pub published: bool,
+}
+
+/// A release that has passed all checks and can be made.
+struct ReleasePlan<'a> {
     options: &'a Release,
     root: PathBuf,
     git: Git,
     commit: String,
     version: Version,
     out: PathBuf,
-    /// The ready images; where there are none, Nix builds them.
-    images: Vec<Image>,
+    /// The ready images; if there are none, Nix builds them.
+    images: Vec<ReleaseImage>,
     nix: Option<Nix>,
     reports: Vec<Report>,
     github: Option<GitHub>,
@@ -43,7 +58,15 @@ struct Plan<'a> {
 }
 
 pub fn run(options: &Release) -> Result<()> {
-    let mut plan = Plan::check(options)?;
+    release(options).map(drop)
+}
+
+/// Tests, builds, packs and describes the images, and publishes them if that was asked for.
+///
+/// # Errors
+/// Something is refused, a promise is broken ([`Broken`], printed already), or a step fails.
+pub fn release(options: &Release) -> Result<Released> {
+    let mut plan = ReleasePlan::check(options)?;
     if plan.reports.is_empty() {
         plan.reports.push(plan.test()?);
     }
@@ -52,9 +75,9 @@ pub fn run(options: &Release) -> Result<()> {
         None => plan.images.clone(),
     };
     fs::create_dir_all(&plan.out)
-        .map_err(|error| usage(format!("cannot make {}: {error}", plan.out.display())))?;
-    parts::sweep(&plan.out)?;
-    // From here to the end the folder is not finished.
+        .map_err(|error| usage(format!("cannot create {}: {error}", plan.out.display())))?;
+    split::sweep(&plan.out)?;
+    // From here to the end the folder is unfinished.
     for name in [SUMS, MANIFEST, NOTES] {
         let _ = fs::remove_file(plan.out.join(name));
     }
@@ -62,14 +85,14 @@ pub fn run(options: &Release) -> Result<()> {
     for image in &images {
         packed.push(plan.pack(image)?);
     }
-    let (system, closure) = plan.describe()?;
+    let (system, sbom) = plan.describe()?;
     let manifest = plan.manifest(packed, system);
-    let assets = plan.write(&manifest, closure)?;
+    let assets = plan.write(&manifest, sbom.as_deref())?;
     plan.conclude(&manifest, &assets)
 }
 
-impl<'a> Plan<'a> {
-    /// Everything that can be refused is refused here, before any work.
+impl<'a> ReleasePlan<'a> {
+    /// All refusals are made here, before any work.
     fn check(options: &'a Release) -> Result<Self> {
         let root = project::root()?;
         let git = Git::at(&root);
@@ -81,7 +104,7 @@ impl<'a> Plan<'a> {
             None => real(&root.join("target/distrib").join(&version.name))?,
         };
         if out.exists() && !out.is_dir() {
-            return Err(usage(format!("--out {} is no folder", out.display())));
+            return Err(usage(format!("--out {} is not a folder", out.display())));
         }
         git.require_clean()?;
         git.require_history()?;
@@ -95,7 +118,7 @@ impl<'a> Plan<'a> {
         let reports: Result<Vec<Report>> = options
             .report
             .iter()
-            .map(|path| proof::read(path, &commit))
+            .map(|path| test_report::read(path, &commit, &promises()))
             .collect();
         let reports = reports?;
         if options.publish && !version.tagged {
@@ -108,7 +131,7 @@ impl<'a> Plan<'a> {
             github.require_free(&version.name, &commit)?;
         }
         let nix = images.is_empty().then(|| builder(&root)).transpose()?;
-        Ok(Plan {
+        Ok(ReleasePlan {
             options,
             root,
             git,
@@ -123,21 +146,25 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Runs the tests as `test` does.
+    /// Runs all tests, those with faults included.
     fn test(&self) -> Result<Report> {
-        let folder = tempfile::tempdir().context("cannot make a folder for the report")?;
-        let json = folder.path().join("report.json");
-        super::test::run(&Test {
-            json: Some(json.clone()),
-            // What is released has gone through everything.
+        let report = super::test::report(&Test {
             fault: true,
             consent: self.options.consent.clone(),
             ..Test::default()
         })?;
-        proof::read(&json, &self.commit)
+        if report.verdict == Verdict::Fail {
+            return Err(Broken.into());
+        }
+        match test_report::refusal(&report, &self.commit, &promises()) {
+            None => Ok(report),
+            Some(why) => Err(usage(format!(
+                "the test run {why}: a release needs a run that keeps every promise"
+            ))),
+        }
     }
 
-    fn build(&self, nix: &Nix) -> Result<Vec<Image>> {
+    fn build(&self, nix: &Nix) -> Result<Vec<ReleaseImage>> {
         let mut images = Vec::new();
         for (name, attribute) in BUILT {
             self.console.say(&format!("building {name}"));
@@ -151,64 +178,81 @@ impl<'a> Plan<'a> {
         Ok(images)
     }
 
-    /// Packs `image`, unless that was done before.
-    fn pack(&self, image: &Image) -> Result<Packed> {
+    /// Packs `image`, unless an earlier run has done so.
+    fn pack(&self, image: &ReleaseImage) -> Result<PackedImage> {
         let file = format!("ollamalive-{}.{}", self.version.name, image.name);
-        let manner = Manner {
+        let options = PackOptions {
             level: self.options.level,
-            limit: parts::LIMIT,
+            limit: LIMIT,
         };
-        if let Some(packed) = made::find(image, &file, &self.out, manner)? {
-            self.console.say(&format!("{}: made before", image.name));
+        if let Some(packed) = resume::find(image, &file, &self.out, options)? {
+            self.console
+                .say(&format!("{}: finished before", image.name));
             return Ok(packed);
         }
-        made::forget(image, &file, &self.out)?;
+        resume::forget(image, &file, &self.out)?;
         self.console
             .say(&format!("{}: packing {}", image.name, image.path.display()));
-        let say = &mut |text: &str| self.console.say(text);
-        let packed = pack::pack(image, &file, &self.out, manner, say)?;
-        made::remember(image, &packed, &self.out, manner)?;
+        let progress = PackProgress::new(&image.name, &self.console);
+        let name = format!("{file}.zst");
+        let archive = archive::pack(&image.path, &self.out, &name, options, &progress)?;
+        let packed = PackedImage {
+            name: image.name.clone(),
+            kind: image.kind,
+            file,
+            digest: archive.digest,
+            level: options.level,
+            assets: archive.assets,
+        };
+        resume::remember(image, &packed, &self.out, options)?;
         self.console.say(&format!(
             "{}: {} of {}",
             image.name,
-            size(packed.packed_bytes()),
-            size(packed.digest.bytes)
+            binary_size(packed.packed_bytes()),
+            binary_size(packed.digest.bytes)
         ));
         if packed.assets.len() > 1 {
             self.console.say(&format!(
-                "{}: in {} parts of at most {}, for GitHub takes only files under 2 GiB; {NOTES} says how they are joined",
+                "{}: in {} parts of at most {}, because GitHub takes only files under 2 GiB; {NOTES} says how to join them",
                 image.name,
                 packed.assets.len(),
-                size(parts::LIMIT)
+                binary_size(LIMIT)
             ));
         }
         Ok(packed)
     }
 
-    fn describe(&self) -> Result<(System, Option<Closure>)> {
+    /// The system in the images, and the list of its packages where sbomnix can be run.
+    fn describe(&self) -> Result<(SystemInfo, Option<String>)> {
         let Some(nix) = &self.nix else {
             self.console
-                .say("no list of packages (SBOM): what ready images hold is not known");
+                .say("no list of packages (SBOM): the content of ready images is not known");
             return Ok((describe::from_sources(&self.root)?, None));
         };
         self.console.say("listing the packages");
-        let (system, closure) = describe::with_nix(&self.root, nix)?;
-        Ok((system, Some(closure)))
+        let (system, toplevel) = describe::with_nix(&self.root, nix)?;
+        let sbom = nix.sbom(&toplevel)?.map_err(|reason| {
+            self.console.say(&format!(
+                "no list of packages (SBOM): sbomnix cannot be run here: {}",
+                reason.0
+            ));
+        });
+        Ok((system, sbom.ok()))
     }
 
-    fn manifest(&self, images: Vec<Packed>, system: System) -> Manifest {
+    fn manifest(&self, images: Vec<PackedImage>, system: SystemInfo) -> Manifest {
         Manifest {
             format: FORMAT,
             version: self.version.name.clone(),
             commit: self.commit.clone(),
             system,
             images,
-            tests: self.reports.iter().map(proof::run).collect(),
+            tests: self.reports.iter().map(test_report::test_run).collect(),
         }
     }
 
-    /// Writes what goes with the images. Returns all files, in the order in which they are published.
-    fn write(&self, manifest: &Manifest, closure: Option<Closure>) -> Result<Vec<Asset>> {
+    /// Writes the files beside the images. Returns all files, in the order in which they are published.
+    fn write(&self, manifest: &Manifest, sbom: Option<&str>) -> Result<Vec<Asset>> {
         if self.git.state().as_ref() != Some(&self.commit) {
             return Err(usage(
                 "the tree changed while the release was made: commit, and run it again",
@@ -221,18 +265,16 @@ impl<'a> Plan<'a> {
             .flat_map(|image| image.assets.clone())
             .collect();
         let mut place = |name: &str, text: &str| -> Result<()> {
-            parts::place(&self.out, name, text)?;
+            split::place(&self.out, name, text)?;
             assets.push(Asset {
                 file: name.to_string(),
-                digest: hash::file(&self.out.join(name))?,
+                digest: digest::of_file(&self.out.join(name), &CtrlC)?,
             });
             Ok(())
         };
-        if let Some(closure) = &closure {
+        if let Some(sbom) = sbom {
             let name = format!("ollamalive-{}.spdx.json", manifest.version);
-            let date = self.git.date(&self.commit)?;
-            let document = sbom::render(&manifest, date, closure.keys());
-            place(&name, &format!("{document:#}\n"))?;
+            place(&name, sbom)?;
             manifest.system.sbom = Some(name);
         }
         let text = serde_json::to_string_pretty(&manifest)?;
@@ -246,47 +288,99 @@ impl<'a> Plan<'a> {
             &notes::render(&manifest, previous.as_deref(), &changes),
         )?;
         let listed = sums::render(&assets);
-        parts::place(&self.out, SUMS, &listed)?;
+        split::place(&self.out, SUMS, &listed)?;
         assets.push(Asset {
             file: SUMS.to_string(),
-            digest: hash::file(&self.out.join(SUMS))?,
+            digest: digest::of_file(&self.out.join(SUMS), &CtrlC)?,
         });
         Ok(assets)
     }
 
-    fn conclude(&self, manifest: &Manifest, assets: &[Asset]) -> Result<()> {
+    fn conclude(&self, manifest: &Manifest, assets: &[Asset]) -> Result<Released> {
         for asset in assets {
-            outln!("{:>12}  {}", size(asset.digest.bytes), asset.file);
+            outln!("{:>12}  {}", binary_size(asset.digest.bytes), asset.file);
         }
-        outln!("made: {}", self.out.display());
+        outln!("finished: {}", self.out.display());
+        let mut published = false;
         let tag = &manifest.version;
         let (files, bytes) = (
             assets.len(),
-            size(assets.iter().map(|asset| asset.digest.bytes).sum()),
+            binary_size(assets.iter().map(|asset| asset.digest.bytes).sum()),
         );
         match &self.github {
             _ if self.options.dry_run && self.version.tagged => {
                 outln!(
-                    "not done, for --dry-run: tag {tag} on {}, {files} files ({bytes}) to GitHub",
+                    "dry run, not done: tag {tag} on {}, upload {files} files ({bytes}) to GitHub",
                     self.commit
                 );
             }
             Some(github) => {
                 let say = &mut |text: &str| self.console.say(text);
                 github.publish(tag, &self.commit, &self.out, assets, say)?;
+                published = true;
                 outln!(
                     "published: {tag} of {}, {files} files ({bytes})",
                     self.commit
                 );
             }
-            None if self.version.tagged => outln!("not published: the same with --publish does it"),
-            None => outln!("not published: that takes a --version"),
+            None if self.version.tagged => outln!("not published: add --publish to publish it"),
+            None => outln!("not published: publishing needs a --version"),
         }
-        Ok(())
+        Ok(Released {
+            folder: self.out.clone(),
+            published,
+        })
     }
 }
 
-/// Nix, able to build every image here.
+/// The ids of all promises, which a release has to keep.
+fn promises() -> Vec<&'static str> {
+    PROMISES.iter().map(|promise| promise.id).collect()
+}
+
+/// Prints how much of an image is packed every ten seconds, and ends on Ctrl-C.
+struct PackProgress<'a> {
+    name: &'a str,
+    console: &'a ConsoleReporter,
+    total: Cell<u64>,
+    done: Cell<u64>,
+    shown: Cell<Instant>,
+}
+
+impl<'a> PackProgress<'a> {
+    const EVERY: Duration = Duration::from_secs(10);
+
+    fn new(name: &'a str, console: &'a ConsoleReporter) -> Self {
+        PackProgress {
+            name,
+            console,
+            total: Cell::new(0),
+            done: Cell::new(0),
+            shown: Cell::new(Instant::now()),
+        }
+    }
+}
+
+impl Monitor for PackProgress<'_> {
+    fn check(&self) -> Result<()> {
+        vm::process::check_interrupt()
+    }
+
+    fn begin(&self, _: Pass, total: u64) {
+        self.total.set(total);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.done.set(self.done.get() + bytes);
+        if self.shown.get().elapsed() > Self::EVERY {
+            self.shown.set(Instant::now());
+            let percent = self.done.get() * 100 / self.total.get().max(1);
+            self.console.say(&format!("{}: {percent} %", self.name));
+        }
+    }
+}
+
+/// Nix, if it can build every image here.
 fn builder(root: &Path) -> Result<Nix> {
     let instead = "or name ready images with --image NAME=FILE";
     let nix = Nix::find(root, None).map_err(|_| {
@@ -294,14 +388,14 @@ fn builder(root: &Path) -> Result<Nix> {
             "there is no nix on the PATH to build the images: install Nix (https://nixos.org/download), {instead}"
         ))
     })?;
-    let hindrance = match nix.nixpkgs_unreachable()? {
+    let obstacle = match nix.nixpkgs_unreachable()? {
         Some(unreachable) => Some(unreachable),
         None => BUILT
             .iter()
             .find_map(|(_, attribute)| nix.realisable(attribute).transpose())
             .transpose()?,
     };
-    match hindrance {
+    match obstacle {
         None => Ok(nix),
         Some(reason) => Err(usage(format!(
             "Nix cannot build the images here: {}; make it reachable, {instead}",
@@ -312,7 +406,7 @@ fn builder(root: &Path) -> Result<Nix> {
 
 /// `path` without symbolic links, as far as it exists.
 fn real(path: &Path) -> Result<PathBuf> {
-    let whole = std::path::absolute(path).context("cannot tell the current folder")?;
+    let whole = std::path::absolute(path).context("cannot find the current folder")?;
     for existing in whole.ancestors() {
         if let Ok(known) = existing.canonicalize() {
             let rest = whole.strip_prefix(existing).unwrap_or(Path::new(""));

@@ -1,45 +1,64 @@
-//! `verify`: is what was downloaded what was released?
+//! `verify`: is the download what was released?
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use crate::cli::Verify;
-use crate::error::{Broken, usage};
-use crate::release::check::{Finding, Folder};
+use crate::error::usage;
+use crate::exit::Exit;
+use crate::release::check::{FileCheck, ReleaseFolder};
 
-pub fn run(options: &Verify) -> Result<()> {
-    let path = &options.path;
-    let (mut held, mut broken) = (0, 0);
-    let mut told = |finding: &Finding| match &finding.fault {
+/// How many files and images were checked. Every one is on stdout.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    pub ok: usize,
+    pub failed: usize,
+}
+
+pub fn run(options: &Verify) -> Result<Exit> {
+    Ok(match verify(&options.path)?.failed {
+        0 => Exit::Ok,
+        _ => Exit::PromiseBroken,
+    })
+}
+
+/// Checks the release in the folder `path`, or the one file `path` of a release.
+///
+/// # Errors
+/// There is no such file, or it cannot be checked.
+pub fn verify(path: &Path) -> Result<Verified> {
+    let mut verified = Verified::default();
+    let mut found = |check: &FileCheck| match &check.fault {
         None => {
-            held += 1;
-            outln!("ok      {}", finding.name);
+            verified.ok += 1;
+            outln!("ok      {}", check.name);
         }
         Some(fault) => {
-            broken += 1;
-            outln!("BROKEN  {}: {fault}", finding.name);
+            verified.failed += 1;
+            outln!("FAILED  {}: {fault}", check.name);
         }
     };
     if path.is_dir() {
-        let folder = Folder::open(path)?;
-        folder.check_all(&mut told)?;
+        let folder = ReleaseFolder::open(path)?;
+        folder.check_all(&mut found)?;
         for name in folder.unlisted()? {
-            outln!("not of the release: {name}");
+            outln!("not part of the release: {name}");
         }
     } else {
         let (folder, file) = place(path)?;
-        Folder::open(&folder)?.check_one(&file, &mut told)?;
+        ReleaseFolder::open(&folder)?.check_one(&file, &mut found)?;
     }
-    if broken > 0 {
-        outln!("{broken} broken, {held} hold: download what is broken again");
-        return Err(Broken.into());
+    let Verified { ok, failed } = verified;
+    match failed {
+        0 => outln!("all {ok} files are OK"),
+        1 => outln!("1 file failed verification ({ok} OK); download it again"),
+        _ => outln!("{failed} files failed verification ({ok} OK); download them again"),
     }
-    outln!("{held} hold, nothing is broken");
-    Ok(())
+    Ok(verified)
 }
 
-/// The folder that `path` is in, and its name there.
+/// The folder of the file `path`, and its name there.
 fn place(path: &Path) -> Result<(PathBuf, String)> {
     let name = path.file_name().and_then(|name| name.to_str());
     match (path.is_file(), name, path.parent()) {
@@ -49,7 +68,7 @@ fn place(path: &Path) -> Result<(PathBuf, String)> {
             Ok((folder.to_path_buf(), name.to_string()))
         }
         _ => Err(usage(format!(
-            "there is no file or folder {}: name the release's folder, or one of its files",
+            "there is no file or folder {}: give the release's folder, or one of its files",
             path.display()
         ))),
     }

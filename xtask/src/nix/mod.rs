@@ -19,6 +19,8 @@ use vm::process;
 
 /// Deadline for evaluating the whole system, on a slow machine.
 const EVALUATE: Duration = Duration::from_secs(600);
+/// Deadline for fetching or building sbomnix, and running it on the whole system.
+const SBOM: Duration = Duration::from_secs(1800);
 /// Deadline for building an image; most of it is downloaded.
 const BUILD: Duration = Duration::from_secs(3600);
 /// Deadline for an answer from a binary cache.
@@ -117,6 +119,32 @@ impl Nix {
         text.lines()
             .map(|text| line(text).with_context(|| format!("nix path-info says {text:?}")))
             .collect()
+    }
+
+    /// The list of packages (SBOM) that the store path `path` needs, as SPDX in JSON, made by sbomnix from the flake's
+    /// nixpkgs. The inner error is the reason why sbomnix cannot be run here.
+    ///
+    /// # Errors
+    /// Ctrl-C, or sbomnix does not end in time.
+    pub fn sbom(&self, path: &Path) -> Result<Result<String, Unrealisable>> {
+        let folder = tempfile::tempdir().context("cannot create a folder for the SBOM")?;
+        let file = |name: &str| folder.path().join(name);
+        let mut sbomnix = self.on_flake(&["run", "--inputs-from", "."]);
+        sbomnix
+            .args(["nixpkgs#sbomnix", "--"])
+            .arg(path)
+            .arg("--spdx")
+            .arg(file("spdx.json"))
+            .arg("--cdx")
+            .arg(file("cdx.json"))
+            .arg("--csv")
+            .arg(file("sbom.csv"));
+        let finished = process::finish(sbomnix, "running sbomnix", SBOM)?;
+        if !finished.status.success() {
+            return Ok(Err(Unrealisable(reason(&finished.stderr))));
+        }
+        let text = std::fs::read_to_string(file("spdx.json"));
+        Ok(text.map_err(|error| Unrealisable(format!("sbomnix wrote no SPDX file: {error}"))))
     }
 
     /// The derivation of `attribute`, evaluated but not built.

@@ -1,48 +1,43 @@
-//! Whether a release that was downloaded is the one that was made.
+//! Checking that a downloaded release is the one that was made.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use zstd::stream::read::Decoder;
+use anyhow::Result;
+use stick::archive::unpack;
+use stick::digest::{self, FileDigest};
+use stick::sums::{self, SUMS, SumLine};
 
-use super::hash::{self, Aside, BLOCK, Digest, Hasher};
-use super::manifest::{self, Manifest, Packed};
-use super::sums::{self, Sum};
-use super::{MANIFEST, SUMS};
+use super::manifest::{self, Manifest, PackedImage};
+use super::{CtrlC, MANIFEST};
 use crate::error::usage;
-use vm::process;
 
-/// How much the decoder gives at a time: zstd's blocks have 128 KiB (RFC 8878, 3.1.1.2.3).
-const STEP: usize = 128 << 10;
-
-/// What was found about one file or image.
+/// The result of checking one file or image.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct FileCheck {
     pub name: String,
-    /// What is wrong; nothing when it is as it was made.
+    /// What is wrong; None when it is as it was released.
     pub fault: Option<String>,
 }
 
 /// A release's folder, read but not yet checked.
-pub struct Folder {
+pub struct ReleaseFolder {
     path: PathBuf,
-    sums: Vec<Sum>,
+    sums: Vec<SumLine>,
     manifest: Option<Manifest>,
 }
 
-impl Folder {
+impl ReleaseFolder {
     /// # Errors
     /// There is no such folder, or its sums or its manifest cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.is_dir() {
-            return Err(usage(format!("{} is no folder", path.display())));
+            return Err(usage(format!("{} is not a folder", path.display())));
         }
         let sums = sums::read(path)?;
         let manifest = path.join(MANIFEST).exists().then(|| manifest::read(path));
-        Ok(Folder {
+        Ok(ReleaseFolder {
             path: path.to_path_buf(),
             sums,
             manifest: manifest.transpose()?,
@@ -54,16 +49,16 @@ impl Folder {
         Some(&sum.sha256)
     }
 
-    fn images(&self) -> impl Iterator<Item = &Packed> {
+    fn images(&self) -> impl Iterator<Item = &PackedImage> {
         self.manifest.iter().flat_map(|manifest| &manifest.images)
     }
 
-    /// Checks everything: files against sums, manifest against files, images against the manifest. `told` gets each
-    /// finding as it comes.
+    /// Checks everything: files against sums, manifest against files, images against the manifest. `found` gets each
+    /// result as soon as it is known.
     ///
     /// # Errors
-    /// A file cannot be read, or Ctrl-C is pressed. What is broken is a finding.
-    pub fn check_all(&self, told: &mut dyn FnMut(&Finding)) -> Result<()> {
+    /// A file cannot be read, or Ctrl-C is pressed. A bad file is a result, not an error.
+    pub fn check_all(&self, found: &mut dyn FnMut(&FileCheck)) -> Result<()> {
         let mut seen = BTreeMap::new();
         for image in self.images() {
             let files: Vec<PathBuf> = image
@@ -71,17 +66,17 @@ impl Folder {
                 .iter()
                 .map(|asset| self.path.join(&asset.file))
                 .collect();
-            // A missing part is told below, as any missing file.
+            // A missing part is reported below, as any missing file.
             if files.iter().all(|file| file.is_file()) {
-                let (assets, unpacked) = unpack(&files)?;
+                let (assets, unpacked) = unpack(&files, &CtrlC)?;
                 for (asset, digest) in image.assets.iter().zip(assets) {
                     seen.insert(asset.file.clone(), digest);
                 }
-                told(&compared(&image.file, unpacked, &image.digest));
+                found(&compared(&image.file, unpacked, &image.digest));
             }
         }
         for sum in &self.sums {
-            told(&self.check_sum(sum, seen.remove(&sum.file))?);
+            found(&self.check_sum(sum, seen.remove(&sum.file))?);
         }
         let listed = |file: &str| self.sum(file).is_some();
         for asset in self.images().flat_map(|image| &image.assets) {
@@ -90,10 +85,10 @@ impl Folder {
                 Some(_) => format!("{MANIFEST} and {SUMS} give different digests for it"),
                 None => format!("is in {MANIFEST} and not in {SUMS}"),
             };
-            told(&broken(&asset.file, fault));
+            found(&bad(&asset.file, fault));
         }
         if self.manifest.is_some() && !listed(MANIFEST) {
-            told(&broken(MANIFEST, format!("is not in {SUMS}")));
+            found(&bad(MANIFEST, format!("is not in {SUMS}")));
         }
         Ok(())
     }
@@ -101,60 +96,60 @@ impl Folder {
     /// Checks one file of the folder: an asset and what is in it, an image that was decompressed, or any other.
     ///
     /// # Errors
-    /// As [`Folder::check_all`]; and neither the sums nor the manifest know the file.
-    pub fn check_one(&self, file: &str, told: &mut dyn FnMut(&Finding)) -> Result<()> {
+    /// As [`ReleaseFolder::check_all`]; and neither the sums nor the manifest know the file.
+    pub fn check_one(&self, file: &str, found: &mut dyn FnMut(&FileCheck)) -> Result<()> {
         let path = self.path.join(file);
         if let Some(image) = self.images().find(|image| image.file == file) {
-            // The manifest speaks for the image, so it has to be the one that was made.
+            // The manifest has the image's digest, so it has to be the released one.
             match self.sums.iter().find(|sum| sum.file == MANIFEST) {
-                Some(sum) => told(&self.check_sum(sum, None)?),
-                None => told(&broken(MANIFEST, format!("is not in {SUMS}"))),
+                Some(sum) => found(&self.check_sum(sum, None)?),
+                None => found(&bad(MANIFEST, format!("is not in {SUMS}"))),
             }
-            let digest = hash::file(&path)?;
-            told(&compared(file, Ok(digest), &image.digest));
+            let digest = digest::of_file(&path, &CtrlC)?;
+            found(&compared(file, Ok(digest), &image.digest));
             return Ok(());
         }
         let Some(sum) = self.sums.iter().find(|sum| sum.file == file) else {
             return Err(usage(format!(
-                "{file} is not in {}: keep the name that it was released under, and take the {SUMS} of that release",
+                "{file} is not in {}: keep its released name, and use the {SUMS} of that release",
                 self.path.join(SUMS).display()
             )));
         };
         if !file.ends_with(".zst") {
-            told(&self.check_sum(sum, None)?);
+            found(&self.check_sum(sum, None)?);
             return Ok(());
         }
-        let (assets, unpacked) = unpack(&[path])?;
-        told(&self.check_sum(sum, assets.into_iter().next())?);
+        let (assets, unpacked) = unpack(&[path], &CtrlC)?;
+        found(&self.check_sum(sum, assets.into_iter().next())?);
         let image = self
             .images()
             .find(|image| image.assets.first().is_some_and(|asset| asset.file == file));
         let name = file.trim_end_matches(".zst");
-        told(&match (image, unpacked) {
+        found(&match (image, unpacked) {
             (Some(image), unpacked) => compared(name, unpacked, &image.digest),
-            (None, Err(fault)) => broken(name, fault),
+            (None, Err(fault)) => bad(name, fault),
             (None, Ok(_)) => return Ok(()),
         });
         Ok(())
     }
 
     /// `sum` against its file, or against the `digest` that is known already.
-    fn check_sum(&self, sum: &Sum, digest: Option<Digest>) -> Result<Finding> {
+    fn check_sum(&self, sum: &SumLine, digest: Option<FileDigest>) -> Result<FileCheck> {
         let path = self.path.join(&sum.file);
         if !path.is_file() {
-            return Ok(broken(&sum.file, "is missing".into()));
+            return Ok(bad(&sum.file, "is missing".into()));
         }
         let digest = match digest {
             Some(digest) => digest,
-            None => hash::file(&path)?,
+            None => digest::of_file(&path, &CtrlC)?,
         };
         let fault = (digest.sha256 != sum.sha256)
             .then(|| format!("has digest {}, {SUMS} says {}", digest.sha256, sum.sha256));
         let name = sum.file.clone();
-        Ok(Finding { name, fault })
+        Ok(FileCheck { name, fault })
     }
 
-    /// Files that the sums do not speak of.
+    /// Files that are not in the sums.
     pub fn unlisted(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)?.flatten() {
@@ -169,15 +164,15 @@ impl Folder {
     }
 }
 
-fn broken(name: &str, fault: String) -> Finding {
-    Finding {
+fn bad(name: &str, fault: String) -> FileCheck {
+    FileCheck {
         name: name.to_string(),
         fault: Some(fault),
     }
 }
 
-fn compared(name: &str, found: Result<Digest, String>, made: &Digest) -> Finding {
-    let fault = match found {
+fn compared(name: &str, digest: Result<FileDigest, String>, made: &FileDigest) -> FileCheck {
+    let fault = match digest {
         Err(fault) => Some(fault),
         Ok(found) if found.bytes != made.bytes => Some(format!(
             "is {} bytes long, {MANIFEST} says {}",
@@ -189,104 +184,8 @@ fn compared(name: &str, found: Result<Digest, String>, made: &Digest) -> Finding
         )),
         Ok(_) => None,
     };
-    Finding {
+    FileCheck {
         name: name.to_string(),
         fault,
-    }
-}
-
-/// The digests of `files`, and of what they hold when they are joined and decompressed (or why they cannot be), each
-/// file read once.
-///
-/// # Errors
-/// A file cannot be read, or Ctrl-C is pressed.
-pub fn unpack(files: &[PathBuf]) -> Result<(Vec<Digest>, Result<Digest, String>)> {
-    let mut joined = Joined::new(files);
-    let hash = Aside::start();
-    let mut decoder = Decoder::new(&mut joined)?;
-    let fault = loop {
-        process::check_interrupt()?;
-        let mut block = vec![0; STEP];
-        match decoder.read(&mut block) {
-            Ok(0) => break None,
-            Ok(read) => {
-                block.truncate(read);
-                hash.write(block)?;
-            }
-            Err(error) => break Some(format!("cannot be decompressed: {error}")),
-        }
-    };
-    drop(decoder);
-    let digests = joined.finish()?;
-    let digest = hash.finish()?;
-    Ok((digests, fault.map_or(Ok(digest), Err)))
-}
-
-/// Files read one after the other as if they were one; each is hashed by itself.
-struct Joined<'a> {
-    waiting: std::slice::Iter<'a, PathBuf>,
-    open: Option<(File, &'a Path)>,
-    hasher: Hasher,
-    done: Vec<Digest>,
-    /// What the disk said, which is no fault of the archive.
-    failed: Option<String>,
-}
-
-impl<'a> Joined<'a> {
-    fn new(files: &'a [PathBuf]) -> Self {
-        Joined {
-            waiting: files.iter(),
-            open: None,
-            hasher: Hasher::default(),
-            done: Vec::new(),
-            failed: None,
-        }
-    }
-
-    fn step(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let Some((file, _)) = &mut self.open else {
-                let Some(path) = self.waiting.next() else {
-                    return Ok(0);
-                };
-                self.open = Some((File::open(path)?, path));
-                continue;
-            };
-            let read = file.read(bytes)?;
-            if read > 0 {
-                self.hasher.write_all(&bytes[..read])?;
-                return Ok(read);
-            }
-            self.open = None;
-            self.done.push(std::mem::take(&mut self.hasher).finish());
-        }
-    }
-
-    /// The digest of each file; reads what nobody has read yet.
-    fn finish(mut self) -> Result<Vec<Digest>> {
-        let mut rest = vec![0; BLOCK];
-        loop {
-            process::check_interrupt()?;
-            if let Some(failed) = self.failed {
-                return Err(usage(failed));
-            }
-            if self.read(&mut rest).context("cannot read the release")? == 0 {
-                return Ok(self.done);
-            }
-        }
-    }
-}
-
-impl Read for Joined<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.step(bytes);
-        if let Err(error) = &read {
-            let place = self
-                .open
-                .as_ref()
-                .map_or(Path::new("the release"), |open| open.1);
-            self.failed = Some(format!("cannot read {}: {error}", place.display()));
-        }
-        read
     }
 }

@@ -1,14 +1,13 @@
-//! What the images hold: from flake.lock and the record, or, where Nix built them, from Nix.
+//! The system in the images: from flake.lock and the record or, where Nix built the images, from Nix.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use chrono::DateTime;
 use serde_json::Value;
 
-use super::manifest::System;
+use super::manifest::SystemInfo;
 use crate::error::usage;
 use crate::nix::Nix;
 use crate::snapshot;
@@ -19,14 +18,11 @@ const TOPLEVEL: &str = "packages.x86_64-linux.raw.passthru.config.system.build.t
 /// How many characters of a commit are in NixOS's version (Nix, `shortRev`).
 const SHORT: usize = 7;
 
-/// Every store path that the system needs, with its bytes.
-pub type Closure = BTreeMap<String, u64>;
-
-/// What is known without Nix.
+/// The facts that are known without Nix.
 ///
 /// # Errors
 /// There is no flake.lock, or it names no commit of nixpkgs.
-pub fn from_sources(root: &Path) -> Result<System> {
+pub fn from_sources(root: &Path) -> Result<SystemInfo> {
     let path = root.join("flake.lock");
     let broken = |why: String| usage(format!("{}: {why}", path.display()));
     let text = fs::read_to_string(&path).map_err(|error| broken(error.to_string()))?;
@@ -36,15 +32,15 @@ pub fn from_sources(root: &Path) -> Result<System> {
     let Some(commit) = node["locked"]["rev"].as_str() else {
         return Err(broken("names no commit of nixpkgs".into()));
     };
-    Ok(System {
+    Ok(SystemInfo {
         nixpkgs: commit.to_string(),
         nixos: nixos(node),
         layout_version: recorded_layout(root),
-        ..System::default()
+        ..SystemInfo::default()
     })
 }
 
-/// NixOS's version as nixpkgs' flake makes it: release, date and commit. Only a release's branch tells the release.
+/// NixOS's version as nixpkgs' flake makes it: release, date and commit. None unless the branch names a release.
 fn nixos(node: &Value) -> Option<String> {
     let release = node["original"]["ref"].as_str()?.strip_prefix("nixos-")?;
     if !release.starts_with(|c: char| c.is_ascii_digit()) {
@@ -66,19 +62,20 @@ fn layout(contract: &Value) -> Option<u64> {
     contract["image"]["layoutVersion"].as_u64()
 }
 
-/// What Nix adds, on the machine that built the images.
+/// What Nix adds, on the machine that built the images; and the system's path in the store.
 ///
 /// # Errors
 /// Nix's own message.
-pub fn with_nix(root: &Path, nix: &Nix) -> Result<(System, Closure)> {
-    let closure = nix.closure(&nix.build(TOPLEVEL)?)?;
-    let system = System {
+pub fn with_nix(root: &Path, nix: &Nix) -> Result<(SystemInfo, PathBuf)> {
+    let toplevel = nix.build(TOPLEVEL)?;
+    let closure = nix.closure(&toplevel)?;
+    let system = SystemInfo {
         nixos: Some(nix.text(VERSION)?),
         layout_version: layout(&nix.contract()?),
         closure_bytes: Some(closure.values().sum()),
         ..from_sources(root)?
     };
-    Ok((system, closure))
+    Ok((system, toplevel))
 }
 
 #[cfg(test)]
@@ -87,7 +84,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_version_is_nixos_own() {
+    fn the_version_is_that_of_nixos() {
         let node = |branch: &str| {
             json!({
                 "original": { "ref": branch },

@@ -30,7 +30,7 @@ pub struct GitHub {
     root: PathBuf,
 }
 
-/// A release on GitHub, as `gh release view --json` tells it.
+/// A release on GitHub, as `gh release view --json` prints it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Draft {
@@ -45,7 +45,7 @@ struct Uploaded {
     name: String,
     size: u64,
     state: String,
-    /// `sha256:` and hex; older servers do not tell it.
+    /// `sha256:` and hex; older servers leave it out.
     digest: Option<String>,
 }
 
@@ -59,13 +59,13 @@ impl Uploaded {
             && self
                 .digest
                 .as_ref()
-                .map_or(asset.digest.bytes >= SMALL, |told| *told == digest)
+                .map_or(asset.digest.bytes >= SMALL, |known| *known == digest)
     }
 }
 
 impl GitHub {
     /// # Errors
-    /// There is no gh, nobody is signed in, or GitHub does not answer.
+    /// gh is missing or not signed in, or GitHub does not answer.
     pub fn find(root: &Path) -> Result<Self> {
         which::which(PROGRAM).map_err(|_| {
             usage("there is no gh on the PATH: install it (https://cli.github.com), or leave --publish out")
@@ -91,14 +91,14 @@ impl GitHub {
         gh
     }
 
-    /// What gh says; nothing when GitHub says that there is no such thing.
+    /// gh's output; None when GitHub answers that it does not exist.
     fn ask(&self, arguments: &[&str]) -> Result<Option<String>> {
         let finished = process::finish(self.command(arguments), "gh", ASK)?;
         if finished.status.success() {
             return Ok(Some(finished.stdout));
         }
         let why = finished.stderr.trim().to_string();
-        // "gh: Not Found (HTTP 404)" of `gh api`, with 422 for what is no commit; "release not found" of `gh release`.
+        // "gh: Not Found (HTTP 404)" of `gh api`, with 422 for a name that is not a commit; "release not found" of `gh release`.
         if ["HTTP 404", "HTTP 422", "release not found"]
             .iter()
             .any(|sign| why.contains(sign))
@@ -106,22 +106,22 @@ impl GitHub {
             return Ok(None);
         }
         Err(usage(format!(
-            "GitHub cannot be asked (gh {}): {why}",
+            "cannot query GitHub (gh {}): {why}",
             arguments.join(" ")
         )))
     }
 
     fn draft(&self, tag: &str) -> Result<Option<Draft>> {
         let fields = "isDraft,targetCommitish,assets";
-        let told = self.ask(&["release", "view", tag, "--json", fields])?;
+        let answer = self.ask(&["release", "view", tag, "--json", fields])?;
         let parse = |text: String| {
             serde_json::from_str(&text).map_err(|error| {
                 usage(format!(
-                    "gh release view says what is not understood: {error}"
+                    "cannot read the output of gh release view: {error}: update gh"
                 ))
             })
         };
-        told.map(parse).transpose()
+        answer.map(parse).transpose()
     }
 
     /// Makes sure that `tag` can be published from `commit`.
@@ -167,13 +167,13 @@ impl GitHub {
         commit: &str,
         folder: &Path,
         assets: &[Asset],
-        tell: &mut dyn FnMut(&str),
+        say: &mut dyn FnMut(&str),
     ) -> Result<()> {
         let notes = folder.join(NOTES).display().to_string();
         let draft = match self.draft(tag)? {
             Some(draft) => Some(draft),
             None => {
-                tell(&format!("draft {tag}"));
+                say(&format!("draft {tag}"));
                 let create = ["release", "create", tag, "--draft", "--title", tag];
                 self.change(
                     self.command(
@@ -190,10 +190,10 @@ impl GitHub {
                 .flat_map(|draft| &draft.assets)
                 .any(|there| there.is(asset))
             {
-                tell(&format!("{} is there", asset.file));
+                say(&format!("{} is there", asset.file));
                 continue;
             }
-            tell(&format!("uploading {}", asset.file));
+            say(&format!("uploading {}", asset.file));
             let path = folder.join(&asset.file).display().to_string();
             let upload = self.command(&["release", "upload", tag, &path, "--clobber"]);
             self.change(upload, &format!("uploading {}", asset.file))?;
@@ -225,14 +225,14 @@ impl GitHub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::hash::Digest;
+    use stick::digest::FileDigest;
 
     #[test]
     fn only_what_has_arrived_whole_is_there() {
         let (bytes, sha256) = (3_000_000, "ab".to_string());
         let asset = Asset {
             file: "x".into(),
-            digest: Digest { bytes, sha256 },
+            digest: FileDigest { bytes, sha256 },
         };
         let there = |text: &str| serde_json::from_str::<Uploaded>(text).unwrap().is(&asset);
         assert!(there(

@@ -1,4 +1,4 @@
-//! The images that a release is made of.
+//! The images of a release.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -14,24 +14,24 @@ use crate::error::usage;
 const ISO_WORD: &[u8; 5] = b"CD001";
 const ISO_OFFSET: u64 = 16 * 2048 + 1;
 
-/// What an image is written to.
+/// The medium that an image is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ImageKind {
     /// A stick: a disk with a GPT.
     Disk,
     /// A DVD, or the drive of a virtual machine.
     Iso,
 }
 
-/// An image that was looked at.
+/// An image that was checked.
 #[derive(Debug, Clone)]
-pub struct Image {
-    /// The word that tells it from the others: `raw`, `iso`.
+pub struct ReleaseImage {
+    /// Its short name: `raw`, `iso`.
     pub name: String,
     /// Without symbolic links.
     pub path: PathBuf,
-    pub kind: Kind,
+    pub kind: ImageKind,
 }
 
 /// `NAME=FILE` of the command line.
@@ -54,12 +54,12 @@ pub fn parse(option: &str) -> Result<(String, PathBuf)> {
     }
 }
 
-/// The images named on the command line, each looked at.
+/// The images named on the command line, each checked.
 ///
 /// # Errors
 /// As [`parse`] and [`inspect`]; two have the same name.
-pub fn all(options: &[String]) -> Result<Vec<Image>> {
-    let mut images: Vec<Image> = Vec::new();
+pub fn all(options: &[String]) -> Result<Vec<ReleaseImage>> {
+    let mut images: Vec<ReleaseImage> = Vec::new();
     for option in options {
         let (name, path) = parse(option)?;
         if images.iter().any(|image| image.name == name) {
@@ -70,35 +70,35 @@ pub fn all(options: &[String]) -> Result<Vec<Image>> {
     Ok(images)
 }
 
-/// Looks at the image at `path`: `raw` has to be a disk, `iso` an ISO, any other either.
+/// Checks the image at `path`: `raw` has to be a disk, `iso` an ISO, any other name either.
 ///
 /// # Errors
-/// It cannot be read, or is not what it has to be.
-pub fn inspect(name: &str, path: &Path) -> Result<Image> {
+/// It cannot be read, or has the wrong format.
+pub fn inspect(name: &str, path: &Path) -> Result<ReleaseImage> {
     let shown = path.display();
     let unreadable = |error| usage(format!("image {name}: cannot read {shown}: {error}"));
     let real = fs::canonicalize(path).map_err(unreadable)?;
     if !fs::metadata(&real).map_err(unreadable)?.is_file() {
-        return Err(usage(format!("image {name}: {shown} is no file")));
+        return Err(usage(format!("image {name}: {shown} is not a file")));
     }
     let iso = is_iso(&File::open(&real).map_err(unreadable)?);
-    // An ISO that boots from a stick, too, has both; what it is called decides.
+    // An ISO that also boots from a stick has both; its name decides.
     let kind = if iso && name != "raw" {
-        Kind::Iso
+        ImageKind::Iso
     } else if name == "iso" {
         return Err(usage(format!(
-            "image iso: {shown} is no ISO: the word CD001 is not at byte {ISO_OFFSET}"
+            "image iso: {shown} is not an ISO: byte {ISO_OFFSET} is not the start of the word CD001"
         )));
     } else {
         gpt::partitions(&real).map_err(|error| {
             usage(format!(
-                "image {name}: {shown} is not GPT ({}): give the image as `nix build .#raw` makes it, not compressed",
+                "image {name}: {shown} is not GPT ({}): give the uncompressed image that `nix build .#raw` makes",
                 error.root_cause()
             ))
         })?;
-        Kind::Disk
+        ImageKind::Disk
     };
-    Ok(Image {
+    Ok(ReleaseImage {
         name: name.to_string(),
         path: real,
         kind,
@@ -113,7 +113,7 @@ fn is_iso(file: &File) -> bool {
 /// The ISO in a build's output: the file itself, or the one in the folder `iso` of it.
 ///
 /// # Errors
-/// There is none.
+/// The output contains no .iso file.
 pub fn iso_in(output: &Path) -> Result<PathBuf> {
     if output.is_file() {
         return Ok(output.to_path_buf());
@@ -127,7 +127,7 @@ pub fn iso_in(output: &Path) -> Result<PathBuf> {
     found.sort();
     found
         .pop()
-        .ok_or_else(|| usage(format!("{} holds no .iso image", output.display())))
+        .ok_or_else(|| usage(format!("{} contains no .iso image", output.display())))
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_are_named() {
+    fn image_options_are_parsed() {
         assert_eq!(parse("raw=/a=b").unwrap(), ("raw".into(), "/a=b".into()));
         for option in ["", "raw", "raw=", "=x", "Raw=x", "a/b=x", "-x=y"] {
             assert!(parse(option).is_err(), "{option}");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_iso_is_known_by_its_descriptor() {
+    fn an_iso_is_recognised_by_its_descriptor() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.iso");
         let file = File::create(&path).unwrap();
@@ -151,13 +151,13 @@ mod tests {
         for name in ["iso", "raw", "other"] {
             let error = inspect(name, &path).unwrap_err().to_string();
             assert!(
-                error.contains("is no ISO") || error.contains("is not GPT"),
+                error.contains("is not an ISO") || error.contains("is not GPT"),
                 "{error}"
             );
         }
         file.write_all_at(ISO_WORD, ISO_OFFSET).unwrap();
-        assert_eq!(inspect("iso", &path).unwrap().kind, Kind::Iso);
-        assert_eq!(inspect("other", &path).unwrap().kind, Kind::Iso);
+        assert_eq!(inspect("iso", &path).unwrap().kind, ImageKind::Iso);
+        assert_eq!(inspect("other", &path).unwrap().kind, ImageKind::Iso);
         assert!(inspect("raw", &path).is_err());
     }
 }

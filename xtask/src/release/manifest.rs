@@ -1,17 +1,18 @@
-//! `manifest.json`: what a release is made of, for programs.
+//! `manifest.json`: the content of a release, for programs.
 
 use std::path::Path;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use stick::digest::FileDigest;
+pub use stick::split::Asset;
 
 use super::MANIFEST;
-use super::hash::Digest;
-use super::image::Kind;
+use super::image::ImageKind;
 use crate::error::usage;
 use crate::outcome::Verdict;
 
-/// Changes when a field gets another meaning or goes away.
+/// Changes when a field changes its meaning or is removed.
 pub const FORMAT: u32 = 1;
 
 /// A whole release.
@@ -25,75 +26,68 @@ pub struct Manifest {
     /// The commit that it was made from, in full.
     pub commit: String,
     #[serde(flatten)]
-    pub system: System,
-    pub images: Vec<Packed>,
+    pub system: SystemInfo,
+    pub images: Vec<PackedImage>,
     /// The test runs that this commit passed.
-    pub tests: Vec<Run>,
+    pub tests: Vec<TestRun>,
 }
 
-/// What the images hold, as far as it is known where they were packed.
+/// The system in the images, as far as it is known where they were packed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct System {
+pub struct SystemInfo {
     /// The commit of nixpkgs in flake.lock.
     pub nixpkgs: String,
     /// NixOS's version, such as `26.05.20260710.8f0500b`.
     pub nixos: Option<String>,
     /// The version of the stick's layout.
     pub layout_version: Option<u64>,
-    /// What the system takes in the Nix store, uncompressed.
+    /// Size of the system in the Nix store, uncompressed.
     pub closure_bytes: Option<u64>,
-    /// The list of packages, in SPDX's JSON.
+    /// File name of the list of packages (SBOM), SPDX in JSON; None where sbomnix could not be run.
     pub sbom: Option<String>,
 }
 
 /// An image, compressed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Packed {
+pub struct PackedImage {
     /// `raw`, `iso`, …
     pub name: String,
-    pub kind: Kind,
-    /// What it is called once it is decompressed.
+    pub kind: ImageKind,
+    /// Its name once it is decompressed.
     pub file: String,
     /// Of the image itself.
     #[serde(flatten)]
-    pub digest: Digest,
+    pub digest: FileDigest,
     /// zstd's level.
     pub level: i32,
     /// The compressed image: one file, or several to be joined in this order.
     pub assets: Vec<Asset>,
 }
 
-/// A file of the release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asset {
-    pub file: String,
-    #[serde(flatten)]
-    pub digest: Digest,
-}
-
-/// A test run, without what was seen.
+/// A test run, without its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Run {
+pub struct TestRun {
     /// `nixos` or `standin`
     pub guest: String,
     /// `kvm` or `tcg`
     pub accelerator: String,
-    /// Which nixpkgs it was evaluated with.
+    /// The nixpkgs that it was evaluated with.
     pub nixpkgs: String,
     pub verdict: Verdict,
-    pub promises: Vec<Promise>,
+    pub promises: Vec<TestedPromise>,
 }
 
+/// A promise and its verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Promise {
+pub struct TestedPromise {
     pub id: String,
     pub promise: String,
     pub verdict: Verdict,
 }
 
-impl Packed {
-    /// How long its assets are together.
+impl PackedImage {
+    /// Bytes of its assets together.
     pub fn packed_bytes(&self) -> u64 {
         self.assets.iter().map(|asset| asset.digest.bytes).sum()
     }
@@ -109,13 +103,13 @@ pub fn read(folder: &Path) -> Result<Manifest> {
         .map_err(|error| usage(format!("cannot read {}: {error}", path.display())))?;
     let manifest: Manifest = serde_json::from_str(&text).map_err(|error| {
         usage(format!(
-            "{} is no release's manifest: {error}",
+            "{} is not the manifest of a release: {error}: download it again",
             path.display()
         ))
     })?;
     if manifest.format != FORMAT {
         return Err(usage(format!(
-            "{} has format {}, this program knows {FORMAT}: take the program of that release",
+            "{} has format {}, this program reads {FORMAT}: use the program of that release",
             path.display(),
             manifest.format
         )));

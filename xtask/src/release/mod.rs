@@ -1,4 +1,4 @@
-//! A release: images as they are downloaded, and beside them everything that is needed to trust them.
+//! A release: the images to download, and beside them everything that is needed to trust them.
 //!
 //! ```text
 //! image ──read once──┬─> SHA-256 of the image
@@ -6,55 +6,36 @@
 //!                               └─> asset, or its parts ──> manifest.json, SBOM, notes ──> SHA256SUMS ──> GitHub
 //! ```
 //!
-//! `SHA256SUMS` is written last: a folder without it is not finished.
+//! `SHA256SUMS` is written last: a folder without it is unfinished. Packing, hashing and the sums are in the crate
+//! [`stick`]; here is what belongs to this project's releases.
 
 pub mod check;
 pub mod describe;
-pub mod frames;
-pub mod git;
 pub mod github;
-pub mod hash;
 pub mod image;
-pub mod made;
 pub mod manifest;
 pub mod notes;
-pub mod pack;
-pub mod parts;
-pub mod proof;
-pub mod sbom;
-pub mod sparse;
-pub mod sums;
+pub mod resume;
+pub mod test_report;
 pub mod version;
 
-/// The digests of all other files, in the format of sha256sum(1).
-pub const SUMS: &str = "SHA256SUMS";
-/// What the release is made of ([`manifest::Manifest`]).
+use anyhow::Result;
+use stick::monitor::Monitor;
+
+/// The content of the release, for programs ([`manifest::Manifest`]).
 pub const MANIFEST: &str = "manifest.json";
-/// What has changed, and what was tested; the text of the release on GitHub.
+/// Changes and test results; the text of the release on GitHub.
 pub const NOTES: &str = "RELEASE_NOTES.md";
+/// The longest file of a release, in bytes. GitHub: "each file included in a release must be under 2 GiB"
+/// (docs.github.com, "About releases", storage and bandwidth quotas); this stays clear of it.
+pub const LIMIT: u64 = 2000 << 20;
 
-/// `bytes` for people: `1.8 GiB`.
-pub fn size(bytes: u64) -> String {
-    const UNITS: &[&str] = &["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 {
-        format!("{bytes} bytes")
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
-}
+/// Ends long operations on Ctrl-C; shows no progress.
+#[derive(Debug, Clone, Copy)]
+pub struct CtrlC;
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn sizes_are_for_people() {
-        assert_eq!(super::size(0), "0 bytes");
-        assert_eq!(super::size(1023), "1023 bytes");
-        assert_eq!(super::size(3 << 29), "1.5 GiB");
+impl Monitor for CtrlC {
+    fn check(&self) -> Result<()> {
+        vm::process::check_interrupt()
     }
 }

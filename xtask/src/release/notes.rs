@@ -1,12 +1,15 @@
-//! The release's text, in Markdown.
+//! The release notes, in Markdown.
 
 use std::fmt::Write as _;
 
-use super::git::Change;
-use super::manifest::{Manifest, Packed};
-use super::{MANIFEST, SUMS, size};
+use stick::sums::SUMS;
+use stick::units::binary_size;
 
-/// GitHub takes 125,000 characters; whoever wants older changes has the history.
+use super::MANIFEST;
+use super::manifest::{Manifest, PackedImage};
+use crate::git::Change;
+
+/// GitHub takes 125,000 characters; older changes are in the history.
 const MOST_CHANGES: usize = 500;
 
 /// The text for `manifest`, with what has changed since the tag `previous`.
@@ -31,8 +34,8 @@ fn images(text: &mut String, manifest: &Manifest) {
             "| {} | {} | {} | {} |",
             image.name,
             files.join("<br>"),
-            size(image.packed_bytes()),
-            size(image.digest.bytes)
+            binary_size(image.packed_bytes()),
+            binary_size(image.digest.bytes)
         );
     }
     let mut facts = vec![format!("commit `{}`", manifest.commit)];
@@ -49,7 +52,7 @@ fn images(text: &mut String, manifest: &Manifest) {
             .layout_version
             .map(|version| format!("layout {version}")),
     );
-    let closure = |bytes| format!("{} in the Nix store", size(bytes));
+    let closure = |bytes| format!("{} in the Nix store", binary_size(bytes));
     facts.extend(manifest.system.closure_bytes.map(closure));
     let _ = writeln!(text, "\nMade from {}.", facts.join(", "));
     let _ = writeln!(
@@ -69,12 +72,12 @@ fn images(text: &mut String, manifest: &Manifest) {
     );
 }
 
-/// How the parts of an image become the image.
-fn join(image: &Packed) -> String {
+/// How to join the parts of an image.
+fn join(image: &PackedImage) -> String {
     let names: Vec<&str> = image.assets.iter().map(|asset| &asset.file[..]).collect();
     let file = &image.file;
     format!(
-        "The image {} is longer than GitHub takes as one file. Join its parts:\n\n```sh\ncat {} | zstd -d -o {file}       # Linux, macOS\ncopy /b {} {file}.zst       & rem Windows\n```",
+        "The image {} is too large for one file on GitHub. Join its parts:\n\n```sh\ncat {} | zstd -d -o {file}       # Linux, macOS\ncopy /b {} {file}.zst       & rem Windows\n```",
         image.name,
         names.join(" "),
         names.join("+")
@@ -103,7 +106,7 @@ fn tests(text: &mut String, manifest: &Manifest) {
     for run in &manifest.tests {
         let _ = writeln!(
             text,
-            "\n## Promises, tested on {} ({}, nixpkgs: {})\n\n| promise | what is promised | verdict |\n|---|---|---|",
+            "\n## Promises, tested on {} ({}, nixpkgs: {})\n\n| id | promise | verdict |\n|---|---|---|",
             run.guest, run.accelerator, run.nixpkgs
         );
         for promise in &run.promises {
@@ -117,7 +120,7 @@ fn tests(text: &mut String, manifest: &Manifest) {
     }
 }
 
-/// A subject says what it says: no mark-up, and nobody is notified by it.
+/// A subject as plain text: without mark-up and without notifying anyone.
 fn escaped(subject: &str) -> String {
     let mut text = String::new();
     for c in subject.chars() {
@@ -136,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subject_is_no_mark_up() {
+    fn a_subject_is_shown_as_plain_text() {
         assert_eq!(
             escaped("Fix <a> of @b, *c*"),
             r"Fix &lt;a> of &#64;b, \*c\*"

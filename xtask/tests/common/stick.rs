@@ -1,4 +1,4 @@
-//! Images of the stick's shape, small enough to be flashed in a moment.
+//! Small images with the partitions of a stick.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use stick::esp;
 use stick::gpt::partition_types::{BASIC, LINUX_FS};
 use stick::gpt::{self, Extent, NewPartition};
+pub use stick::units::MIB;
 
-pub const MIB: u64 = 1 << 20;
 pub const ESP: Extent = Extent {
     offset: MIB,
     length: 8 * MIB,
@@ -21,7 +21,7 @@ pub fn persist(slot: u64) -> u64 {
     STORE + (slot + 1) * MIB
 }
 
-/// A raw image whose STORE has room for `slot` MiB, of which a file system of `used` MiB, full of noise, takes a part.
+/// A raw image whose STORE has `slot` MiB, with a file system of `used` MiB full of noise.
 pub fn image(folder: &Path, name: &str, slot: u64, used: u64) -> PathBuf {
     let path = folder.join(name);
     let mut file = File::options()
@@ -45,7 +45,7 @@ pub fn image(folder: &Path, name: &str, slot: u64, used: u64) -> PathBuf {
     esp::format(file.try_clone().unwrap(), ESP).unwrap();
 
     let mut store = noise(used * MIB);
-    // An erofs superblock says: blocks of 2^12 bytes, so many.
+    // An erofs superblock: the size of a block (2^12 bytes), and their number.
     store[1024..1152].fill(0);
     store[1024..1028].copy_from_slice(&0xe0f5_e1e2u32.to_le_bytes());
     store[1024 + 12] = 12;
@@ -55,7 +55,7 @@ pub fn image(folder: &Path, name: &str, slot: u64, used: u64) -> PathBuf {
     path
 }
 
-/// The image, compressed, with the checksum at the end of the frame that the zstd program makes, too.
+/// The image, compressed, with a checksum at the end of the frame as the zstd program writes it.
 pub fn compress(image: &Path) -> PathBuf {
     let path = PathBuf::from(format!("{}.zst", image.display()));
     let mut encoder = zstd::Encoder::new(File::create(&path).unwrap(), 1).unwrap();
@@ -65,7 +65,7 @@ pub fn compress(image: &Path) -> PathBuf {
     path
 }
 
-/// A file in place of a stick, full of what was on it before.
+/// A file in place of a stick, full of noise.
 pub fn used_stick(folder: &Path, length: u64) -> PathBuf {
     let path = folder.join("stick");
     fs::write(&path, noise(length)).unwrap();

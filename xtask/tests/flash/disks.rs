@@ -18,7 +18,7 @@ pub fn trials() -> Vec<Trial> {
             "a_partition_a_mount_and_a_switch_are_refused",
             disks_that_are_refused,
         ),
-        with_loop("a_disk_that_fails_is_said_to_be_unusable", failing_disk),
+        with_loop("a_disk_that_fails_is_reported_as_unusable", failing_disk),
     ]
 }
 
@@ -122,7 +122,7 @@ fn disks_that_are_refused() -> Result<(), Failed> {
     let name = device.0.display().to_string();
     let data = device.part(2);
     if !data.exists() {
-        // Not every kernel reads such tables; this program does.
+        // Not every kernel reads such tables.
         succeeded(&Command::new("partx").arg("--add").arg(&device.0).output()?);
     }
     succeeded(&Command::new("mke2fs").arg("-q").arg(&data).output()?);
@@ -141,7 +141,7 @@ fn disks_that_are_refused() -> Result<(), Failed> {
     ];
     refused(&flash(&[&case.raw, &device.0, &"--yes"]), &words)?;
     drop(mount);
-    // The file behind it would be written to under its feet.
+    // The file behind it must not be written to either.
     refused(
         &flash(&[&case.raw, &case.stick, &"--yes"]),
         &[&format!("is in use as {name}")],
@@ -156,7 +156,7 @@ fn disks_that_are_refused() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The file behind the disk is on a file system that has less room than the disk says.
+/// The file behind the disk is on a file system that has less room than the disk.
 fn failing_disk() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let raw = image(folder.path(), "image", SLOT, USED);

@@ -1,4 +1,4 @@
-//! `flash`: what is on the stick afterwards, and everything that is refused before anything is written.
+//! `flash`: the content of the stick afterwards, and every refusal before anything is written.
 
 #[path = "../common/mod.rs"]
 mod common;

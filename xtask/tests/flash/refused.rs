@@ -1,4 +1,4 @@
-//! What is refused before anything is written.
+//! Refusals before anything is written.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -13,16 +13,16 @@ use crate::stick::{MIB, compress, image, noise, persist, used_stick};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("without_a_terminal_nobody_is_asked", &[], no_terminal),
-        trial("only_yes_is_yes", &[], answers),
-        trial("what_is_no_stick_is_refused", &[], no_stick),
-        trial("what_is_no_image_is_refused", &[], no_image),
+        trial("without_a_terminal_yes_is_required", &[], no_terminal),
+        trial("only_the_answer_yes_writes", &[], answers),
+        trial("anything_but_a_stick_is_refused", &[], no_stick),
+        trial("anything_but_an_image_is_refused", &[], no_image),
         trial("a_damaged_image_is_refused", &[], damaged),
         trial("a_wrong_checksum_is_refused", &["sha256sum"], checksums),
-        trial("too_small_a_stick_is_refused", &[], too_small),
+        trial("a_stick_that_is_too_small_is_refused", &[], too_small),
         trial("a_private_key_is_refused", &["ssh-keygen"], private_key),
         trial(
-            "the_disk_of_this_system_is_refused",
+            "the_system_disk_is_refused",
             &["findmnt", "lsblk"],
             root_disk,
         ),
@@ -33,7 +33,7 @@ fn no_terminal() -> Result<(), Failed> {
     let case = Case::new()?;
     refused(
         &flash(&[&case.raw, &case.stick]),
-        &["nobody can be asked", "--yes"],
+        &["there is no terminal to ask", "--yes"],
     )?;
     case.is_untouched()?;
     Ok(())
@@ -63,7 +63,7 @@ fn answers() -> Result<(), Failed> {
     let mut session = ask()?;
     session.exp_string("Type `yes`")?;
     session.send_line("yes")?;
-    session.exp_string("can be pulled out")?;
+    session.exp_string("can be removed")?;
     session.exp_eof()?;
     case.is_flashed();
     Ok(())
@@ -105,7 +105,7 @@ fn no_image() -> Result<(), Failed> {
         ("empty", "has no partition table (GPT)"),
         ("none", "cannot read the image"),
         (".", "it is not a file"),
-        ("long", "goes on behind the place where PERSIST begins"),
+        ("long", "continues behind the place where PERSIST begins"),
     ];
     for (name, words) in bad {
         refused(&flash(&[&at(name), &stick, &"--yes"]), &[words])?;
@@ -127,8 +127,8 @@ fn damaged() -> Result<(), Failed> {
             .unwrap()
     };
 
-    // Noise is not compressed, so only the checksum at the end of the frame tells. Half of the noise ends where a block
-    // does (128 KiB): from there half a block on, so that it is no block's header that is hit.
+    // Noise is not compressed, so only the checksum at the end of the frame detects it. Half of the noise ends where a block
+    // does (128 KiB): from there half a block on, so that no block header is hit.
     let mut flipped = good.clone();
     flipped[good.len() / 2 + (64 << 10)] ^= 1;
     fs::write(&packed, flipped)?;
@@ -172,13 +172,13 @@ fn checksums() -> Result<(), Failed> {
     fs::write(&sums, "12345  image.zst\n")?;
     refused(
         &flash(&[&packed, &stick, &"--yes"]),
-        &["\"12345  image.zst\" is no SHA-256", "SHA256SUMS"],
+        &["\"12345  image.zst\" is not a SHA-256", "SHA256SUMS"],
     )?;
     fs::write(&sums, "")?;
     fs::write(&own, "")?;
     refused(
         &flash(&[&packed, &stick, &"--yes"]),
-        &["is no SHA-256", "image.zst.sha256"],
+        &["is not a SHA-256", "image.zst.sha256"],
     )?;
     assert!(fs::read(&stick)? == before);
 
@@ -206,7 +206,7 @@ fn too_small() -> Result<(), Failed> {
         &["too small", "the image takes 35651584", "larger stick"],
     )?;
     assert!(fs::read(&stick)? == before);
-    // Room for the system alone is enough, but its owner has to know.
+    // Room for the system alone is enough, with a warning.
     File::options()
         .write(true)
         .open(&stick)?
@@ -246,12 +246,12 @@ fn root_disk() -> Result<(), Failed> {
         .output()?;
     let source = PathBuf::from(String::from_utf8(source.stdout)?.trim());
     if !source.is_absolute() {
-        // In a container the root is on no disk that could be named.
+        // In a container the root is not on a disk with a name.
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
     let raw = image(folder.path(), "image", SLOT, USED);
-    // Should it not be refused, then it is not written to either.
+    // A dry run: if the refusal fails, nothing is written.
     let output = flash(&[&raw, &source, &"--dry-run"]);
     let words = if String::from_utf8_lossy(&output.stderr).contains("is a partition") {
         "the whole disk"

@@ -1,4 +1,4 @@
-//! Images and sticks as most tests here have them, and what is looked for on them.
+//! Images and sticks for these tests, and checks of their content.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -13,7 +13,7 @@ use crate::stick::{MIB, image, persist, used_stick};
 
 pub const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE8wrGXB1GRjJcdnYvsgk8DrIXvSZSvzEEK4kH8aU1nM me@home";
-/// What most images here have, in MiB: room in STORE, and how much of it is taken.
+/// Size of STORE in most images here, and the size of its file system, in MiB.
 pub const SLOT: u64 = 24;
 pub const USED: u64 = 6;
 /// The length of most sticks here.
@@ -53,7 +53,7 @@ impl Case {
     }
 }
 
-/// Runs `flash` with nobody to ask.
+/// Runs `flash` without a terminal.
 pub fn flash(arguments: &[&dyn AsRef<Path>]) -> Output {
     command(arguments).output().unwrap()
 }
@@ -100,7 +100,7 @@ pub fn read(path: &Path, length: u64) -> Vec<u8> {
     bytes
 }
 
-/// Fails unless `stick` is one that no firmware would start.
+/// Fails unless the first MiB of `stick` is empty: no firmware boots it.
 pub fn starts_empty(stick: &Path) {
     let start = read(stick, MIB);
     assert!(
@@ -109,7 +109,7 @@ pub fn starts_empty(stick: &Path) {
     );
 }
 
-/// Fails unless `stick` is one that no firmware would start and no computer opens.
+/// Fails unless `stick` has neither a partition table nor its backup.
 pub fn has_no_table(stick: &Path, slot: u64) {
     starts_empty(stick);
     let mut backup = vec![0; MIB as usize];

@@ -1,4 +1,4 @@
-//! What ends in the middle leaves a stick that nobody takes for a finished one.
+//! Flashing that ends early leaves a stick without a partition table, which no firmware boots.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -16,17 +16,13 @@ use crate::stick::{MIB, STORE, image, used_stick};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial(
-            "a_stick_that_ends_early_is_not_taken_for_a_finished_one",
-            &[],
-            cut_short,
-        ),
-        trial("a_stick_that_forgets_is_found_out", &[], forgetful),
-        trial("an_interrupt_leaves_no_finished_stick", &[], interrupt),
+        trial("a_stick_that_fails_halfway_does_not_boot", &[], cut_short),
+        trial("a_stick_that_loses_data_is_detected", &[], forgetful),
+        trial("an_interrupted_stick_does_not_boot", &[], interrupt),
     ]
 }
 
-/// A disk that takes no more than so much is a stick that is pulled out as it is written to.
+/// A limited file size stands for a stick that is pulled out while it is written to.
 fn cut_short() -> Result<(), Failed> {
     let case = Case::new()?;
     succeeded(&flash(&[&case.raw, &case.stick, &"--yes"]));
@@ -90,7 +86,7 @@ fn forgetful() -> Result<(), Failed> {
 
 fn interrupt() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    // Long enough to be met while it is written.
+    // Long enough to be interrupted while it is written.
     let raw = image(folder.path(), "image", 200, 192);
     let stick = used_stick(folder.path(), 240 * MIB);
     let mut child = command(&[&raw, &stick, &"--yes"])

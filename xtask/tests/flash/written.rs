@@ -1,4 +1,4 @@
-//! What is on the stick afterwards.
+//! The content of the stick afterwards.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -22,7 +22,7 @@ pub fn trials() -> Vec<Trial> {
             whole,
         ),
         trial(
-            "a_persist_that_lies_elsewhere_is_not_lost",
+            "a_persist_at_another_place_is_not_overwritten",
             &[],
             persist_elsewhere,
         ),
@@ -43,7 +43,7 @@ fn whole() -> Result<(), Failed> {
     fs::write(at("me.pub"), KEY)?;
     fs::write(at("Home.nmconnection"), CONNECTION)?;
 
-    // The file's name says nothing of what is in it.
+    // The file name does not matter.
     fs::rename(compress(&raw), at("packed"))?;
     let output = flash(&[
         &at("packed"),
@@ -110,7 +110,7 @@ fn persist_elsewhere() -> Result<(), Failed> {
         ],
     )?;
     assert!(fs::read(&stick)? == before);
-    // With nothing on it there is nothing to lose.
+    // An empty one may be overwritten.
     let empty = vec![0; MIB as usize];
     File::options()
         .write(true)

@@ -1,4 +1,4 @@
-//! A project of its own, committed and tested, with a small image to release.
+//! A copy of the project with a commit, a test report and a small image to release.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -48,9 +48,9 @@ impl Case {
     pub fn git(&self, arguments: &[&str]) -> String {
         let identity = [
             "-c",
-            "user.name=Somebody",
+            "user.name=Tester",
             "-c",
-            "user.email=somebody@example.org",
+            "user.email=tester@example.org",
         ];
         let output = Command::new("git")
             .args(identity)
@@ -73,7 +73,7 @@ impl Case {
         ]);
     }
 
-    /// A report in which every promise of the present commit is kept.
+    /// Writes a report of the present commit that keeps every promise.
     pub fn tested(&self) {
         let promise = |id: &str| json!({ "id": id, "promise": "it holds", "verdict": "pass", "evidence": "seen", "seconds": 1.0 });
         let promises: Vec<Value> = PROMISES.iter().map(|known| promise(known.id)).collect();
@@ -132,10 +132,10 @@ impl Case {
         serde_json::from_str(&self.text("manifest.json")).unwrap()
     }
 
-    /// Nothing was made, not even the folder.
+    /// Fails if anything was created, even the folder.
     pub fn untouched(&self) -> Result<(), Failed> {
         if self.out.exists() {
-            return Err(format!("{:?} was made", names(&self.out)).into());
+            return Err(format!("{:?} was created", names(&self.out)).into());
         }
         Ok(())
     }

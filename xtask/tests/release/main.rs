@@ -1,4 +1,4 @@
-//! Releases: made, made again, published, verified; and everything that can be wrong with them.
+//! Releases: made, resumed, published, verified; and every refusal.
 
 mod case;
 #[path = "../common/mod.rs"]

@@ -13,33 +13,33 @@ use crate::case::{BYTES, Case, names, noise};
 use crate::common::{refused, trial};
 
 const ASSET: &str = "ollamalive-v1.2.0.raw.zst";
-/// Half-made files, and what the next run needs to know.
+/// The file that lets the next run resume.
 const HIDDEN: &str = ".raw.made.json";
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial(
-            "a_release_is_whole_and_says_what_it_is",
+            "a_release_is_complete_and_described",
             &["git", "sha256sum"],
             whole,
         ),
+        trial("plain_zstd_unpacks_an_asset", &["git", "zstd"], plain_zstd),
         trial(
-            "plain_zstd_unpacks_what_was_packed",
-            &["git", "zstd"],
-            plain_zstd,
-        ),
-        trial(
-            "notes_tell_what_changed_since_the_last_release",
+            "notes_list_the_changes_since_the_last_release",
             &["git"],
             changes,
         ),
-        trial("a_second_run_makes_only_what_is_missing", &["git"], again),
+        trial("a_second_run_makes_only_missing_files", &["git"], again),
         trial(
             "a_workflow_names_the_release_after_its_run",
             &["git"],
             workflow,
         ),
-        trial("an_interrupt_leaves_nothing_half_made", &["git"], interrupt),
+        trial(
+            "an_interrupt_leaves_no_unfinished_files",
+            &["git"],
+            interrupt,
+        ),
     ]
 }
 
@@ -86,7 +86,7 @@ fn whole() -> Result<(), Failed> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    xtask::digest::sha256(bytes)
+    stick::digest::sha256_hex(bytes)
 }
 
 fn plain_zstd() -> Result<(), Failed> {
@@ -128,16 +128,16 @@ fn again() -> Result<(), Failed> {
     let said = |output: std::process::Output| String::from_utf8(output.stderr).unwrap();
     case.made()?;
     let (asset, sums) = (fs::metadata(case.file(ASSET))?, case.text("SHA256SUMS"));
-    // As an interrupt leaves it: the image is packed, the rest is not there.
+    // As after an interrupt: the image is packed, the rest is missing.
     fs::remove_file(case.file("SHA256SUMS"))?;
     fs::remove_file(case.file("manifest.json"))?;
-    assert!(said(case.made()?).contains("raw: made before"));
+    assert!(said(case.made()?).contains("raw: finished before"));
     assert_eq!(
         fs::metadata(case.file(ASSET))?.modified()?,
         asset.modified()?
     );
     assert_eq!(case.text("SHA256SUMS"), sums);
-    // An asset that is no longer what it was.
+    // A changed asset.
     crate::case::flip(&case.file(ASSET), 1000);
     assert!(said(case.made()?).contains("raw: packing"));
     assert_eq!(case.text("SHA256SUMS"), sums);
@@ -155,17 +155,14 @@ fn workflow() -> Result<(), Failed> {
         .env("GITHUB_RUN_NUMBER", "31")
         .output()?;
     let said = String::from_utf8(output.stdout)?;
-    assert!(
-        said.contains("not done, for --dry-run: tag build-31"),
-        "{said}"
-    );
+    assert!(said.contains("dry run, not done: tag build-31"), "{said}");
     assert_eq!(case.manifest()["version"], "build-31");
     Ok(())
 }
 
 fn interrupt() -> Result<(), Failed> {
     let case = Case::new();
-    // More than is packed while the interrupt is on its way.
+    // Enough that packing still runs when the interrupt arrives.
     noise(&case.image, BYTES, 64 << 20);
     let image = format!("raw={}", case.image.display());
     let child = case
@@ -174,16 +171,16 @@ fn interrupt() -> Result<(), Failed> {
         .stderr(Stdio::piped())
         .spawn()?;
     let start = Instant::now();
-    let half_made = || {
+    let unfinished = || {
         case.out.exists()
             && names(&case.out)
                 .iter()
                 .any(|name| name.ends_with(".partial"))
     };
-    while !half_made() {
+    while !unfinished() {
         assert!(
             start.elapsed() < Duration::from_secs(60),
-            "nothing is being made"
+            "nothing is being packed"
         );
         thread::sleep(Duration::from_millis(5));
     }

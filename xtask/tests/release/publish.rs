@@ -9,7 +9,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::case::{Case, names};
 use crate::common::{path_with, refused, trial};
 
-/// `STATE` is the folder; the files in it that are not GitHub's say what is to go wrong.
+/// `STATE` is the folder; other files in it choose what goes wrong.
 const GH: &str = r#"
 state=STATE
 none() { echo "gh: Not Found (HTTP 404)" >&2; exit 1; }
@@ -45,22 +45,22 @@ esac
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("without_gh_nothing_is_begun", &["git"], no_gh),
-        trial("signed_out_nothing_is_begun", &["git"], signed_out),
+        trial("without_gh_publishing_is_refused", &["git"], no_gh),
         trial(
-            "a_commit_that_github_lacks_is_refused",
+            "without_a_login_publishing_is_refused",
             &["git"],
-            not_pushed,
+            signed_out,
         ),
+        trial("an_unpushed_commit_is_refused", &["git"], not_pushed),
         trial("a_release_is_published_once", &["git", "sha256sum"], once),
         trial(
-            "an_upload_that_is_cut_off_is_resumed",
+            "an_interrupted_upload_is_resumed",
             &["git", "sha256sum"],
             resumed,
         ),
         trial("a_dry_run_publishes_nothing", &["git"], dry_run),
         trial(
-            "a_draft_of_another_commit_is_not_taken",
+            "a_draft_of_another_commit_is_refused",
             &["git"],
             foreign_draft,
         ),
@@ -169,7 +169,7 @@ fn resumed() -> Result<(), Failed> {
         ],
     )?;
     assert!(github.has("draft") && !github.has("published"));
-    // Whoever has the folder can verify it: only publishing was cut off.
+    // The folder can be verified: only publishing was interrupted.
     assert!(github.case.file("SHA256SUMS").exists());
     fs::remove_file(github.state.join("cut"))?;
     let output = github.publish()?;
@@ -189,10 +189,7 @@ fn dry_run() -> Result<(), Failed> {
     let output = github.command(&["--dry-run"]).output()?;
     let said = String::from_utf8(output.stdout)?;
     assert!(output.status.success());
-    assert!(
-        said.contains("not done, for --dry-run: tag v1.2.0 on "),
-        "{said}"
-    );
+    assert!(said.contains("dry run, not done: tag v1.2.0 on "), "{said}");
     assert!(github.case.file("SHA256SUMS").exists());
     assert!(!github.has("draft") && !github.has("published"));
     Ok(())

@@ -1,4 +1,4 @@
-//! What is refused before any work, on one line.
+//! Refusals before any work, on one line.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -18,11 +18,11 @@ pub fn trials() -> Vec<Trial> {
             out_in_tree,
         ),
         trial("a_shallow_clone_is_refused", &["git"], shallow),
-        trial("a_tag_that_exists_is_refused", &["git"], tag),
-        trial("a_version_that_is_none_is_refused", &["git"], version),
-        trial("what_is_no_image_is_refused", &["git"], images),
-        trial("a_report_that_proves_nothing_is_refused", &["git"], reports),
-        trial("without_nix_images_have_to_be_named", &["git"], no_nix),
+        trial("an_existing_tag_is_refused", &["git"], tag),
+        trial("an_invalid_version_is_refused", &["git"], version),
+        trial("anything_but_an_image_is_refused", &["git"], images),
+        trial("an_insufficient_report_is_refused", &["git"], reports),
+        trial("without_nix_images_have_to_be_given", &["git"], no_nix),
     ]
 }
 
@@ -111,11 +111,11 @@ fn images() -> Result<(), Failed> {
         ),
         (
             vec![format!("iso={other}")],
-            vec!["image iso", "is no ISO", &other],
+            vec!["image iso", "is not an ISO", &other],
         ),
         (
             vec![format!("iso={good}")],
-            vec!["image iso", "is no ISO", &good],
+            vec!["image iso", "is not an ISO", &good],
         ),
         (
             vec![format!("lab={other}")],
@@ -127,7 +127,7 @@ fn images() -> Result<(), Failed> {
         ),
         (
             vec![format!("raw={folder}")],
-            vec!["image raw", "is no file"],
+            vec!["image raw", "is not a file"],
         ),
         (vec![good.clone()], vec!["--image", "is not NAME=FILE"]),
         (
@@ -150,7 +150,7 @@ fn reports() -> Result<(), Failed> {
     let good: serde_json::Value = serde_json::from_str(&fs::read_to_string(&case.report)?)?;
     let mut cases = vec![(
         json!({ "verdict": "pass" }),
-        "is no report of `cargo xtask test --json`",
+        "is not a report of `cargo xtask test --json`",
     )];
     let mut changed = |pointer: &str, value: serde_json::Value, words| {
         let mut report = good.clone();
@@ -162,9 +162,9 @@ fn reports() -> Result<(), Failed> {
         json!("0123456789abcdef"),
         "was made from 0123456789abcdef and not from",
     );
-    changed("/commit", json!(null), "does not say which commit");
+    changed("/commit", json!(null), "does not name the tested commit");
     let dirty = format!("{}-dirty", case.git(&["rev-parse", "HEAD"]));
-    changed("/commit", json!(dirty), "changes that are in no commit");
+    changed("/commit", json!(dirty), "with uncommitted changes");
     changed(
         "/scenarios/0/promises/0/verdict",
         json!("fail"),

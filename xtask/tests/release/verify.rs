@@ -1,4 +1,4 @@
-//! Verifying what was downloaded.
+//! Verifying a download.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,13 +14,13 @@ const IMAGE: &str = "ollamalive-v1.2.0.raw";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("a_whole_release_holds", &["git"], whole),
+        trial("a_complete_release_is_ok", &["git"], whole),
         trial("one_file_can_be_verified", &["git"], one_file),
-        trial("a_damaged_asset_is_named", &["git"], damaged),
-        trial("an_asset_that_was_cut_off_is_named", &["git"], cut_off),
-        trial("an_asset_of_another_image_is_named", &["git"], forged),
-        trial("a_missing_file_is_named", &["git"], missing),
-        trial("what_cannot_be_checked_is_refused", &["git"], uncheckable),
+        trial("a_damaged_asset_is_reported", &["git"], damaged),
+        trial("a_truncated_asset_is_reported", &["git"], cut_off),
+        trial("an_asset_of_another_image_is_reported", &["git"], forged),
+        trial("a_missing_file_is_reported", &["git"], missing),
+        trial("an_uncheckable_file_is_refused", &["git"], uncheckable),
     ]
 }
 
@@ -37,27 +37,27 @@ fn made() -> Result<Case, Failed> {
 
 fn holds(output: &Output) -> Result<String, Failed> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() || !said.contains("nothing is broken") {
+    if !output.status.success() || !said.contains("files are OK") {
         return Err(format!("{output:?}").into());
     }
     Ok(said)
 }
 
-/// Fails unless it is exit 1 with exactly `count` broken things, `words` among what is said of them.
+/// Fails unless it is exit 1 with exactly `count` failures, and `words` are in their lines.
 fn breaks(output: &Output, count: usize, words: &[&str]) -> Result<(), Failed> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let broken: Vec<&str> = said
+    let failed: Vec<&str> = said
         .lines()
-        .filter(|line| line.starts_with("BROKEN"))
+        .filter(|line| line.starts_with("FAILED"))
         .collect();
-    if output.status.code() != Some(1) || broken.len() != count {
-        return Err(format!("not {count} broken things: {output:?}").into());
+    if output.status.code() != Some(1) || failed.len() != count {
+        return Err(format!("not {count} failures: {output:?}").into());
     }
     match words
         .iter()
-        .find(|word| !broken.iter().any(|line| line.contains(*word)))
+        .find(|word| !failed.iter().any(|line| line.contains(*word)))
     {
-        Some(word) => Err(format!("{word:?} is not in {broken:?}").into()),
+        Some(word) => Err(format!("{word:?} is not in {failed:?}").into()),
         None => Ok(()),
     }
 }
@@ -68,8 +68,8 @@ fn whole() -> Result<(), Failed> {
     for name in [ASSET, IMAGE, "manifest.json", "RELEASE_NOTES.md"] {
         assert!(said.contains(&format!("ok      {name}\n")), "{said}");
     }
-    fs::write(case.file("stranger.txt"), "")?;
-    assert!(holds(&verify(&case.out)?)?.contains("not of the release: stranger.txt"));
+    fs::write(case.file("unknown.txt"), "")?;
+    assert!(holds(&verify(&case.out)?)?.contains("not part of the release: unknown.txt"));
     Ok(())
 }
 
@@ -114,15 +114,15 @@ fn cut_off() -> Result<(), Failed> {
     )
 }
 
-/// The sums fit the asset, the manifest does not.
+/// The asset matches the sums but not the manifest.
 fn forged() -> Result<(), Failed> {
     let case = made()?;
     let bytes = zstd::encode_all(&b"another image"[..], 1)?;
-    let old = xtask::digest::sha256(&fs::read(case.file(ASSET))?);
+    let old = stick::digest::sha256_hex(&fs::read(case.file(ASSET))?);
     fs::write(case.file(ASSET), &bytes)?;
     let sums = case
         .text("SHA256SUMS")
-        .replace(&old, &xtask::digest::sha256(&bytes));
+        .replace(&old, &stick::digest::sha256_hex(&bytes));
     fs::write(case.file("SHA256SUMS"), sums)?;
     let words = [
         "13 bytes long",
@@ -151,7 +151,10 @@ fn uncheckable() -> Result<(), Failed> {
     for (text, words) in [
         ("<html>Not found</html>\n", "line 1 is not a digest"),
         ("", "is empty"),
-        (&sums.replace("  ", "  ../"), "names no file of this folder"),
+        (
+            &sums.replace("  ", "  ../"),
+            "does not name a file of this folder",
+        ),
     ] {
         fs::write(case.file("SHA256SUMS"), text)?;
         refused(&verify(&case.out)?, &["SHA256SUMS", words])?;
@@ -160,7 +163,7 @@ fn uncheckable() -> Result<(), Failed> {
     fs::write(case.file("manifest.json"), "{}")?;
     refused(
         &verify(&case.out)?,
-        &["manifest.json", "is no release's manifest"],
+        &["manifest.json", "is not the manifest of a release"],
     )?;
     fs::remove_file(case.file("SHA256SUMS"))?;
     refused(

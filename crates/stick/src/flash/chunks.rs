@@ -7,7 +7,7 @@ use std::thread;
 
 use anyhow::Result;
 
-use crate::cancel;
+use crate::monitor::Monitor;
 
 /// Bytes of a piece. Sticks reach their full speed at about this size.
 pub const CHUNK: usize = 4 << 20;
@@ -15,7 +15,7 @@ pub const CHUNK: usize = 4 << 20;
 const GRAIN: usize = 256 << 10;
 /// Pieces that wait to be used.
 const WAITING: usize = 2;
-/// What direct access to a disk asks of a buffer's address.
+/// Alignment of a buffer's address that direct access to a disk needs.
 const ALIGNMENT: usize = 4096;
 
 static ZEROS: [u8; GRAIN] = [0; GRAIN];
@@ -27,7 +27,10 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    #[expect(clippy::new_without_default, reason = "four MiB are no default")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "four MiB are not a cheap default"
+    )]
     pub fn new() -> Self {
         let bytes = vec![0; CHUNK + ALIGNMENT];
         let start = bytes.as_ptr().align_offset(ALIGNMENT);
@@ -75,9 +78,10 @@ impl Chunk {
 /// Calls `take` with each piece of `source`, while the next ones are being read.
 ///
 /// # Errors
-/// What `source` or `take` fail with, and Ctrl-C.
+/// `source` or `take` fails, or `monitor` ends the operation.
 pub fn each(
     mut source: impl Read + Send,
+    monitor: &dyn Monitor,
     mut take: impl FnMut(&Chunk) -> Result<()>,
 ) -> Result<()> {
     thread::scope(|scope| {
@@ -86,7 +90,7 @@ pub fn each(
         for _ in 0..WAITING + 2 {
             empty.send(Buffer::new())?;
         }
-        // Ends with the stream, or when nobody takes its pieces any more.
+        // Ends with the stream, or once its receiver is gone.
         scope.spawn(move || {
             let mut offset = 0;
             for mut buffer in emptied {
@@ -104,7 +108,7 @@ pub fn each(
             }
         });
         for chunk in filled {
-            cancel::check()?;
+            monitor.check()?;
             let chunk = chunk?;
             take(&chunk)?;
             let _ = empty.send(chunk.buffer);
@@ -128,32 +132,36 @@ pub fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Something other than zero is in it.
+pub enum RunKind {
+    /// Not only zeros.
     Data,
-    /// Zero, and what reads it relies on that.
+    /// Zero, and its reader relies on that.
     Zero,
-    /// Of no concern: never read, or dealt with elsewhere.
+    /// Not to be written: nothing reads it, or it is written elsewhere.
     Idle,
 }
 
 /// Neighbouring bytes of one kind.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Run<'a> {
-    pub kind: Kind,
+pub struct ByteRun<'a> {
+    pub kind: RunKind,
     pub offset: u64,
     pub data: &'a [u8],
 }
 
-impl Run<'_> {
+impl ByteRun<'_> {
     pub fn end(&self) -> u64 {
         self.offset + self.data.len() as u64
     }
 }
 
-/// The runs of a piece, in order and without gaps. Ranges in `left_out` are idle, whatever is in them; ranges in
+/// The runs of a piece, in order and without gaps. Ranges in `left_out` are idle; ranges in
 /// `unread` are idle where they are zero. Only whole grains (256 KiB) count, so ranges should begin and end on them.
-pub fn runs<'a>(chunk: &'a Chunk, unread: &Range<u64>, left_out: &[Range<u64>]) -> Vec<Run<'a>> {
+pub fn runs<'a>(
+    chunk: &'a Chunk,
+    unread: &Range<u64>,
+    left_out: &[Range<u64>],
+) -> Vec<ByteRun<'a>> {
     let data = chunk.data();
     let kind = |start: usize| {
         let grain = &data[start..data.len().min(start + GRAIN)];
@@ -161,23 +169,23 @@ pub fn runs<'a>(chunk: &'a Chunk, unread: &Range<u64>, left_out: &[Range<u64>]) 
         let to = from + grain.len() as u64;
         let within = |range: &Range<u64>| range.start <= from && to <= range.end;
         if left_out.iter().any(within) {
-            Kind::Idle
+            RunKind::Idle
         } else if *grain != ZEROS[..grain.len()] {
-            Kind::Data
+            RunKind::Data
         } else if within(unread) {
-            Kind::Idle
+            RunKind::Idle
         } else {
-            Kind::Zero
+            RunKind::Zero
         }
     };
-    let kinds: Vec<Kind> = (0..data.len()).step_by(GRAIN).map(kind).collect();
+    let kinds: Vec<RunKind> = (0..data.len()).step_by(GRAIN).map(kind).collect();
     let mut at = 0;
     kinds
         .chunk_by(|one, next| one == next)
         .map(|same| {
             let start = at;
             at = data.len().min(at + same.len() * GRAIN);
-            Run {
+            ByteRun {
                 kind: same[0],
                 offset: chunk.offset + start as u64,
                 data: &data[start..at],
@@ -189,10 +197,11 @@ pub fn runs<'a>(chunk: &'a Chunk, unread: &Range<u64>, left_out: &[Range<u64>]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::NoMonitor;
 
     fn all(source: &[u8]) -> Vec<(u64, usize)> {
         let mut seen = Vec::new();
-        each(source, |chunk| {
+        each(source, &NoMonitor, |chunk| {
             assert!(chunk.data().as_ptr().align_offset(ALIGNMENT) == 0);
             if !chunk.data().is_empty() {
                 seen.push((chunk.offset, chunk.data().len()));
@@ -204,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_comes_whole_and_in_order() {
+    fn a_stream_arrives_complete_and_in_order() {
         assert_eq!(all(&[]), []);
         assert_eq!(all(&[1; 5]), [(0, 5)]);
         let long = vec![1; 9 * CHUNK + 1];
@@ -223,25 +232,25 @@ mod tests {
             }
         }
         let mut count = 0;
-        let error = each(Torn(3), |_| {
+        let error = each(Torn(3), &NoMonitor, |_| {
             count += 1;
             Ok(())
         })
         .unwrap_err();
         assert!(error.is::<io::Error>());
         assert_eq!(count, 3);
-        let error = each(io::repeat(1), |_| anyhow::bail!("enough")).unwrap_err();
+        let error = each(io::repeat(1), &NoMonitor, |_| anyhow::bail!("enough")).unwrap_err();
         assert_eq!(error.to_string(), "enough");
     }
 
     #[test]
-    fn runs_tell_data_from_zeros_that_count_and_zeros_that_do_not() {
+    fn runs_separate_data_zeros_and_unread_zeros() {
         let grain = GRAIN as u64;
         let mut source = vec![0; 5 * GRAIN + 10];
         source[GRAIN + 7] = 1;
         source[2 * GRAIN] = 1;
         let mut found = Vec::new();
-        each(&source[..], |chunk| {
+        each(&source[..], &NoMonitor, |chunk| {
             let runs = runs(
                 chunk,
                 &(2 * grain..4 * grain),
@@ -257,10 +266,10 @@ mod tests {
         assert_eq!(
             found,
             [
-                (Kind::Idle, 0, GRAIN),
-                (Kind::Data, grain, 2 * GRAIN),
-                (Kind::Idle, 3 * grain, GRAIN),
-                (Kind::Zero, 4 * grain, GRAIN + 10),
+                (RunKind::Idle, 0, GRAIN),
+                (RunKind::Data, grain, 2 * GRAIN),
+                (RunKind::Idle, 3 * grain, GRAIN),
+                (RunKind::Zero, 4 * grain, GRAIN + 10),
             ]
         );
     }

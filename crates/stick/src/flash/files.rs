@@ -1,5 +1,5 @@
-//! What the owner adds: keys and connections, into the folder of the stick's FAT partition that the machine looks into.
-//! It is looked at as modules/esp.sh will look at it, so that nothing is put there that the machine would refuse.
+//! The owner's files: SSH keys and network connections, for the folder of the stick's FAT partition that the machine reads.
+//! The checks are those of modules/esp.sh, so that nothing is put there that the machine would refuse.
 
 use std::fs;
 use std::io::Write;
@@ -12,6 +12,7 @@ use anyhow::{Context, Error, Result, bail};
 use crate::command;
 use crate::esp;
 use crate::gpt::Extent;
+use crate::monitor::Monitor;
 
 /// The machine reads no more of a file.
 const LIMIT: usize = 65_536;
@@ -20,7 +21,7 @@ const ASK: Duration = Duration::from_secs(20);
 
 /// Files for the stick.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Files {
+pub struct OwnerFiles {
     /// Lines of authorized_keys, each once.
     pub keys: Vec<String>,
     /// A line about each key: bits, fingerprint, comment.
@@ -32,15 +33,19 @@ pub struct Files {
 /// Reads the files that hold public keys, and those that hold connections of NetworkManager.
 ///
 /// # Errors
-/// One of them is not what it should be.
-pub fn gather(keys: &[PathBuf], connections: &[PathBuf]) -> Result<Files> {
-    let mut files = Files::default();
+/// One of them cannot be read or would be refused by the machine.
+pub fn gather(
+    keys: &[PathBuf],
+    connections: &[PathBuf],
+    monitor: &dyn Monitor,
+) -> Result<OwnerFiles> {
+    let mut files = OwnerFiles::default();
     for path in keys {
         let text = text(path)?;
         let lines = text.lines().map(str::trim);
         if is_private(&text) {
             return Err(Error::msg(format!(
-                "{} is a PRIVATE key, which belongs on no stick: give the public one, {}",
+                "{} is a PRIVATE key, which must not be on a stick: give the public one, {}",
                 path.display(),
                 path.with_extension("pub").display()
             )));
@@ -55,12 +60,12 @@ pub fn gather(keys: &[PathBuf], connections: &[PathBuf]) -> Result<Files> {
                 continue;
             }
             let place = format!("{}, line {number}", path.display());
-            files.fingerprints.push(fingerprint(line, &place)?);
+            files.fingerprints.push(fingerprint(line, &place, monitor)?);
             files.keys.push(line.to_string());
         }
         if !any {
             return Err(Error::msg(format!(
-                "{} holds no key: give a file like ~/.ssh/id_ed25519.pub",
+                "{} contains no key: give a file like ~/.ssh/id_ed25519.pub",
                 path.display()
             )));
         }
@@ -93,14 +98,14 @@ fn content(path: &Path) -> Result<Vec<u8>> {
 fn text(path: &Path) -> Result<String> {
     let text = String::from_utf8(content(path)?).map_err(|_| {
         Error::msg(format!(
-            "{} is no text in UTF-8: save it as such",
+            "{} is not text in UTF-8: save it as such",
             path.display()
         ))
     })?;
     Ok(text.trim_start_matches('\u{feff}').to_string())
 }
 
-/// OpenSSH's and OpenSSL's kinds, and PuTTY's.
+/// OpenSSH's and OpenSSL's formats, and PuTTY's.
 fn is_private(text: &str) -> bool {
     text.lines().any(|line| {
         (line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY"))
@@ -108,13 +113,13 @@ fn is_private(text: &str) -> bool {
     })
 }
 
-/// What ssh-keygen says of a line of authorized_keys.
-fn fingerprint(line: &str, place: &str) -> Result<String> {
+/// ssh-keygen's description of a line of authorized_keys.
+fn fingerprint(line: &str, place: &str, monitor: &dyn Monitor) -> Result<String> {
     let mut file = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
     writeln!(file, "{line}").context("cannot write a temporary file")?;
     let mut ask = Command::new("ssh-keygen");
     ask.args(["-l", "-f"]).arg(file.path());
-    let answer = command::finish(ask, "looking at a key", ASK)?;
+    let answer = command::finish(ask, "reading a key's fingerprint", ASK, monitor)?;
     let facts = answer.stdout.trim().to_string();
     if !answer.status.success() || facts.is_empty() {
         return Err(Error::msg(format!(
@@ -128,7 +133,7 @@ fn fingerprint(line: &str, place: &str) -> Result<String> {
         .unwrap_or(0);
     if facts.ends_with("(DSA)") || (facts.ends_with("(RSA)") && bits < 2048) {
         return Err(Error::msg(format!(
-            "{place}: the machine refuses a key as weak as this ({facts}): make one with `ssh-keygen -t ed25519`"
+            "{place}: the machine refuses weak keys such as this one ({facts}): make one with `ssh-keygen -t ed25519`"
         )));
     }
     Ok(facts)
@@ -148,7 +153,7 @@ fn connection(path: &Path) -> Result<(String, Vec<u8>)> {
         name.starts_with('.'),
     ) else {
         return Err(refuse(
-            "has a name that the machine would not read: call it NAME.nmconnection",
+            "has a name that the machine ignores: call it NAME.nmconnection",
         ));
     };
     let content = content(path)?;
@@ -162,19 +167,19 @@ fn connection(path: &Path) -> Result<(String, Vec<u8>)> {
         .any(|line| line.starts_with("type=") || line.starts_with("type ="));
     if !section || !of_a_type {
         return Err(refuse(
-            "is no connection of NetworkManager (there is no [connection] with a type= in it): copy one from /etc/NetworkManager/system-connections",
+            "is not a connection of NetworkManager (it has no [connection] with a type=): copy one from /etc/NetworkManager/system-connections",
         ));
     }
     Ok((name, content))
 }
 
-impl Files {
+impl OwnerFiles {
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.connections.is_empty()
     }
 
-    /// Name, seen from the folder, and content of each file as it will be in the ESP of `disk`: keys that the image
-    /// itself brings stay.
+    /// Name, seen from the folder, and content of each file as it will be in the ESP of `disk`: keys in the image
+    /// stay.
     fn wanted(&self, disk: &Path, esp: Extent) -> Result<Vec<(String, Vec<u8>)>> {
         let mut wanted = Vec::new();
         if !self.keys.is_empty() {
@@ -200,11 +205,11 @@ impl Files {
         Ok(wanted)
     }
 
-    /// Puts the files into the ESP of `disk`; `settle` is called before they are read back, and has to see to it that
-    /// what is read comes from the disk.
+    /// Puts the files into the ESP of `disk`; `settle` is called before they are read back, and has to drop caches so
+    /// that they are read from the disk.
     ///
     /// # Errors
-    /// No room for them, or they cannot be written, or are not there afterwards as they should be.
+    /// No room for them, they cannot be written, or they read back differently.
     pub fn put(&self, disk: &Path, esp: Extent, settle: impl FnOnce() -> Result<()>) -> Result<()> {
         let wanted = self.wanted(disk, esp)?;
         for (name, content) in &wanted {
@@ -215,7 +220,7 @@ impl Files {
         for (name, content) in &wanted {
             if esp::get(disk, esp, name)?.as_ref() != Some(content) {
                 bail!(
-                    "{name} on the stick's FAT partition is not what was written there: take another stick"
+                    "{name} on the stick's FAT partition differs from what was written: take another stick"
                 );
             }
         }
@@ -226,6 +231,7 @@ impl Files {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::NoMonitor;
 
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE8wrGXB1GRjJcdnYvsgk8DrIXvSZSvzEEK4kH8aU1nM me@home";
@@ -237,7 +243,9 @@ mod tests {
     }
 
     fn refusal(keys: &[PathBuf], connections: &[PathBuf]) -> String {
-        gather(keys, connections).unwrap_err().to_string()
+        gather(keys, connections, &NoMonitor)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -252,7 +260,7 @@ mod tests {
             &format!("\u{feff}# mine\r\n{KEY}\r\n\r\n"),
         );
         let two = file(folder.path(), "two.pub", KEY);
-        let files = gather(&[one, two], &[]).unwrap();
+        let files = gather(&[one, two], &[], &NoMonitor).unwrap();
         assert_eq!(files.keys, [KEY]);
         assert!(
             files.fingerprints[0].starts_with("256 SHA256:"),
@@ -264,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_public_key_is_named() {
+    fn a_file_without_a_public_key_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         for content in [
             "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n",
@@ -278,18 +286,18 @@ mod tests {
             );
         }
         let empty = file(folder.path(), "empty", "# nothing\n");
-        assert!(refusal(&[empty], &[]).contains("holds no key"));
+        assert!(refusal(&[empty], &[]).contains("contains no key"));
         let long = file(folder.path(), "long", &"x".repeat(LIMIT + 1));
         assert!(refusal(&[long], &[]).contains("too long"));
         assert!(refusal(&[folder.path().join("none")], &[]).contains("cannot read"));
     }
 
     #[test]
-    fn what_is_no_connection_is_named() {
+    fn a_file_without_a_connection_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let good = "[connection]\r\nid=Home\r\ntype=wifi\r\n";
         let home = file(folder.path(), "Home.nmconnection", good);
-        let files = gather(&[], std::slice::from_ref(&home)).unwrap();
+        let files = gather(&[], std::slice::from_ref(&home), &NoMonitor).unwrap();
         assert_eq!(
             files.connections[0],
             ("Home.nmconnection".into(), good.into())
@@ -298,6 +306,6 @@ mod tests {
         let misnamed = file(folder.path(), "Home.txt", good);
         assert!(refusal(&[], &[misnamed]).contains("NAME.nmconnection"));
         let other = file(folder.path(), "other.nmconnection", "[wifi]\nssid=x\n");
-        assert!(refusal(&[], &[other]).contains("no connection of NetworkManager"));
+        assert!(refusal(&[], &[other]).contains("not a connection of NetworkManager"));
     }
 }

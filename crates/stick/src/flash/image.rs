@@ -1,42 +1,39 @@
-//! The image file: raw, or compressed with zstd. Which of them its first bytes tell, not its name.
+//! The image file: raw, or compressed with zstd. Its first bytes tell which, not its name.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
-use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use anyhow::{Context, Error, Result};
 use sha2::{Digest, Sha256};
 
 use super::chunks::{self, CHUNK};
-use super::layout::Layout;
-use super::system;
+use super::os;
+use crate::layout::Layout;
+use crate::sparse::SparseReader;
 
 /// A zstd frame begins with the first of these, a skippable frame with one of the sixteen that begin with the second
 /// (RFC 8878, 3.1), both little-endian.
 const FRAME: u32 = 0xfd2f_b528;
 const SKIPPABLE: u32 = 0x184d_2a50;
 
-pub struct Image {
+/// An image file that was opened for flashing.
+pub struct StickImage {
     pub path: PathBuf,
     pub compressed: bool,
-    seen: (u64, u64, u64, i64, i64),
+    seen: FileIdentity,
 }
 
-/// What another file, or the same with other content, would not have.
-fn identity(meta: &Metadata) -> (u64, u64, u64, i64, i64) {
-    (
-        meta.dev(),
-        meta.ino(),
-        meta.len(),
-        meta.mtime(),
-        meta.mtime_nsec(),
-    )
+/// Differs between two files, and between two contents of one file.
+type FileIdentity = (Option<(u64, u64)>, u64, Option<SystemTime>);
+
+fn identity(meta: &Metadata) -> FileIdentity {
+    (os::file_number(meta), meta.len(), meta.modified().ok())
 }
 
-impl Image {
+impl StickImage {
     /// # Errors
     /// No such file, or one that cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
@@ -51,24 +48,22 @@ impl Image {
         let mut magic = [0; 4];
         chunks::fill(&mut file, &mut magic).map_err(|error| refuse(&error))?;
         let magic = u32::from_le_bytes(magic);
-        Ok(Image {
+        Ok(StickImage {
             path: path.to_path_buf(),
             compressed: magic == FRAME || magic & !15 == SKIPPABLE,
             seen: identity(&meta),
         })
     }
 
-    /// The image's bytes, decompressed. `digest`, where there is one, gets those of the file.
+    /// The bytes of the image, decompressed. `digest`, if given, hashes the bytes of the file.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
     pub fn reader(&self, digest: Option<Arc<Mutex<Sha256>>>) -> Result<Box<dyn Read + Send>> {
         let file = File::open(&self.path)
             .with_context(|| format!("cannot read the image {}", self.path.display()))?;
         let source = Hashed {
-            file: Sparse {
-                length: file.metadata()?.len(),
-                file,
-                at: 0,
-                data: 0..0,
-            },
+            file: SparseReader::new(file)?,
             digest,
         };
         Ok(if self.compressed {
@@ -78,10 +73,10 @@ impl Image {
         })
     }
 
-    /// Where the image's partitions are.
+    /// The places of the image's partitions.
     ///
     /// # Errors
-    /// No GPT, not the partitions of a stick, or not to be decompressed.
+    /// No GPT, not the partitions of a stick, or it cannot be decompressed.
     pub fn layout(&self) -> Result<Layout> {
         let mut start = vec![0; CHUNK];
         let length = chunks::fill(&mut self.reader(None)?, &mut start)
@@ -101,13 +96,13 @@ impl Image {
         }
     }
 
-    /// The user's error for a file that is no longer what it was.
+    /// The error for a file that was changed.
     pub fn changed(&self) -> anyhow::Error {
         let path = self.path.display();
         Error::msg(format!("{path} was changed while it was being read"))
     }
 
-    /// The user's error for what reading failed with.
+    /// The error for a failed read.
     pub fn corrupt(&self, error: &io::Error) -> anyhow::Error {
         let path = self.path.display();
         Error::msg(if self.compressed {
@@ -118,44 +113,8 @@ impl Image {
     }
 }
 
-/// A file whose holes are not read: that they are zero is known, and an image is two thirds holes.
-struct Sparse {
-    file: File,
-    length: u64,
-    at: u64,
-    /// The last place that was looked for in which the file is no hole.
-    data: Range<u64>,
-}
-
-impl Read for Sparse {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at >= self.length {
-            return Ok(0);
-        }
-        if self.at >= self.data.end {
-            self.data = system::next_data(&self.file, self.at, self.length);
-        }
-        let in_hole = self.at < self.data.start;
-        let end = if in_hole {
-            self.data.start
-        } else {
-            self.data.end
-        };
-        let room = usize::try_from(end - self.at).unwrap_or(usize::MAX);
-        let room = room.min(buffer.len());
-        let length = if in_hole {
-            buffer[..room].fill(0);
-            room
-        } else {
-            self.file.read_at(&mut buffer[..room], self.at)?
-        };
-        self.at += length as u64;
-        Ok(length)
-    }
-}
-
 struct Hashed {
-    file: Sparse,
+    file: SparseReader,
     digest: Option<Arc<Mutex<Sha256>>>,
 }
 
@@ -169,28 +128,5 @@ impl Read for Hashed {
             digest.update(&buffer[..length]);
         }
         Ok(length)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_with_holes_is_read_as_it_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("image");
-        let file = File::create(&path).unwrap();
-        for (at, length) in [(0, 5), (3 << 20, 70_000), (5 << 20, 1)] {
-            file.write_all_at(&vec![7; length], at).unwrap();
-        }
-        let whole = fs::read(&path).unwrap();
-        for hole in [0, 1 << 20] {
-            file.set_len(whole.len() as u64 + hole).unwrap();
-            let mut read = Vec::new();
-            let image = Image::open(&path).unwrap();
-            image.reader(None).unwrap().read_to_end(&mut read).unwrap();
-            assert!(read == fs::read(&path).unwrap());
-        }
     }
 }

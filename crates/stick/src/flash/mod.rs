@@ -1,23 +1,16 @@
-//! Writing an image to a stick. Everything that can be wrong is looked for before the first byte is written, and what
-//! makes a disk of the stick, its partition table, is written last.
+//! Writing an image to a stick. Everything that can be wrong is checked before the first byte is written, and the partition
+//! table is written last, so that an unfinished stick is never taken for a finished one.
 //!
-//! Data flows one way: [`image`] -> [`chunks`] -> [`write`] -> [`device`]. What is known beforehand is in [`survey`]
-//! (the image), [`persist`] (what the stick holds) and [`files`] (what the owner adds).
+//! The order of calls: [`files::gather`], [`image::StickImage::open`], [`device::Device::open`], [`persist::plan_persist`],
+//! [`verify_image::verify_image`], [`write::flash`]. Modules depend on each other in one direction: `disk` (a disk and the
+//! reasons not to write to it) <- `os` (probing, per operating system) <- [`image`] <- [`device`] <- [`write`].
 
-pub mod checksum;
 pub mod chunks;
 pub mod device;
+pub mod disk;
 pub mod files;
 pub mod image;
-pub mod layout;
-mod lsblk;
+mod os;
 pub mod persist;
-pub mod progress;
-pub mod survey;
-mod system;
+pub mod verify_image;
 pub mod write;
-
-#[cfg(any(test, target_os = "macos"))]
-mod diskutil;
-
-pub const MIB: u64 = 1 << 20;

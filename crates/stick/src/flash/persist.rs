@@ -1,14 +1,17 @@
-//! What becomes of the data on the stick. The image ends where PERSIST begins, so what lies there is kept by not being
-//! written; what an older layout has elsewhere would be lost.
+//! What happens to the data on the stick. The image ends where PERSIST begins, so a PERSIST at that place is kept: it is
+//! never written to. One at another place, from an older layout, would be lost.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io::{Seek, SeekFrom};
 
 use anyhow::{Error, Result};
 
-use super::device::{Device, gigabytes};
-use super::layout::{self, Layout};
-use super::{MIB, system};
+use super::chunks;
+use super::device::Device;
+use super::os;
+use crate::gpt;
+use crate::layout::Layout;
+use crate::units::{MIB, decimal_size};
 
 /// The machine makes PERSIST from this size on (modules/persist.sh); a MiB more for the table behind it.
 const ROOM: u64 = 32 * MIB + MIB;
@@ -17,36 +20,38 @@ const EXT4_MAGIC: (u64, [u8; 2]) = (1024 + 0x38, [0x53, 0xef]);
 /// File systems, LUKS and the like show themselves within this.
 const BEGINNING: usize = 128 << 10;
 
+/// The plan for PERSIST.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Persist {
-    /// There is a file system where it belongs.
+pub enum PersistPlan {
+    /// An ext4 file system is at its place.
     Kept,
-    /// There is something else than ext4 where it belongs, which the machine will not touch either.
+    /// Its place holds other data, which the machine will not touch either.
     Foreign,
-    /// The machine makes it.
+    /// The machine makes it on its first start.
     New { bytes: u64 },
-    /// Too little is left behind the image.
+    /// Too little room is left behind the image.
     NoRoom,
 }
 
-impl Persist {
+impl PersistPlan {
+    /// In words.
     pub fn describe(&self) -> String {
         match self {
-            Persist::Kept => "kept: there is one on the stick, where the image expects it".into(),
-            Persist::Foreign => {
-                "none: its place holds something that is no ext4 file system, which is left alone by this and by the machine; `wipefs` the stick first to have one made".into()
+            PersistPlan::Kept => "kept: the stick has one where the image expects it".into(),
+            PersistPlan::Foreign => {
+                "none: its place holds data that is not an ext4 file system, which neither this nor the machine touches; to have one made, `wipefs` the stick first".into()
             }
-            Persist::New { bytes } => format!("made on the first start, {}", gigabytes(*bytes)),
-            Persist::NoRoom => "none: NOTHING WILL BE KEPT, the stick has no 32 MiB left behind the system".into(),
+            PersistPlan::New { bytes } => format!("made on the first start, {}", decimal_size(*bytes)),
+            PersistPlan::NoRoom => "none: NOTHING WILL BE KEPT, the stick has less than 32 MiB left behind the system".into(),
         }
     }
 }
 
-/// What becomes of PERSIST when an image of that `layout` is written to `device`.
+/// What happens to PERSIST when an image of that `layout` is written to `device`.
 ///
 /// # Errors
 /// The stick has one elsewhere, which would be lost, or is too small for the image.
-pub fn fate(device: &Device, layout: &Layout) -> Result<Persist> {
+pub fn plan_persist(device: &Device, layout: &Layout) -> Result<PersistPlan> {
     let place = layout.persist.offset;
     let path = device.path.display();
     if device.size < place {
@@ -55,20 +60,20 @@ pub fn fate(device: &Device, layout: &Layout) -> Result<Persist> {
             device.size
         )));
     }
-    // Not the one that is claimed: what reads the table seeks about in it.
+    // A second handle: reading the table takes it over.
     let partitions = File::open(&device.path)
         .ok()
-        .and_then(layout::partitions)
+        .and_then(gpt::read)
         .unwrap_or_default();
-    system::forget_cached(&device.file);
-    for found in layout::find(&partitions, &layout.persist_name) {
+    os::forget_cached(&device.file);
+    for found in gpt::named(&partitions, &layout.persist_name) {
         if found.offset != place
             && beginning(&device.file, found.offset)
                 .iter()
                 .any(|byte| *byte != 0)
         {
             return Err(Error::msg(format!(
-                "{path} has a {} at another place ({} MiB) than this image has it ({} MiB), and its data would be lost: \
+                "{path} has a {} at another place ({} MiB) than this image ({} MiB), and its data would be lost: \
                  save it, run `wipefs --all {path}`, and flash again",
                 layout.persist_name,
                 found.offset / MIB,
@@ -77,24 +82,27 @@ pub fn fate(device: &Device, layout: &Layout) -> Result<Persist> {
         }
     }
     let beginning = beginning(&device.file, place);
-    let listed = layout::find(&partitions, &layout.persist_name).any(|found| found.offset == place);
+    let listed = gpt::named(&partitions, &layout.persist_name).any(|found| found.offset == place);
     Ok(if is_ext4(&beginning) {
-        Persist::Kept
+        PersistPlan::Kept
     } else if device.size < place + ROOM {
-        Persist::NoRoom
+        PersistPlan::NoRoom
     } else if listed && beginning.iter().any(|byte| *byte != 0) {
-        Persist::Foreign
+        PersistPlan::Foreign
     } else {
-        Persist::New {
+        PersistPlan::New {
             bytes: device.size - place,
         }
     })
 }
 
-/// What can be read there, which is less at the end of the disk.
+/// The bytes there, fewer at the end of the disk.
 fn beginning(file: &File, offset: u64) -> Vec<u8> {
     let mut bytes = vec![0; BEGINNING];
-    let length = file.read_at(&mut bytes, offset).unwrap_or(0);
+    let length = (&mut &*file)
+        .seek(SeekFrom::Start(offset))
+        .and_then(|_| chunks::fill(&mut &*file, &mut bytes))
+        .unwrap_or(0);
     bytes.truncate(length);
     bytes
 }

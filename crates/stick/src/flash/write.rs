@@ -1,76 +1,83 @@
-//! The writing itself, and the proof that it is there.
+//! Writing the image, and reading it back.
 //!
-//! Order: first the old partition table goes, then the image is written without its own, read back and compared; then
-//! come the owner's files, and the partition table last. So a stick on which this ended early has no partitions, and
-//! nobody takes it for a finished one. Nothing behind the image's end is touched.
+//! Order: the old partition table is cleared; the image is written without its table, read back and compared; the owner's
+//! files are written; the partition table is written last. If this ends early the stick has no partitions, so it cannot
+//! be mistaken for a finished one. Nothing behind the image's end is touched.
 //!
-//! What is not zero is written. What is zero has to read as zero afterwards, also where another system was before:
-//! where the target can clear a range without being sent zeros it does; else it is read, and zeros are written where
-//! there are none. Only the end of STORE's slot, behind its file system, is left as it is: nothing ever reads it.
-//! The ESP's free space is not left: it may hold an older system's keys and passwords.
+//! Data is written. Zeros have to read as zeros afterwards, also where older data was: a target that can clear a range
+//! without being sent zeros does so; otherwise the range is read, and zeros are written where there are none. Only the
+//! end of STORE, behind its file system, keeps its old content: nothing ever reads it. The ESP's free space does not keep
+//! it: older keys and passwords may be there.
 
 use std::cell::Cell;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::mem;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use anyhow::{Error, Result};
 
-use super::chunks::{self, Buffer, CHUNK, Chunk, Kind, Run};
+use super::chunks::{self, Buffer, ByteRun, CHUNK, Chunk, RunKind};
 use super::device::Device;
-use super::files::Files;
-use super::image::Image;
-use super::progress::Progress;
-use super::survey::Survey;
-use super::{MIB, system};
-use crate::cancel;
+use super::files::OwnerFiles;
+use super::image::StickImage;
+use super::os;
+use super::verify_image::VerifiedImage;
+use crate::monitor::{Monitor, Pass};
+use crate::units::MIB;
 
-/// Where there is no direct access, the disk is waited for after this much, so that the speed that is shown is its own.
+/// Without direct access, bytes between two waits for the disk, so that the progress shows the speed of the disk.
 const UNSYNCED: u64 = 64 * MIB;
 
-/// How flashing ended.
+/// The result of reading back all that was written.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Done,
-    /// What was read at this offset is not what was written there.
+pub enum ReadBack {
+    /// The device holds the image.
+    Matches,
+    /// It differs from the image at this byte; it has no partition table.
     Differs(u64),
 }
 
-/// Writes `image`, of which `survey` tells, to `device`, with `files` on its FAT partition.
+/// Writes the `verified` `image` to `device`, with `files` on its FAT partition.
 ///
 /// # Errors
-/// The image or the device fails, or Ctrl-C; the device is then without a partition table.
-pub fn flash(image: &Image, survey: &Survey, device: &Device, files: &Files) -> Result<Outcome> {
+/// The image or the device fails, or `monitor` ends the operation; the device then has no partition table.
+pub fn flash(
+    image: &StickImage,
+    verified: &VerifiedImage,
+    device: &Device,
+    files: &OwnerFiles,
+    monitor: &dyn Monitor,
+) -> Result<ReadBack> {
     // The partition table and its backup, which is in the last MiB.
-    let tables = [0..MIB, survey.length - MIB..survey.length];
-    let target = Target::new(device);
+    let tables = [0..MIB, verified.length - MIB..verified.length];
+    let target = Target::new(device, monitor);
     let mut held: [Vec<u8>; 2] = Default::default();
 
-    let mut progress = Progress::new("writing", survey.used);
+    monitor.begin(Pass::Write, verified.used);
     for table in &tables {
         target.clear(table.clone())?;
     }
     target.sync()?;
-    // Cleared in one go as far as they reach, which takes most disks no longer than a small piece.
+    // Neighbouring zeros are cleared together: most disks take no longer for them than for a small piece.
     let mut zeros = 0..0;
-    each(image, survey, |chunk| {
+    each(image, verified, monitor, |chunk| {
         for (table, held) in tables.iter().zip(&mut held) {
             if let Some(bytes) = chunk.get(table.clone()) {
                 *held = bytes.to_vec();
             }
         }
-        for run in chunks::runs(chunk, &survey.unread, &tables) {
+        for run in chunks::runs(chunk, &verified.unread, &tables) {
             match run.kind {
-                Kind::Data => {
+                RunKind::Data => {
                     target.write(run.data, run.offset)?;
-                    progress.add(run.data.len() as u64);
+                    monitor.advance(run.data.len() as u64);
                 }
-                Kind::Zero if run.offset == zeros.end => zeros.end = run.end(),
-                Kind::Zero => {
+                RunKind::Zero if run.offset == zeros.end => zeros.end = run.end(),
+                RunKind::Zero => {
                     target.clear(mem::replace(&mut zeros, run.offset..run.end()))?;
                 }
-                Kind::Idle => {}
+                RunKind::Idle => {}
             }
         }
         Ok(())
@@ -78,89 +85,97 @@ pub fn flash(image: &Image, survey: &Survey, device: &Device, files: &Files) -> 
     target.clear(zeros)?;
     target.sync()?;
     image.check_unchanged()?;
-    progress.done("written");
+    monitor.end(Pass::Write);
 
-    let mut progress = Progress::new("reading back", survey.used);
+    monitor.begin(Pass::ReadBack, verified.used);
     let mut differs = None;
     let mut read = Buffer::new();
-    each(image, survey, |chunk| {
-        for run in chunks::runs(chunk, &survey.unread, &tables) {
-            if run.kind != Kind::Idle && differs.is_none() {
+    each(image, verified, monitor, |chunk| {
+        for run in chunks::runs(chunk, &verified.unread, &tables) {
+            if run.kind != RunKind::Idle && differs.is_none() {
                 differs = target.difference(&run, &mut read)?;
             }
-            if run.kind == Kind::Data {
-                progress.add(run.data.len() as u64);
+            if run.kind == RunKind::Data {
+                monitor.advance(run.data.len() as u64);
             }
         }
         Ok(())
     })?;
     image.check_unchanged()?;
     if let Some(offset) = differs {
-        return Ok(Outcome::Differs(offset));
+        return Ok(ReadBack::Differs(offset));
     }
-    progress.done("read back and compared");
+    monitor.end(Pass::ReadBack);
 
     // From here on in small pieces, through the kernel's cache.
     target.go_direct(false);
     let settle = || {
         target.sync()?;
-        system::forget_cached(&device.file);
+        os::forget_cached(&device.file);
         Ok(())
     };
-    files.put(&device.path, survey.layout.esp, settle)?;
-    // The backup first: with only that, too, there are no partitions.
+    files.put(&device.path, verified.layout.esp, settle)?;
+    // The backup first: a disk with only the backup has no partitions either.
     for (table, bytes) in tables.iter().zip(&held).rev() {
         target.write(bytes, table.start)?;
         settle()?;
-        let run = Run {
-            kind: Kind::Data,
+        let run = ByteRun {
+            kind: RunKind::Data,
             offset: table.start,
             data: bytes,
         };
         if let Some(offset) = target.difference(&run, &mut read)? {
-            return Ok(Outcome::Differs(offset));
+            return Ok(ReadBack::Differs(offset));
         }
     }
-    system::reread_partitions(&device.file);
-    Ok(Outcome::Done)
+    os::reread_partitions(&device.file);
+    Ok(ReadBack::Matches)
 }
 
-/// As [`chunks::each`]; what the image's reader fails with becomes the user's error, and so does an image that has
-/// grown since it was surveyed: behind its end is PERSIST.
-fn each(image: &Image, survey: &Survey, mut take: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
+/// As [`chunks::each`], with errors that name the image. An image that has grown since it was verified is an error: it
+/// would overwrite PERSIST.
+fn each(
+    image: &StickImage,
+    verified: &VerifiedImage,
+    monitor: &dyn Monitor,
+    mut take: impl FnMut(&Chunk) -> Result<()>,
+) -> Result<()> {
     let checked = |chunk: &Chunk| {
-        if chunk.end() > survey.length {
+        if chunk.end() > verified.length {
             return Err(image.changed());
         }
         take(chunk)
     };
-    chunks::each(image.reader(None)?, checked).map_err(|error| match error.downcast_ref() {
-        Some(error) => image.corrupt(error),
-        None => error,
+    chunks::each(image.reader(None)?, monitor, checked).map_err(|error| {
+        match error.downcast_ref() {
+            Some(error) => image.corrupt(error),
+            None => error,
+        }
     })
 }
 
 struct Target<'a> {
     device: &'a Device,
+    monitor: &'a dyn Monitor,
     direct: Cell<bool>,
-    /// Whether ranges can be cleared without writing zeros; taken to be so until it is refused.
+    /// Whether ranges can be cleared without writing zeros; true until it fails.
     punches: Cell<bool>,
     unsynced: Cell<u64>,
 }
 
 impl<'a> Target<'a> {
-    fn new(device: &'a Device) -> Self {
+    fn new(device: &'a Device, monitor: &'a dyn Monitor) -> Self {
         Target {
             device,
-            direct: Cell::new(system::set_direct(&device.file, true)),
+            monitor,
+            direct: Cell::new(os::set_direct(&device.file, true)),
             punches: Cell::new(true),
             unsynced: Cell::new(0),
         }
     }
 
     fn go_direct(&self, on: bool) {
-        self.direct
-            .set(system::set_direct(&self.device.file, on) && on);
+        self.direct.set(os::set_direct(&self.device.file, on) && on);
     }
 
     fn failed(&self, verb: &str, offset: u64) -> impl FnOnce(io::Error) -> anyhow::Error {
@@ -168,15 +183,13 @@ impl<'a> Target<'a> {
             "cannot {verb} {} at byte {offset}",
             self.device.path.display()
         );
-        move |error| {
-            use nix::errno::Errno::{self, EDQUOT, EFBIG, EIO, ENODEV, ENOSPC, ENXIO};
-            let advice = match error.raw_os_error().map(Errno::from_raw) {
-                Some(EIO | ENODEV | ENXIO) => ": was it pulled out? is it worn out?",
-                Some(ENOSPC | EDQUOT | EFBIG) => ": is the disk that the file is on full?",
-                _ => "",
-            };
-            Error::msg(format!("{place}: {error}{advice}"))
-        }
+        move |error| Error::msg(format!("{place}: {error}{}", os::advice(&error)))
+    }
+
+    fn seek(&self, offset: u64) -> io::Result<&File> {
+        let mut file = &self.device.file;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(file)
     }
 
     /// Some file systems take direct access only in a form of their own.
@@ -191,7 +204,7 @@ impl<'a> Target<'a> {
     }
 
     fn write(&self, data: &[u8], offset: u64) -> Result<()> {
-        self.retried(|| self.device.file.write_all_at(data, offset))
+        self.retried(|| self.seek(offset)?.write_all(data))
             .map_err(self.failed("write to", offset))?;
         self.unsynced.set(self.unsynced.get() + data.len() as u64);
         if !self.direct.get() && self.unsynced.get() >= UNSYNCED {
@@ -206,18 +219,18 @@ impl<'a> Target<'a> {
             return Ok(());
         }
         if self.punches.get() {
-            // Whatever it is that it cannot do, writing shows whether the disk is sound.
-            match system::punch(&self.device.file, range.start, range.end - range.start) {
+            // The reason does not matter: writing shows whether the disk is sound.
+            match os::punch(&self.device.file, range.start, range.end - range.start) {
                 Ok(()) => return Ok(()),
                 Err(_) => self.punches.set(false),
             }
         }
         let (zeros, mut read) = (Buffer::new(), Buffer::new());
         for offset in range.clone().step_by(CHUNK) {
-            cancel::check()?;
+            self.monitor.check()?;
             let length = (range.end - offset).min(CHUNK as u64) as usize;
-            let run = Run {
-                kind: Kind::Zero,
+            let run = ByteRun {
+                kind: RunKind::Zero,
                 offset,
                 data: &zeros[..length],
             };
@@ -236,16 +249,20 @@ impl<'a> Target<'a> {
             .map_err(self.failed("finish writing to", 0))
     }
 
-    /// The first offset where the device does not hold what `run` says.
-    fn difference(&self, run: &Run, buffer: &mut Buffer) -> Result<Option<u64>> {
+    /// The first offset where the device differs from `run`.
+    fn difference(&self, run: &ByteRun, buffer: &mut Buffer) -> Result<Option<u64>> {
         let read = &mut buffer[..run.data.len()];
-        // Not through `retried`: what is borrowed for writing cannot be borrowed twice.
-        let mut result = self.device.file.read_exact_at(read, run.offset);
+        // Not through `retried`, which would borrow `read` mutably twice.
+        let mut result = self
+            .seek(run.offset)
+            .and_then(|mut file| file.read_exact(read));
         if matches!(&result, Err(error) if error.kind() == io::ErrorKind::InvalidInput)
             && self.direct.get()
         {
             self.go_direct(false);
-            result = self.device.file.read_exact_at(read, run.offset);
+            result = self
+                .seek(run.offset)
+                .and_then(|mut file| file.read_exact(read));
         }
         result.map_err(self.failed("read", run.offset))?;
         if read == run.data {

@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use ::stick::digest::DigestWriter;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{failure, make, stick};
@@ -57,7 +57,7 @@ impl Base {
 
 /// Everything that goes into the base, as one name.
 fn entry_name(disk_id: Uuid) -> String {
-    let mut hash = Sha256::new();
+    let mut digest = DigestWriter::default();
     for part in [
         LAYOUT,
         SUITE,
@@ -67,16 +67,10 @@ fn entry_name(disk_id: Uuid) -> String {
         &make::PACKAGES.join(" "),
         &stick::shape(disk_id),
     ] {
-        hash.update(part);
-        hash.update([0]);
+        digest.update(part.as_bytes());
+        digest.update(&[0]);
     }
-    let digits: String = hash
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{PREFIX}{digits}")
+    format!("{PREFIX}{}", &digest.finish().sha256[..16])
 }
 
 /// The base from the cache; made first, or waited for, when it is not there.

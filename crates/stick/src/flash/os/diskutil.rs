@@ -1,17 +1,18 @@
-//! What macOS's diskutil says of a disk, as `plutil -convert json` puts it.
+//! A disk as macOS's diskutil describes it, converted by `plutil -convert json`.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::device::{Disk, gigabytes};
+use super::super::disk::DiskInfo;
+use crate::units::decimal_size;
 
 /// Reads `diskutil info -plist DISK` and `diskutil list -plist DISK`.
 ///
 /// # Errors
 /// One of them is not JSON.
-pub fn parse(info: &str, list: &str) -> Result<Disk> {
-    let info: Value = serde_json::from_str(info).context("diskutil's answer is not understood")?;
-    let list: Value = serde_json::from_str(list).context("diskutil's answer is not understood")?;
+pub fn parse(info: &str, list: &str) -> Result<DiskInfo> {
+    let info: Value = serde_json::from_str(info).context("cannot read the output of diskutil")?;
+    let list: Value = serde_json::from_str(list).context("cannot read the output of diskutil")?;
     let text = |key: &str| {
         info[key]
             .as_str()
@@ -19,7 +20,7 @@ pub fn parse(info: &str, list: &str) -> Result<Disk> {
             .filter(|text| !text.is_empty())
     };
     let whole = info["WholeDisk"].as_bool() == Some(true);
-    let mut disk = Disk {
+    let mut disk = DiskInfo {
         part_of: (!whole).then(|| format!("/dev/{}", text("ParentWholeDisk").unwrap_or_default())),
         model: text("MediaName").or_else(|| text("IORegistryEntryName")),
         transport: text("BusProtocol").map(|bus| bus.to_lowercase()),
@@ -29,9 +30,9 @@ pub fn parse(info: &str, list: &str) -> Result<Disk> {
             .unwrap_or_default(),
         sector: info["DeviceBlockSize"].as_u64().unwrap_or(512),
         read_only: info["WritableMedia"].as_bool() == Some(false),
-        // What is not said to be outside is taken to be inside.
+        // Taken to be internal unless diskutil says that it is not.
         internal: info["Internal"].as_bool() != Some(false),
-        ..Disk::default()
+        ..DiskInfo::default()
     };
     let entries = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
     for whole in entries(&list, "AllDisksAndPartitions") {
@@ -48,7 +49,7 @@ pub fn parse(info: &str, list: &str) -> Result<Disk> {
                     .push((path.clone(), name("MountPoint").to_string()));
             }
             if part["Partitions"].is_null() {
-                let size = gigabytes(part["Size"].as_u64().unwrap_or_default());
+                let size = decimal_size(part["Size"].as_u64().unwrap_or_default());
                 disk.partitions.push(format!(
                     "{path} {} {} {size}",
                     name("VolumeName"),
@@ -71,7 +72,7 @@ mod tests {
          "MountPoint":"/Volumes/ESP"}]}]}"#;
 
     #[test]
-    fn a_stick_is_known_and_so_is_what_is_mounted() {
+    fn a_stick_is_recognised_with_its_mounts() {
         let disk = parse(INFO, LIST).unwrap();
         assert_eq!(disk.model.as_deref(), Some("Ultra Fit"));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! One pass over the whole image before anything is written: it is sound, and this much of it counts.
+//! One pass over the whole image before anything is written: is it sound, and how much of it has to be written?
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -6,40 +6,44 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::checksum::{self, Expected};
-use super::chunks::{self, Kind};
-use super::image::Image;
-use super::layout::{Layout, erofs_bytes};
-use super::progress::Progress;
+use super::chunks::{self, RunKind};
+use super::image::StickImage;
+use crate::layout::{Layout, erofs_bytes};
+use crate::monitor::{Monitor, Pass};
+use crate::sums::{self, ExpectedDigest};
 
-/// What is known of an image that was read to its end.
+/// The facts about an image that was read to its end and found sound.
 #[derive(Debug)]
-pub struct Survey {
+pub struct VerifiedImage {
     pub layout: Layout,
-    /// Bytes of the image.
+    /// Bytes of the image, decompressed.
     pub length: u64,
     /// Bytes that have to be written.
     pub used: u64,
-    /// The rest of STORE behind its file system, which nothing ever reads.
+    /// The rest of STORE behind its file system, which is never read.
     pub unread: Range<u64>,
-    /// The checksums that it was found to have.
-    pub checked: Vec<Expected>,
+    /// The checksums beside it; it matches all of them.
+    pub checked: Vec<ExpectedDigest>,
 }
 
 /// Reads all of `image`, whose partitions are those of `layout`.
 ///
 /// # Errors
-/// It is damaged, cut off, too long, or has another checksum than a file beside it says.
-pub fn survey(image: &Image, layout: Layout) -> Result<Survey> {
-    let expected = checksum::beside(&image.path)?;
+/// It is damaged, cut off, too long, or does not match a checksum beside it; or `monitor` ends the operation.
+pub fn verify_image(
+    image: &StickImage,
+    layout: Layout,
+    monitor: &dyn Monitor,
+) -> Result<VerifiedImage> {
+    let expected = sums::beside(&image.path)?;
     let digest = (!expected.is_empty()).then(|| Arc::new(Mutex::new(Sha256::new())));
     let length = layout.persist.offset;
-    let mut progress = Progress::new("checking the image", length);
+    monitor.begin(Pass::CheckImage, length);
     let (mut end, mut used, mut unread) = (0, 0, 0..0);
-    let read = chunks::each(image.reader(digest.clone())?, |chunk| {
+    let read = chunks::each(image.reader(digest.clone())?, monitor, |chunk| {
         end = chunk.end();
         if end > length {
-            return Err(wrong_length(image, length, "goes on behind the place"));
+            return Err(wrong_length(image, length, "continues behind the place"));
         }
         let store = layout.store.offset..(layout.store.offset + 4096);
         if let Some(bytes) = chunk.get(store).and_then(erofs_bytes)
@@ -48,9 +52,9 @@ pub fn survey(image: &Image, layout: Layout) -> Result<Survey> {
             unread = layout.store.offset + bytes..layout.store.offset + layout.store.length;
         }
         let runs = chunks::runs(chunk, &unread, &[]);
-        let data = runs.iter().filter(|run| run.kind == Kind::Data);
+        let data = runs.iter().filter(|run| run.kind == RunKind::Data);
         used += data.map(|run| run.data.len() as u64).sum::<u64>();
-        progress.add(chunk.data().len() as u64);
+        monitor.advance(chunk.data().len() as u64);
         Ok(())
     });
     read.map_err(|error| match error.downcast_ref() {
@@ -68,13 +72,11 @@ pub fn survey(image: &Image, layout: Layout) -> Result<Survey> {
         let digest = digest
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let digest = digest.clone().finalize();
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        compare(image, &expected, &digest)?;
+        compare(image, &expected, &hex::encode(digest.clone().finalize()))?;
     }
     image.check_unchanged()?;
-    progress.done("checked");
-    Ok(Survey {
+    monitor.end(Pass::CheckImage);
+    Ok(VerifiedImage {
         layout,
         length,
         used,
@@ -83,20 +85,20 @@ pub fn survey(image: &Image, layout: Layout) -> Result<Survey> {
     })
 }
 
-fn wrong_length(image: &Image, length: u64, how: &str) -> anyhow::Error {
+fn wrong_length(image: &StickImage, length: u64, how: &str) -> anyhow::Error {
     Error::msg(format!(
         "{} {how} where PERSIST begins ({length} bytes): download it again",
         image.path.display()
     ))
 }
 
-fn compare(image: &Image, expected: &[Expected], digest: &str) -> Result<()> {
-    match expected.iter().find(|expected| expected.digest != digest) {
+fn compare(image: &StickImage, expected: &[ExpectedDigest], digest: &str) -> Result<()> {
+    match expected.iter().find(|expected| expected.sha256 != digest) {
         Some(other) => Err(Error::msg(format!(
             "{} has the SHA-256 {digest}, but {} says {}: download both again",
             image.path.display(),
-            other.said_by.display(),
-            other.digest
+            other.source.display(),
+            other.sha256
         ))),
         None => Ok(()),
     }

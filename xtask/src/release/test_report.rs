@@ -1,29 +1,28 @@
-//! The test runs that a release rests on.
+//! The test reports that a release requires.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::git;
-use super::manifest::{Promise, Run};
+use super::manifest::{TestRun, TestedPromise};
 use crate::error::usage;
-use crate::outcome::{Report, Verdict};
-use crate::scenario::PROMISES;
+use crate::git;
+use crate::outcome::{PromiseOutcome, Report, Verdict};
 
 /// The report at `path`, the `--json` of `cargo xtask test`.
 ///
 /// # Errors
-/// It cannot be read, was not made from `commit`, does not pass, or does not cover every promise.
-pub fn read(path: &Path, commit: &str) -> Result<Report> {
+/// It cannot be read, was not made from `commit`, does not pass, or leaves out one of the `promises` (ids).
+pub fn read(path: &Path, commit: &str, promises: &[&str]) -> Result<Report> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| usage(format!("cannot read {}: {error}", path.display())))?;
     let report: Report = serde_json::from_str(&text).map_err(|error| {
         usage(format!(
-            "{} is no report of `cargo xtask test --json`: {error}",
+            "{} is not a report of `cargo xtask test --json`: {error}",
             path.display()
         ))
     })?;
-    match refusal(&report, commit) {
+    match refusal(&report, commit, promises) {
         None => Ok(report),
         Some(why) => Err(usage(format!(
             "{} {why}: run `cargo xtask test --fault --json {}` on the commit to be released",
@@ -33,48 +32,46 @@ pub fn read(path: &Path, commit: &str) -> Result<Report> {
     }
 }
 
-/// Why no release can rest on `report`, if so.
-pub fn refusal(report: &Report, commit: &str) -> Option<String> {
+/// The reason why `report` is not enough for a release of `commit`; None when it is. `promises` are the ids that it has to
+/// cover.
+pub fn refusal(report: &Report, commit: &str, promises: &[&str]) -> Option<String> {
     match report.commit.as_deref() {
-        None => return Some("does not say which commit was tested".into()),
+        None => return Some("does not name the tested commit".into()),
         Some(tested) if git::is_dirty(tested) => {
-            return Some("was made with changes that are in no commit".into());
+            return Some("was made with uncommitted changes".into());
         }
         Some(tested) if tested != commit => {
             return Some(format!("was made from {tested} and not from {commit}"));
         }
         Some(_) => {}
     }
-    let bad = |promise: &&crate::outcome::PromiseOutcome| promise.verdict != Verdict::Pass;
+    let bad = |promise: &&PromiseOutcome| promise.verdict != Verdict::Pass;
     if let Some(promise) = report.promises().find(bad) {
         return Some(format!("does not pass, see {}", promise.id));
     }
     let covered = |id: &str| report.promises().any(|promise| promise.id == id);
-    let missing: Vec<_> = PROMISES
-        .iter()
-        .filter(|promise| !covered(promise.id))
-        .collect();
+    let missing: Vec<_> = promises.iter().filter(|id| !covered(id)).collect();
     if let Some(first) = missing.first() {
         return Some(format!(
             "leaves out {} of {} promises, {} among them",
             missing.len(),
-            PROMISES.len(),
-            first.id
+            promises.len(),
+            first
         ));
     }
     (report.verdict != Verdict::Pass).then(|| "does not pass".into())
 }
 
-/// What the manifest keeps of `report`.
-pub fn run(report: &Report) -> Run {
-    Run {
+/// The manifest's entry for `report`.
+pub fn test_run(report: &Report) -> TestRun {
+    TestRun {
         guest: report.guest.clone(),
         accelerator: report.accelerator.clone(),
         nixpkgs: report.nixpkgs.clone(),
         verdict: report.verdict,
         promises: report
             .promises()
-            .map(|promise| Promise {
+            .map(|promise| TestedPromise {
                 id: promise.id.clone(),
                 promise: promise.promise.clone(),
                 verdict: promise.verdict,
@@ -86,7 +83,9 @@ pub fn run(report: &Report) -> Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{PromiseOutcome, ScenarioOutcome};
+    use crate::outcome::ScenarioOutcome;
+
+    const PROMISES: [&str; 4] = ["a.one", "a.two", "b.one", "b.two"];
 
     type Change<'a> = &'a dyn Fn(&mut Report);
 
@@ -105,24 +104,27 @@ mod tests {
         report.scenarios = vec![ScenarioOutcome {
             name: "all".into(),
             seconds: 0.0,
-            promises: PROMISES.iter().map(|known| promise(known.id)).collect(),
+            promises: PROMISES.iter().map(|id| promise(id)).collect(),
         }];
         report
     }
 
     #[test]
-    fn only_a_whole_green_run_of_this_commit_is_a_proof() {
-        assert_eq!(refusal(&whole(), "abc"), None);
+    fn only_a_complete_passing_run_of_this_commit_is_enough() {
+        assert_eq!(refusal(&whole(), "abc", &PROMISES), None);
         let refused = |change: Change| {
             let mut report = whole();
             change(&mut report);
-            refusal(&report, "abc").unwrap()
+            refusal(&report, "abc", &PROMISES).unwrap()
         };
         let cases: &[(Change, &str)] = &[
-            (&|report| report.commit = None, "does not say which commit"),
+            (
+                &|report| report.commit = None,
+                "does not name the tested commit",
+            ),
             (
                 &|report| report.commit = Some("abc-dirty".into()),
-                "changes that are in no commit",
+                "with uncommitted changes",
             ),
             (
                 &|report| report.commit = Some("abd".into()),

@@ -1,47 +1,78 @@
-//! An asset while it is written: under a name for the time being, and in parts where GitHub would not take it whole.
+//! Writing a long stream as several files of limited length. Until all is written the files have temporary names, and a
+//! failure removes them.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::hash::Hasher;
-use super::manifest::Asset;
+use crate::digest::{DigestWriter, FileDigest};
+use crate::units::binary_size;
 
-/// What GitHub takes: "each file included in a release must be under 2 GiB"
-/// (docs.github.com, "About releases", storage and bandwidth quotas). 2,000 MiB stay clear of it.
-pub const LIMIT: u64 = 2000 << 20;
-/// With more, their names would no longer sort in the order in which they are joined.
+/// With more parts, their names would no longer sort in the order in which they are joined.
 const MOST: usize = 9;
-/// What half-made files end in.
+/// The end of a temporary name.
 const PARTIAL: &str = ".partial";
 
-/// A file in `folder` that is gone unless it gets its name.
+/// A finished file of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asset {
+    /// Its name, without a folder.
+    pub file: String,
+    #[serde(flatten)]
+    pub digest: FileDigest,
+}
+
+/// A file in `folder` that is removed unless it gets its name.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be created.
 pub fn partial(folder: &Path) -> Result<NamedTempFile> {
-    tempfile::Builder::new()
-        .prefix(&format!(".{}-", std::process::id()))
-        .suffix(PARTIAL)
-        // As any other program's; the umask counts.
-        .permissions(Permissions::from_mode(0o666))
+    let prefix = format!(".{}-", std::process::id());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(PARTIAL);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any other program's file; the umask counts.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder
         .tempfile_in(folder)
         .with_context(|| format!("cannot write in {}", folder.display()))
 }
 
-/// Removes what killed runs left half-made in `folder`.
+/// Whether there is no process with this number. Not known on Windows, where leftovers stay.
+fn is_gone(process: u32) -> bool {
+    #[cfg(unix)]
+    {
+        use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+        let Ok(process) = i32::try_from(process) else {
+            return true;
+        };
+        kill(Pid::from_raw(process), None) == Err(Errno::ESRCH)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = process;
+        false
+    }
+}
+
+/// Removes the unfinished files that killed processes left in `folder`.
+///
+/// # Errors
+/// The folder cannot be read, or a file cannot be removed.
 pub fn sweep(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(owner) = name.strip_prefix('.').and_then(|name| name.split_once('-')) else {
             continue;
         };
-        let dead = !Path::new("/proc").join(owner.0).exists();
-        if name.ends_with(PARTIAL) && owner.0.parse::<u32>().is_ok() && dead {
+        if name.ends_with(PARTIAL) && owner.0.parse().is_ok_and(is_gone) {
             fs::remove_file(entry.path())?;
         }
     }
@@ -49,6 +80,9 @@ pub fn sweep(folder: &Path) -> Result<()> {
 }
 
 /// Writes `text` to `folder`/`name`, whole or not at all.
+///
+/// # Errors
+/// The file cannot be written.
 pub fn place(folder: &Path, name: &str, text: &str) -> Result<()> {
     let path = folder.join(name);
     let mut file = partial(folder)?;
@@ -57,19 +91,19 @@ pub fn place(folder: &Path, name: &str, text: &str) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Takes an asset's bytes and keeps the digest of each part.
-pub struct Parts {
+/// Takes the bytes of an asset, starts a new file when one is full, and keeps the digest of each.
+pub struct SplitWriter {
     folder: PathBuf,
     limit: u64,
-    files: Vec<(NamedTempFile, Hasher)>,
-    /// How much fits the last file still.
+    files: Vec<(NamedTempFile, DigestWriter)>,
+    /// Bytes that still fit into the last file.
     room: u64,
 }
 
-impl Parts {
-    /// No part will be longer than `limit` bytes.
+impl SplitWriter {
+    /// Files go into `folder`; none will be longer than `limit` bytes.
     pub fn new(folder: &Path, limit: u64) -> Self {
-        Parts {
+        SplitWriter {
             folder: folder.to_path_buf(),
             limit,
             files: Vec::new(),
@@ -80,17 +114,17 @@ impl Parts {
     fn next(&mut self) -> io::Result<()> {
         if self.files.len() == MOST {
             return Err(io::Error::other(format!(
-                "the image takes more than {MOST} parts of {} each: GitHub takes no file of 2 GiB or more",
-                super::size(self.limit)
+                "more than {MOST} parts of {} each would be needed: compress it more, or take a smaller image",
+                binary_size(self.limit)
             )));
         }
         let file = partial(&self.folder).map_err(|error| io::Error::other(format!("{error:#}")))?;
-        self.files.push((file, Hasher::default()));
+        self.files.push((file, DigestWriter::default()));
         self.room = self.limit;
         Ok(())
     }
 
-    /// Gives the asset its name: `name`, or where it is in parts `name.part1`, `name.part2`, …
+    /// Gives the files their names: `name` for a single one, else `name.part1`, `name.part2`, …
     ///
     /// # Errors
     /// The files cannot be renamed.
@@ -98,7 +132,7 @@ impl Parts {
         remove(&self.folder, name)?;
         let whole = self.files.len() == 1;
         let mut assets = Vec::new();
-        for (index, (file, hasher)) in self.files.into_iter().enumerate() {
+        for (index, (file, digest)) in self.files.into_iter().enumerate() {
             let file_name = if whole {
                 name.to_string()
             } else {
@@ -109,7 +143,7 @@ impl Parts {
                 .with_context(|| format!("cannot write {}", path.display()))?;
             assets.push(Asset {
                 file: file_name,
-                digest: hasher.finish(),
+                digest: digest.finish(),
             });
         }
         Ok(assets)
@@ -117,6 +151,9 @@ impl Parts {
 }
 
 /// Removes an older asset of this name, whole or in parts.
+///
+/// # Errors
+/// One of its files cannot be removed.
 pub fn remove(folder: &Path, name: &str) -> Result<()> {
     let parts = (1..=MOST).map(|index| format!("{name}.part{index}"));
     for file in parts.chain([name.to_string()]) {
@@ -130,7 +167,7 @@ pub fn remove(folder: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-impl Write for Parts {
+impl Write for SplitWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.room == 0 {
             self.next()?;
@@ -138,11 +175,11 @@ impl Write for Parts {
         let fits = bytes
             .len()
             .min(usize::try_from(self.room).unwrap_or(usize::MAX));
-        let Some((file, hasher)) = self.files.last_mut() else {
+        let Some((file, digest)) = self.files.last_mut() else {
             return Ok(0);
         };
         let written = file.write(&bytes[..fits])?;
-        hasher.write_all(&bytes[..written])?;
+        digest.update(&bytes[..written]);
         self.room -= written as u64;
         Ok(written)
     }
@@ -169,7 +206,7 @@ mod tests {
     fn parts_join_to_the_whole_and_replace_an_older_asset() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("x.zst"), "old").unwrap();
-        let mut parts = Parts::new(folder.path(), 4);
+        let mut parts = SplitWriter::new(folder.path(), 4);
         parts.write_all(b"0123456789").unwrap();
         assert!(
             names(folder.path())
@@ -186,25 +223,26 @@ mod tests {
             .flat_map(|asset| fs::read(folder.path().join(&asset.file)).unwrap())
             .collect();
         assert_eq!(joined, b"0123456789");
-        assert_eq!(assets[2].digest.sha256, crate::digest::sha256(b"89"));
-        let mut whole = Parts::new(folder.path(), 10);
+        assert_eq!(assets[2].digest.sha256, crate::digest::sha256_hex(b"89"));
+        let mut whole = SplitWriter::new(folder.path(), 10);
         whole.write_all(b"0123456789").unwrap();
         whole.finish("x.zst").unwrap();
         assert_eq!(names(folder.path()), ["x.zst"]);
     }
 
     #[test]
-    fn too_many_parts_are_refused_with_the_numbers_and_leave_nothing() {
+    fn too_many_parts_are_refused_and_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = Parts::new(folder.path(), 1);
+        let mut parts = SplitWriter::new(folder.path(), 1);
         let error = parts.write_all(b"0123456789").unwrap_err().to_string();
         assert!(error.contains("more than 9 parts of 1 bytes"), "{error}");
         drop(parts);
         assert!(names(folder.path()).is_empty());
     }
 
+    #[cfg(unix)]
     #[test]
-    fn what_a_killed_run_left_is_swept_and_nothing_else() {
+    fn only_files_of_killed_processes_are_swept() {
         let folder = tempfile::tempdir().unwrap();
         // Process numbers stay below 2^22 on Linux.
         for name in [

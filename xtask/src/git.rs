@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use chrono::{DateTime, Utc};
+use anyhow::Result;
 
 use crate::error::usage;
 use vm::process;
 
-/// Git answers at once, but for the status of a large tree on a slow disk.
+/// Git answers at once, except for the status of a large tree on a slow disk.
 const ASK: Duration = Duration::from_secs(60);
-/// Behind a commit: the sources are not as they are in it. Nix marks its `dirtyRev` the same way.
+/// Suffix of a commit whose sources were changed. Nix marks its `dirtyRev` the same way.
 const DIRTY: &str = "-dirty";
 /// How many changed files a message names.
 const NAMED: usize = 3;
@@ -23,7 +22,7 @@ pub struct Git {
     root: PathBuf,
 }
 
-/// A commit, told briefly.
+/// A commit in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Abbreviated.
@@ -50,11 +49,11 @@ impl Git {
         process::run(self.command(arguments), &what, ASK).map(|text| text.trim_end().to_string())
     }
 
-    /// What git says, or nothing when its exit status is not 0.
+    /// Git's output, or None when its exit status is not 0.
     fn ask(&self, arguments: &[&str]) -> Result<Option<String>> {
         let finished = process::finish(self.command(arguments), "git", ASK)?;
-        let said = finished.status.success();
-        Ok(said.then(|| finished.stdout.trim_end().to_string()))
+        let succeeded = finished.status.success();
+        Ok(succeeded.then(|| finished.stdout.trim_end().to_string()))
     }
 
     /// The commit that is checked out, in full.
@@ -65,19 +64,19 @@ impl Git {
         self.ask(&["rev-parse", "--verify", "--quiet", "HEAD"])?
             .ok_or_else(|| {
                 usage(format!(
-                    "{} is no git repository with a commit: a release is made from a clone",
+                    "{} is not a git repository with a commit: make the release from a clone",
                     self.root.display()
                 ))
             })
     }
 
-    /// What differs from the commit, as `git status --porcelain` tells it. New files that are not ignored count.
+    /// The differences from the commit, as `git status --porcelain` lists them. New files that are not ignored count.
     fn dirt(&self) -> Result<Vec<String>> {
         let status = self.run(&["status", "--porcelain"])?;
         Ok(status.lines().map(str::to_string).collect())
     }
 
-    /// The commit that is checked out; marked when the sources are not as they are in it. Nothing without git.
+    /// The commit that is checked out, with `-dirty` behind it when the sources differ from it. None without git.
     pub fn state(&self) -> Option<String> {
         let commit = self.commit().ok()?;
         match self.dirt() {
@@ -86,7 +85,7 @@ impl Git {
         }
     }
 
-    /// The state that was the sources' all the time since it was `before`; marked when they have changed since.
+    /// `before`, with `-dirty` behind it when the sources have changed since.
     pub fn state_since(&self, before: Option<String>) -> Option<String> {
         let before = before?;
         if self.state().as_ref() == Some(&before) || is_dirty(&before) {
@@ -97,7 +96,7 @@ impl Git {
     }
 
     /// # Errors
-    /// Something differs from the commit; the first files are named.
+    /// Files differ from the commit; the message names the first.
     pub fn require_clean(&self) -> Result<()> {
         let dirt = self.dirt()?;
         if dirt.is_empty() {
@@ -113,13 +112,13 @@ impl Git {
             names.push(&more);
         }
         Err(usage(format!(
-            "the tree is dirty, a release is made from a commit: commit, stash or ignore {}",
+            "the tree is dirty and a release is made from a commit: commit, stash or ignore {}",
             names.join(", ")
         )))
     }
 
     /// # Errors
-    /// The history was not cloned: neither the tags nor what has changed could be told.
+    /// The clone is shallow: tags and changes are unknown.
     pub fn require_history(&self) -> Result<()> {
         if self.run(&["rev-parse", "--is-shallow-repository"])? == "true" {
             return Err(usage(
@@ -130,13 +129,13 @@ impl Git {
     }
 
     /// # Errors
-    /// `folder` is in the tree and not ignored: what is put there would make the tree dirty.
+    /// `folder` is in the tree and not ignored: files in it would make the tree dirty.
     pub fn require_ignored(&self, folder: &Path) -> Result<()> {
         let top = PathBuf::from(self.run(&["rev-parse", "--show-toplevel"])?);
         if !folder.starts_with(&top) {
             return Ok(());
         }
-        // With a slash at the end, for a pattern of folders fits only what is known to be one.
+        // The slash at the end marks a folder, which patterns for folders need.
         let name = format!("{}/", folder.display());
         if folder != top
             && self
@@ -157,7 +156,7 @@ impl Git {
         Ok(found.is_some())
     }
 
-    /// The newest tag before this commit that `pattern` fits, other than `but`.
+    /// The newest tag before this commit that matches `pattern`, other than `but`.
     pub fn previous_tag(&self, pattern: &str, but: &str) -> Result<Option<String>> {
         let (fits, not) = (format!("--match={pattern}"), format!("--exclude={but}"));
         self.ask(&["describe", "--tags", "--abbrev=0", &fits, &not])
@@ -175,13 +174,6 @@ impl Git {
             })
         };
         Ok(log.lines().filter_map(change).collect())
-    }
-
-    /// When `commit` was made.
-    pub fn date(&self, commit: &str) -> Result<DateTime<Utc>> {
-        let date = self.run(&["show", "--no-patch", "--format=%cI", commit])?;
-        let date = DateTime::parse_from_rfc3339(&date).context("git's date is no date")?;
-        Ok(date.to_utc())
     }
 }
 

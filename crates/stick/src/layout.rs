@@ -1,14 +1,10 @@
-//! Which parts an image has, and which of their bytes anything ever reads.
+//! The partitions of a stick, and how much of STORE is ever read.
 
-use std::collections::BTreeMap;
-use std::io::{Cursor, Read, Seek, Write};
+use std::io::Cursor;
 use std::ops::Range;
 
-use gpt::disk::LogicalBlockSize;
-use gpt::partition::Partition;
-
-use super::MIB;
-use crate::gpt::{Extent, SECTOR};
+use crate::gpt::{self, Extent};
+use crate::units::MIB;
 
 /// A stick's partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,22 +21,22 @@ impl Layout {
     /// Reads the partition table at the `start` of an image (at least its first 34 sectors).
     ///
     /// # Errors
-    /// What the image lacks, as the rest of a sentence that begins with its name.
+    /// Why it is not an image of a stick, as the rest of a sentence that begins with its name.
     pub fn of(start: &[u8]) -> Result<Self, String> {
         let not_ours = |why: &str| {
             format!("{why}: an image of the stick is needed, raw or compressed with zstd")
         };
-        let partitions = partitions(Cursor::new(start.to_vec()))
+        let partitions = gpt::read(Cursor::new(start.to_vec()))
             .ok_or_else(|| not_ours("has no partition table (GPT)"))?;
         let named = |name: &str| {
-            find(&partitions, name)
+            gpt::named(&partitions, name)
                 .next()
                 .ok_or_else(|| not_ours(&format!("has no partition called {name}")))
         };
         let (esp, store) = (named("ESP")?, named("STORE")?);
         let (persist_name, persist) = partitions
             .values()
-            .filter_map(|partition| Some((partition.name.clone(), extent(partition)?)))
+            .filter_map(|partition| Some((partition.name.clone(), gpt::extent(partition)?)))
             .max_by_key(|(_, extent)| extent.offset)
             .filter(|(_, extent)| extent.offset >= store.offset + store.length)
             .ok_or_else(|| not_ours("has no partition behind STORE, for PERSIST"))?;
@@ -59,42 +55,13 @@ impl Layout {
     }
 }
 
-/// The entries of the GPT on `disk`, of its backup when the first is damaged.
-pub fn partitions(
-    disk: impl Read + Write + Seek + std::fmt::Debug,
-) -> Option<BTreeMap<u32, Partition>> {
-    let disk = gpt::GptConfig::new()
-        .logical_block_size(LogicalBlockSize::Lb512)
-        .open_from_device(disk)
-        .ok()?;
-    Some(disk.partitions().clone())
-}
-
-/// Where the partitions called `name` are.
-pub fn find<'a>(
-    partitions: &'a BTreeMap<u32, Partition>,
-    name: &'a str,
-) -> impl Iterator<Item = Extent> + 'a {
-    partitions
-        .values()
-        .filter(move |partition| partition.name == name)
-        .filter_map(extent)
-}
-
-/// None for an entry that no disk can have.
-fn extent(partition: &Partition) -> Option<Extent> {
-    let sane =
-        partition.first_lba <= partition.last_lba && partition.last_lba < u64::MAX / SECTOR - 1;
-    sane.then(|| Extent::from(partition))
-}
-
-/// Where the superblock of an erofs file system is, and what of it is needed here.
+/// The place of the superblock in an erofs file system.
 const SUPERBLOCK: Range<usize> = 1024..1024 + 128;
 const EROFS_MAGIC: u32 = 0xe0f5_e1e2;
 /// The number of blocks has more bits elsewhere.
 const EROFS_48BIT: u32 = 0x80;
 
-/// Bytes that the erofs file system at the beginning of `store` takes: what is behind them is never read (Linux,
+/// The size of the erofs file system at the beginning of `store`, in bytes: everything behind it is never read (Linux,
 /// fs/erofs/erofs_fs.h, struct erofs_super_block). None for another file system, or one whose size is not certain.
 pub fn erofs_bytes(store: &[u8]) -> Option<u64> {
     let block = store.get(SUPERBLOCK)?;
@@ -108,7 +75,7 @@ pub fn erofs_bytes(store: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpt::test_image;
+    use crate::gpt::{NewPartition, test_image};
 
     fn start_of_image() -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
@@ -118,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stick_is_known_by_its_table() {
+    fn a_stick_is_recognised_by_its_table() {
         let layout = Layout::of(&start_of_image()).unwrap();
         assert_eq!(layout.esp.offset, MIB);
         assert_eq!(layout.store.offset, 41 * MIB);
@@ -146,20 +113,22 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
-        std::fs::File::create(&path)
-            .unwrap()
-            .set_len(8 * MIB)
+        let mut file = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
             .unwrap();
-        let mut disk = gpt::GptConfig::new().writable(true).create(&path).unwrap();
-        disk.add_partition(
-            "Windows",
-            4 * MIB,
-            gpt::partition_types::BASIC,
-            0,
-            Some(2048),
-        )
-        .unwrap();
-        disk.write().unwrap();
+        file.set_len(8 * MIB).unwrap();
+        let windows = NewPartition {
+            name: "Windows",
+            extent: Extent {
+                offset: MIB,
+                length: 4 * MIB,
+            },
+            kind: gpt::partition_types::BASIC,
+        };
+        gpt::create(&mut file, None, &[windows]).unwrap();
         let refusal = Layout::of(&std::fs::read(&path).unwrap()).unwrap_err();
         assert!(
             refusal.starts_with("has no partition called ESP"),
@@ -168,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_erofs_says_how_long_it_is() {
+    fn the_size_of_an_erofs_is_in_its_superblock() {
         let mut store = vec![0; 4096];
         assert_eq!(erofs_bytes(&store), None);
         store[1024..1028].copy_from_slice(&EROFS_MAGIC.to_le_bytes());

@@ -1,11 +1,12 @@
-//! What lsblk says of a disk. It knows mounts, swap, and what lies on top of a disk through any number of layers.
+//! A disk as lsblk describes it. It knows mounts, swap, and the layers on top of a disk.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::device::{Disk, gigabytes};
+use super::super::disk::DiskInfo;
+use crate::units::decimal_size;
 
-/// The columns that are read; without NAME lsblk does not say what lies on what. MOUNTPOINTS came with util-linux 2.37
+/// The columns that are read; without NAME lsblk does not nest them. MOUNTPOINTS came with util-linux 2.37
 /// (2021).
 pub const COLUMNS: &str =
     "NAME,PATH,TYPE,PKNAME,RO,SIZE,LOG-SEC,MODEL,SERIAL,TRAN,FSTYPE,LABEL,PARTLABEL,MOUNTPOINTS";
@@ -40,16 +41,15 @@ struct Node {
 /// Reads what `lsblk --json --bytes --paths --output COLUMNS DEVICE` prints.
 ///
 /// # Errors
-/// It is not that.
-pub fn parse(text: &str) -> Result<Disk> {
-    let listing: Listing =
-        serde_json::from_str(text).context("lsblk's answer is not understood")?;
+/// `text` has another form.
+pub fn parse(text: &str) -> Result<DiskInfo> {
+    let listing: Listing = serde_json::from_str(text).context("cannot read the output of lsblk")?;
     let node = listing
         .blockdevices
         .into_iter()
         .next()
         .context("lsblk lists nothing")?;
-    let mut disk = Disk::default();
+    let mut disk = DiskInfo::default();
     look(&node, &mut disk);
     let is_part = node.kind == "part";
     let is_disk = matches!(node.kind.as_str(), "disk" | "loop");
@@ -62,7 +62,7 @@ pub fn parse(text: &str) -> Result<Disk> {
     disk.model = text(node.model);
     disk.serial = text(node.serial);
     disk.transport = text(node.tran);
-    // What another system has on it need not be mounted here. A disk in a case of its own says usb.
+    // Another system on it need not be mounted here. A disk in a USB case has the transport usb.
     let inside = ["nvme", "sata", "ata", "pcie"];
     disk.internal = disk
         .transport
@@ -74,7 +74,7 @@ pub fn parse(text: &str) -> Result<Disk> {
     Ok(disk)
 }
 
-fn look(node: &Node, disk: &mut Disk) {
+fn look(node: &Node, disk: &mut DiskInfo) {
     let mounts = node.mountpoints.iter().flatten();
     disk.mounts
         .extend(mounts.map(|mount| (node.path.clone(), mount.clone())));
@@ -85,7 +85,7 @@ fn look(node: &Node, disk: &mut Disk) {
                 Some(&child.path),
                 name,
                 child.fstype.as_ref(),
-                Some(&gigabytes(child.size)),
+                Some(&decimal_size(child.size)),
             ];
             let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
             disk.partitions.push(words.join(" "));
@@ -113,7 +113,7 @@ mod tests {
              "mountpoints":["[SWAP]"]}]}]}]}"#;
 
     #[test]
-    fn a_disk_is_seen_with_all_that_lies_on_it() {
+    fn a_disk_is_read_with_all_layers_on_it() {
         let disk = parse(STICK).unwrap();
         assert_eq!(disk.model.as_deref(), Some("Ultra Fit"));
         assert_eq!(disk.serial.as_deref(), Some("4C530001"));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_inside_the_computer_is_refused_though_nothing_of_it_is_mounted() {
+    fn an_unmounted_internal_disk_is_refused() {
         let unmounted = STICK.replace("/media/me/ESP", "").replace("[SWAP]", "");
         assert!(!parse(&unmounted).unwrap().internal);
         let inside = parse(&unmounted.replacen("usb", "sata", 1)).unwrap();

@@ -1,0 +1,102 @@
+//! Resuming: the files that an interrupted release has finished are not made again.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use stick::archive::PackOptions;
+use stick::digest;
+use stick::split::{self, place};
+
+use super::CtrlC;
+use super::image::ReleaseImage;
+use super::manifest::PackedImage;
+
+/// The source of an asset. The times are nanoseconds since 1970.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct PackSource {
+    path: PathBuf,
+    bytes: u64,
+    modified: i128,
+    /// Every file in a Nix store has the same modification time; this one differs.
+    changed: i128,
+    level: i32,
+    limit: u64,
+}
+
+impl PackSource {
+    fn of(image: &ReleaseImage, options: PackOptions) -> Result<Self> {
+        let file = fs::metadata(&image.path)?;
+        let nanoseconds =
+            |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Ok(PackSource {
+            path: image.path.clone(),
+            bytes: file.len(),
+            modified: nanoseconds(file.mtime(), file.mtime_nsec()),
+            changed: nanoseconds(file.ctime(), file.ctime_nsec()),
+            level: options.level,
+            limit: options.limit,
+        })
+    }
+}
+
+/// The fragment of the manifest that is kept beside an asset.
+#[derive(Serialize, Deserialize)]
+struct FinishedImage {
+    source: PackSource,
+    packed: PackedImage,
+}
+
+fn fragment(image: &ReleaseImage) -> String {
+    format!(".{}.made.json", image.name)
+}
+
+/// The assets that `image` was packed into before, if nothing has changed: the image by its length and times, the assets
+/// by their digests.
+pub fn find(
+    image: &ReleaseImage,
+    file: &str,
+    folder: &Path,
+    options: PackOptions,
+) -> Result<Option<PackedImage>> {
+    let Ok(text) = fs::read_to_string(folder.join(fragment(image))) else {
+        return Ok(None);
+    };
+    // A fragment of another format is ignored.
+    let Ok(finished) = serde_json::from_str::<FinishedImage>(&text) else {
+        return Ok(None);
+    };
+    if finished.source != PackSource::of(image, options)? || finished.packed.file != file {
+        return Ok(None);
+    }
+    for asset in &finished.packed.assets {
+        let path = folder.join(&asset.file);
+        let length = fs::metadata(&path).map_or(0, |file| file.len());
+        if length != asset.digest.bytes || digest::of_file(&path, &CtrlC)? != asset.digest {
+            return Ok(None);
+        }
+    }
+    Ok(Some(finished.packed))
+}
+
+/// Forgets the assets of `image`, before new ones take their place.
+pub fn forget(image: &ReleaseImage, file: &str, folder: &Path) -> Result<()> {
+    let _ = fs::remove_file(folder.join(fragment(image)));
+    split::remove(folder, &format!("{file}.zst"))
+}
+
+/// Remembers the assets of `image`, once they have their names.
+pub fn remember(
+    image: &ReleaseImage,
+    packed: &PackedImage,
+    folder: &Path,
+    options: PackOptions,
+) -> Result<()> {
+    let finished = FinishedImage {
+        source: PackSource::of(image, options)?,
+        packed: packed.clone(),
+    };
+    place(folder, &fragment(image), &serde_json::to_string(&finished)?)
+}
