@@ -1,5 +1,8 @@
 # nixosSystem -> plain data, grouped by concern: what the snapshots record and the machine is held to.
-# Only what this project decides is in it, so that it is the same on every release of NixOS.
+#
+# The values hold what this project decides, so they are the same on every supported release of NixOS. `scripts` and
+# `sshd_config` are text, with the same property. `texts` is what NixOS renders from the values; it differs between
+# releases, so it names the release that it comes from.
 {
   config,
   options,
@@ -10,7 +13,7 @@
   cfg = config.ollamalive;
   sorted = lib.sort lib.lessThan;
   unique = list: sorted (lib.unique list);
-  # Nothing needs to be built for the contract to be read.
+  # Reading the contract must not build anything.
   text = value: builtins.unsafeDiscardStringContext (toString value);
   lines = string: lib.filter (line: line != "") (map lib.trim (lib.splitString "\n" (text string)));
 
@@ -36,7 +39,7 @@
       else text value;
   in "${name} ${words}";
 
-  # Rules without comments, and without the one that only newer releases have.
+  # Rules without comments, and without the rule that only newer releases have.
   rules = content: let
     withoutComment = line: let
       parts = builtins.match ''(.*[^ ])? *comment "[^"]*"'' line;
@@ -51,7 +54,7 @@
       map withoutComment (lines content)
     );
 
-  # Units that exist because of this project, and what it relies on of the others.
+  # Units of this project, and NixOS's units that it relies on.
   ourUnits = [
     "docker-ollama"
     "esp-import"
@@ -70,7 +73,7 @@
     else if lib.isString value || lib.isDerivation value || builtins.isPath value
     then text value
     else value;
-  # Keys whose values are scripts of a release, and not ours.
+  # Without the settings whose values are NixOS's own scripts.
   withoutStorePaths = lib.filterAttrs (
     _: value: !lib.hasInfix builtins.storeDir (builtins.toJSON (plain value))
   );
@@ -117,14 +120,9 @@
           else text package)
         service.path
       );
-      preStart = text service.preStart;
-      script = text service.script;
-      postStart = text service.postStart;
-      preStop = text service.preStop;
-      postStop = text service.postStop;
     };
 
-  # What differs between releases in another's unit is left out.
+  # The part of NixOS's units that is the same on every release.
   foreignUnit = service: {
     inherit (relations service) after before;
     unitConfig =
@@ -138,6 +136,49 @@
   services = names: f:
     lib.listToAttrs (
       map (name: lib.nameValuePair "${name}.service" (f config.systemd.services.${name})) names
+    );
+
+  # The scripts of a service under the names that NixOS gives them, with the two lines that it puts before each
+  # (makeJobScript in nixos/lib/systemd-lib.nix).
+  jobScripts = name: let
+    service = config.systemd.services.${name};
+    script = suffix: content:
+      lib.nameValuePair "${name}-${suffix}" "#!${text pkgs.runtimeShell}\nset -e\n\n${text content}\n";
+  in
+    lib.listToAttrs (
+      lib.mapAttrsToList script (
+        lib.filterAttrs (_: content: content != "") {
+          pre-start = service.preStart;
+          start = service.script;
+          post-start = service.postStart;
+          pre-stop = service.preStop;
+          post-stop = service.postStop;
+        }
+      )
+    );
+
+  # The scripts that a service's settings name as derivations. Their text is an attribute, nothing is built.
+  settingScripts = name:
+    lib.listToAttrs (
+      map (script: lib.nameValuePair script.name (text script.text)) (
+        lib.filter (value: lib.isDerivation value && value ? text) (
+          lib.concatMap lib.toList (lib.attrValues config.systemd.services.${name}.serviceConfig)
+        )
+      )
+    );
+
+  merge = lib.foldl' lib.mergeAttrs {};
+
+  # Units whose text the record has, besides our own.
+  renderedUnits = foreignUnits ++ ["nftables" "serial-getty@" "sshd-keygen"];
+
+  # Without the variables that are nothing but store paths: PATH is recorded by its packages' names, and would be a line
+  # of a thousand characters.
+  unitText = unit:
+    lib.concatStringsSep "\n" (
+      lib.filter
+      (line: !(lib.hasPrefix "Environment=" line && lib.hasInfix "=${builtins.storeDir}/" line))
+      (lib.splitString "\n" (text unit.text))
     );
 
   wantedPackages = [
@@ -171,7 +212,6 @@ in
         once = config.services.getty.autologinOnce;
       };
       emergencyMode = config.systemd.enableEmergencyMode;
-      loginShellInit = lines config.environment.loginShellInit;
       packages = lib.filter (name: lib.any (lib.hasPrefix name) installed) wantedPackages;
     };
 
@@ -207,13 +247,15 @@ in
     ssh = {
       inherit (openssh) authorizedKeysFiles enable ports;
       hostKeys = map (key: {inherit (key) path type;}) openssh.hostKeys;
-      # As it is rendered: settings first, and of two lines of one name the first counts.
-      config = lib.concatLines (
-        lib.mapAttrsToList directive (lib.filterAttrs (_: value: value != null) openssh.settings)
-        # Said by some releases only, and without it there is none either.
-        ++ lib.filter (line: line != "Banner none") (lines openssh.extraConfig)
-      );
     };
+
+    # NixOS builds this file and does not evaluate it, so it is put together here in NixOS's order: settings first. sshd
+    # takes the first of two lines of one name.
+    sshd_config = lib.concatLines (
+      lib.mapAttrsToList directive (lib.filterAttrs (_: value: value != null) openssh.settings)
+      # Only some releases write this line, which is sshd's default.
+      ++ lib.filter (line: line != "Banner none") (lines openssh.extraConfig)
+    );
 
     firewall = {
       inherit
@@ -234,7 +276,7 @@ in
       inherit (config.networking.nftables) flushRuleset;
       tables = lib.mapAttrs (_: table: {
         inherit (table) family;
-        content = lib.concatLines (rules table.content);
+        content = rules table.content;
       }) (lib.filterAttrs (_: table: table.enable) config.networking.nftables.tables);
     };
 
@@ -295,12 +337,12 @@ in
       inInitrd = config.boot.initrd.systemd.services ? persist;
     };
 
-    # What an owner can set, for docs/options.md.
+    # The options that an owner can set, for docs/options.md.
     options = map (option: {
       inherit (option) name type;
       readOnly = option.readOnly or false;
       description = option.description.text or option.description;
-      # As it is written in Nix, or in words.
+      # In Nix's own syntax, or in words.
       default = option.default or null;
       example = option.example.text or null;
       declaredIn = map (file: "modules/${lib.last (lib.splitString "/modules/" (toString file))}") option.declarations;
@@ -310,12 +352,33 @@ in
 
     units = services ourUnits unit // services foreignUnits foreignUnit;
 
+    scripts =
+      merge (map jobScripts ourUnits)
+      // {
+        login-shell-init = text config.environment.loginShellInit;
+        started-from = builtins.readFile ../modules/stick.sh;
+      };
+
+    texts = {
+      inherit (lib.trivial) release;
+      fstab = text config.environment.etc.fstab.text;
+      units = lib.listToAttrs (
+        map (name: lib.nameValuePair "${name}.service" (unitText config.systemd.units."${name}.service")) (
+          lib.filter (name: config.systemd.units ? "${name}.service") (ourUnits ++ renderedUnits)
+        )
+      );
+      scripts = merge (
+        map (name: jobScripts name // settingScripts name) (
+          lib.filter (name: config.systemd.services ? ${name}) renderedUnits
+        )
+      );
+    };
+
     image = {
       layoutVersion = 1;
       inherit (cfg.stick) diskId;
-      startedFrom = builtins.readFile ../modules/stick.sh;
       repart = config.systemd.repart.partitions;
-      udevRules = cfg.stick.rules "/etc/ollamalive/started-from";
+      udevRules = lines (cfg.stick.rules "/etc/ollamalive/started-from");
       partitions = lib.mapAttrsToList (name: partition: partition // {inherit name;}) cfg.image.partitions;
       espBytes = cfg.image.espSize * 1048576;
       storeSlotBytes = cfg.image.storeSize * 1048576;

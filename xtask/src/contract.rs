@@ -1,4 +1,4 @@
-//! The evaluated configuration as types: what `tests/contract.nix` promises to hand over.
+//! The evaluated configuration as types, as `tests/contract.nix` hands it over.
 //!
 //! The same value comes from two places: from Nix (`nix::contract`), or from the recorded snapshots
 //! (`snapshot::load`). Only what the harness acts on is typed; the rest stays JSON for the snapshots.
@@ -20,9 +20,8 @@ pub struct Contract {
     pub system: System,
     pub users: Users,
     pub ssh: Ssh,
-    pub firewall: Firewall,
-    /// By mount point, as in `fileSystems`.
-    pub filesystems: BTreeMap<String, FileSystem>,
+    /// `sshd_config` in NixOS's order; its paths are in the Nix store.
+    pub sshd_config: String,
     /// Lines in the format of tmpfiles.d(5).
     pub tmpfiles: Vec<String>,
     pub docker: Docker,
@@ -30,8 +29,9 @@ pub struct Contract {
     pub models: Models,
     pub persist: Persist,
     pub image: Image,
-    /// By unit name with its suffix, for example `docker-ollama.service`.
-    pub units: BTreeMap<String, Unit>,
+    /// This project's scripts by name; those of a unit are named as NixOS does, for example `docker-ollama-pre-start`.
+    pub scripts: BTreeMap<String, String>,
+    pub texts: Texts,
 }
 
 impl Contract {
@@ -60,14 +60,11 @@ pub struct System {
     pub locale: String,
     pub kernel_params: Vec<String>,
     pub autologin: Autologin,
-    /// Lines of shell that every login shell runs.
-    #[serde(default)]
-    pub login_shell_init: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Autologin {
-    /// Who is logged in on the consoles without a password; nobody when `None`.
+    /// The user that the consoles log in without a password, if any.
     pub user: Option<String>,
 }
 
@@ -125,8 +122,6 @@ impl Users {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ssh {
-    /// `sshd_config` as NixOS renders it; paths into the Nix store are Nix's.
-    pub config: String,
     pub host_keys: Vec<HostKey>,
     pub ports: Vec<u16>,
 }
@@ -135,30 +130,6 @@ pub struct Ssh {
 pub struct HostKey {
     pub path: String,
     pub r#type: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Firewall {
-    pub enable: bool,
-    pub tcp_ports: Vec<u16>,
-    pub udp_ports: Vec<u16>,
-    /// By name: tables in the syntax of nft(8).
-    pub tables: BTreeMap<String, Table>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Table {
-    pub family: String,
-    pub content: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FileSystem {
-    pub device: Option<String>,
-    pub fs_type: String,
-    pub options: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -203,33 +174,20 @@ pub struct Persist {
 pub struct Image {
     /// The GUID of every image's partition table.
     pub disk_id: Uuid,
-    /// A shell script that udev runs.
-    pub started_from: String,
-    /// Rules of udev.
-    pub udev_rules: String,
-    /// What systemd-repart is told on the machine: file in repart.d -> setting -> value.
+    /// Lines of udev's rules.
+    pub udev_rules: Vec<String>,
+    /// The machine's definitions for systemd-repart: file in repart.d -> setting -> value.
     pub repart: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A systemd service, as far as the modules have a say in it.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Unit {
-    pub description: String,
-    pub after: Vec<String>,
-    pub before: Vec<String>,
-    pub wants: Vec<String>,
-    pub requires: Vec<String>,
-    pub required_by: Vec<String>,
-    pub binds_to: Vec<String>,
-    pub part_of: Vec<String>,
-    pub wanted_by: Vec<String>,
-    pub environment: BTreeMap<String, Value>,
-    pub unit_config: BTreeMap<String, Value>,
-    pub service_config: BTreeMap<String, Value>,
-    pub pre_start: String,
-    pub script: String,
-    pub post_start: String,
-    pub pre_stop: String,
-    pub post_stop: String,
+/// Text that NixOS renders. It differs between releases of NixOS; store paths are Nix's.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Texts {
+    /// The release that rendered it, for example `26.05`.
+    pub release: String,
+    pub fstab: String,
+    /// Unit files by name with the suffix, for example `docker-ollama.service`.
+    pub units: BTreeMap<String, String>,
+    /// Scripts that those units run, by name.
+    pub scripts: BTreeMap<String, String>,
 }

@@ -1,17 +1,23 @@
-//! The record of the evaluated configuration: insta snapshots, one a concern, JSON inside.
+//! The record of the evaluated configuration, in insta's file format.
 //!
-//! Store hashes and versions are left out, so that one record holds on every release of NixOS that is supported. Beside
-//! them, `sources.snap` keeps the digests of the files that were evaluated, so that a stale record is never tested.
+//! - `NAME.snap`: the values of one concern as JSON, the same on every supported release of NixOS.
+//! - `scripts/` and `sshd_config.snap`: plain text with the same property.
+//! - `texts/`: plain text that NixOS renders, compared only on the release that it was recorded on.
+//! - `sources.snap`: the digests of the evaluated files, so that a stale record is never tested.
+//!
+//! Store hashes and versions are left out. `tests/record.rs` compares the record with insta's own macro. A program cannot
+//! use that macro: it panics at a difference and takes its settings from the environment. The commands therefore read and
+//! write the same files here, and show differences with `similar`, the crate that insta uses.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use regex::{Captures, Regex};
 use serde_json::{Map, Value};
+use similar::TextDiff;
 
 use crate::contract::Contract;
 use crate::digest;
@@ -19,10 +25,17 @@ use crate::error::usage;
 
 /// The snapshot that holds the digests.
 const SOURCES: &str = "sources";
-/// What records the configuration anew.
+/// Concerns that are text, or text by name: recorded as they are, one file a text.
+const PLAIN: &[&str] = &["scripts", "sshd_config", TEXTS];
+/// The concern that belongs to one release of NixOS.
+const TEXTS: &str = "texts";
+const RELEASE: &str = "texts/release";
+/// insta's header. It names the file that the record comes from.
+const HEADER: &str = "---\nsource: tests/contract.nix\n---\n";
+/// The command that records the configuration anew.
 pub const ACCEPT: &str = "cargo xtask snapshot --accept";
 
-/// Where the record is kept.
+/// The folder of the record.
 pub fn folder(root: &Path) -> PathBuf {
     root.join("tests/snapshots")
 }
@@ -49,128 +62,183 @@ fn redact(value: &Value) -> Value {
     }
 }
 
-/// The snapshots that `contract` and the sources under `root` make, by name: pretty-printed JSON.
+/// The snapshots that `contract` and the sources under `root` make, by name. A name with a slash is in a subfolder.
+///
+/// # Errors
+/// `contract` is not an object, a plain concern holds something other than text, or a source cannot be read.
 pub fn render(contract: &Value, root: &Path) -> Result<BTreeMap<String, String>> {
     let concerns = contract
         .as_object()
         .context("the contract is not an attribute set")?;
     let mut snapshots = BTreeMap::new();
     for (concern, value) in concerns {
-        snapshots.insert(
-            concern.clone(),
-            serde_json::to_string_pretty(&redact(value))?,
-        );
+        if PLAIN.contains(&concern.as_str()) {
+            plain(concern, &redact(value), &mut snapshots)?;
+        } else {
+            let json = serde_json::to_string_pretty(&redact(value))?;
+            snapshots.insert(concern.clone(), json + "\n");
+        }
     }
-    snapshots.insert(
-        SOURCES.into(),
-        serde_json::to_string_pretty(&digest::sources(root)?)?,
-    );
+    let sources = serde_json::to_string_pretty(&digest::sources(root)?)?;
+    snapshots.insert(SOURCES.into(), sources + "\n");
     Ok(snapshots)
 }
 
-/// What to do with a difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Show it.
-    Compare,
-    /// Record what is there now.
-    Accept,
-}
-
-/// Compares `text` with the snapshot `name` in `folder` by insta, which prints the difference. True when they agree.
-pub fn assert(folder: &Path, name: &str, text: &str, mode: Mode) -> bool {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(folder);
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    // insta takes its mode from the environment; the caller has it set before any thread is started.
-    debug_assert_eq!(
-        std::env::var("INSTA_UPDATE").as_deref().ok(),
-        Some(mode.insta())
-    );
-    panic::catch_unwind(AssertUnwindSafe(|| {
-        settings.bind(|| insta::assert_snapshot!(name, text))
-    }))
-    .is_ok()
-}
-
-impl Mode {
-    /// insta's word for it.
-    pub fn insta(self) -> &'static str {
-        match self {
-            Mode::Compare => "no",
-            Mode::Accept => "always",
+/// Adds every text in `value`. A file ends with one line feed.
+fn plain(name: &str, value: &Value, snapshots: &mut BTreeMap<String, String>) -> Result<()> {
+    match value {
+        Value::String(text) => {
+            snapshots.insert(name.to_string(), format!("{}\n", text.trim_end()));
         }
-    }
-}
-
-/// Compares or records everything. Returns the names that differ; in [`Mode::Accept`] also removes records of concerns
-/// that are gone.
-pub fn compare(
-    folder: &Path,
-    snapshots: &BTreeMap<String, String>,
-    mode: Mode,
-) -> Result<Vec<String>> {
-    // SAFETY: the commands call this before they start any thread.
-    unsafe {
-        std::env::set_var("INSTA_UPDATE", mode.insta());
-        std::env::set_var("INSTA_FORCE_PASS", "0");
-        std::env::set_var(
-            "INSTA_WORKSPACE_ROOT",
-            folder.parent().and_then(Path::parent).unwrap_or(folder),
-        );
-    }
-    let mut different = Vec::new();
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    for (name, text) in snapshots {
-        if !assert(folder, name, text, mode) {
-            different.push(name.clone());
-        }
-    }
-    panic::set_hook(hook);
-    for name in recorded(folder)? {
-        if !snapshots.contains_key(&name) {
-            different.push(name.clone());
-            if mode == Mode::Accept {
-                fs::remove_file(folder.join(format!("{name}.snap")))?;
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                plain(&format!("{name}/{field}"), value, snapshots)?;
             }
         }
+        other => {
+            return Err(usage(format!(
+                "tests/contract.nix: {name} is {other}, not text"
+            )));
+        }
     }
-    if mode == Mode::Accept {
-        different.clear();
-    }
-    Ok(different)
+    Ok(())
 }
 
-fn recorded(folder: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => bail!(usage(format!(
+/// The evaluated configuration beside its record.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// By snapshot: the difference as a unified diff.
+    pub different: BTreeMap<String, String>,
+    /// Why the texts were not compared, if they were not; one line.
+    pub texts_skipped: Option<String>,
+}
+
+/// Compares `snapshots` with the record in `folder`.
+///
+/// # Errors
+/// There is no record, or a file of it cannot be read.
+pub fn compare(folder: &Path, snapshots: &BTreeMap<String, String>) -> Result<Comparison> {
+    let mut comparison = Comparison {
+        texts_skipped: other_release(folder, snapshots)?,
+        ..Comparison::default()
+    };
+    let mut names = recorded(folder)?;
+    names.extend(snapshots.keys().cloned());
+    names.sort();
+    names.dedup();
+    for name in names {
+        if comparison.texts_skipped.is_some() && name.split('/').next() == Some(TEXTS) {
+            continue;
+        }
+        let path = file(folder, &name);
+        let old = if path.exists() {
+            text(&path)?
+        } else {
+            String::new()
+        };
+        let new = snapshots.get(&name).map_or("", String::as_str);
+        if old != new {
+            let diff = TextDiff::from_lines(old.as_str(), new)
+                .unified_diff()
+                .header(
+                    &format!("{name} (recorded)"),
+                    &format!("{name} (evaluated)"),
+                )
+                .to_string();
+            comparison.different.insert(name, diff);
+        }
+    }
+    Ok(comparison)
+}
+
+/// Why the texts cannot be compared: they were recorded on another release.
+///
+/// # Errors
+/// A text cannot be read.
+pub fn other_release(
+    folder: &Path,
+    snapshots: &BTreeMap<String, String>,
+) -> Result<Option<String>> {
+    let path = file(folder, RELEASE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let recorded = text(&path)?;
+    let evaluated = snapshots.get(RELEASE).map_or("", String::as_str);
+    Ok((recorded != evaluated).then(|| {
+        format!(
+            "the texts in {TEXTS}/ were recorded on NixOS {}, and this is NixOS {}",
+            recorded.trim(),
+            evaluated.trim()
+        )
+    }))
+}
+
+/// Records `snapshots` in `folder`, and removes the files of concerns that are gone.
+///
+/// # Errors
+/// A file cannot be written or removed.
+pub fn accept(folder: &Path, snapshots: &BTreeMap<String, String>) -> Result<()> {
+    for (name, text) in snapshots {
+        let path = file(folder, name);
+        let around = path.parent().unwrap_or(folder);
+        fs::create_dir_all(around)
+            .and_then(|()| fs::write(&path, format!("{HEADER}{text}")))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    for name in recorded(folder)? {
+        if !snapshots.contains_key(&name) {
+            fs::remove_file(file(folder, &name))?;
+        }
+    }
+    Ok(())
+}
+
+fn file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.snap"))
+}
+
+/// The names of the recorded snapshots, sorted.
+///
+/// # Errors
+/// There is no record in `folder`.
+pub fn recorded(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    collect(folder, "", &mut names).map_err(|error| {
+        usage(format!(
             "no record in {}: {error}; `{ACCEPT}` makes one",
             folder.display()
-        ))),
-    };
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter_map(|entry| {
-            entry
-                .file_name()
-                .to_str()?
-                .strip_suffix(".snap")
-                .map(str::to_string)
-        })
-        .collect();
+        ))
+    })?;
     names.sort();
     Ok(names)
 }
 
-/// The JSON in one snapshot file: what follows insta's header.
-fn read(path: &Path) -> Result<Value> {
+fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), &format!("{prefix}{name}/"), names)?;
+        } else if let Some(name) = name.strip_suffix(".snap") {
+            names.push(format!("{prefix}{name}"));
+        }
+    }
+    Ok(())
+}
+
+/// The content of a snapshot file: everything after insta's header.
+fn text(path: &Path) -> Result<String> {
     let text = fs::read_to_string(path)
         .map_err(|error| usage(format!("cannot read {}: {error}", path.display())))?;
-    let body = text.splitn(3, "---\n").nth(2).unwrap_or(&text);
-    serde_json::from_str(body).map_err(|error| {
+    match text.splitn(3, "---\n").nth(2) {
+        Some(body) => Ok(body.to_string()),
+        None => Ok(text),
+    }
+}
+
+fn json(path: &Path) -> Result<Value> {
+    serde_json::from_str(&text(path)?).map_err(|error| {
         usage(format!(
             "{} is not a snapshot with JSON inside ({error}); `{ACCEPT}` records it anew",
             path.display()
@@ -191,18 +259,41 @@ pub fn load(folder: &Path) -> Result<Contract> {
     })
 }
 
-/// The recorded contract as it is in the files: an object with a field a concern.
+/// The recorded contract as an object with a field a concern.
 ///
 /// # Errors
 /// A file is missing or is not JSON; it is named.
 pub fn load_json(folder: &Path) -> Result<Value> {
     let mut whole = Map::new();
     for name in recorded(folder)? {
-        if name != SOURCES {
-            whole.insert(name.clone(), read(&folder.join(format!("{name}.snap")))?);
+        let path = file(folder, &name);
+        let concern = name.split('/').next().unwrap_or(&name);
+        if name == SOURCES {
+            continue;
+        } else if PLAIN.contains(&concern) {
+            insert(&mut whole, &name, Value::String(text(&path)?));
+        } else {
+            whole.insert(name, json(&path)?);
         }
     }
     Ok(Value::Object(whole))
+}
+
+/// Puts `value` into the object that the folders of `name` lead to.
+fn insert(fields: &mut Map<String, Value>, name: &str, value: Value) {
+    match name.split_once('/') {
+        None => {
+            fields.insert(name.to_string(), value);
+        }
+        Some((folder, rest)) => {
+            let inner = fields
+                .entry(folder)
+                .or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
 }
 
 /// Makes sure that the record was made from the sources as they are now.
@@ -210,8 +301,8 @@ pub fn load_json(folder: &Path) -> Result<Value> {
 /// # Errors
 /// Names the files that have changed since, and the command that records them anew.
 pub fn require_fresh(folder: &Path, root: &Path) -> Result<()> {
-    let path = folder.join(format!("{SOURCES}.snap"));
-    let recorded: BTreeMap<String, String> = serde_json::from_value(read(&path)?)
+    let path = file(folder, SOURCES);
+    let recorded: BTreeMap<String, String> = serde_json::from_value(json(&path)?)
         .map_err(|error| usage(format!("{} holds no digests: {error}", path.display())))?;
     let changed = digest::differences(&recorded, &digest::sources(root)?);
     if changed.is_empty() {
@@ -226,6 +317,12 @@ pub fn require_fresh(folder: &Path, root: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn snapshots(of: &[(&str, &str)]) -> BTreeMap<String, String> {
+        of.iter()
+            .map(|(name, text)| (name.to_string(), text.to_string()))
+            .collect()
+    }
 
     #[test]
     fn hashes_and_versions_are_left_out() {
@@ -251,5 +348,69 @@ mod tests {
             error.contains("ssh.snap is not a snapshot with JSON inside") && error.contains(ACCEPT),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_accepted_record_is_read_back_and_has_no_difference() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = snapshots(&[("gone", "1\n"), ("texts/fstab", "x\n")]);
+        accept(folder.path(), &old).unwrap();
+        let new = snapshots(&[
+            ("docker", "{}\n"),
+            ("scripts/a-start", "---\nexit\n"),
+            ("texts/release", "26.05\n"),
+        ]);
+        accept(folder.path(), &new).unwrap();
+        assert!(compare(folder.path(), &new).unwrap().different.is_empty());
+        assert_eq!(
+            load_json(folder.path()).unwrap(),
+            serde_json::json!({
+                "docker": {}, "scripts": { "a-start": "---\nexit\n" }, "texts": { "release": "26.05\n" }
+            })
+        );
+    }
+
+    #[test]
+    fn a_difference_is_shown_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        accept(folder.path(), &snapshots(&[("a", "1\n2\n"), ("b", "1\n")])).unwrap();
+        let compared = compare(folder.path(), &snapshots(&[("a", "1\n3\n")])).unwrap();
+        assert_eq!(compared.texts_skipped, None);
+        assert_eq!(
+            compared.different["a"],
+            "--- a (recorded)\n+++ a (evaluated)\n@@ -1,2 +1,2 @@\n 1\n-2\n+3\n"
+        );
+        assert!(compared.different["b"].ends_with("-1\n"));
+    }
+
+    #[test]
+    fn texts_of_another_release_are_not_compared_and_the_reason_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = [
+            ("texts/fstab", "1\n"),
+            ("texts/release", "26.05\n"),
+            ("a", "1\n"),
+        ];
+        accept(folder.path(), &snapshots(&old)).unwrap();
+        let new = [
+            ("texts/fstab", "2\n"),
+            ("texts/release", "26.11\n"),
+            ("a", "2\n"),
+        ];
+        let compared = compare(folder.path(), &snapshots(&new)).unwrap();
+        assert_eq!(compared.different.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(
+            compared.texts_skipped.unwrap(),
+            "the texts in texts/ were recorded on NixOS 26.05, and this is NixOS 26.11"
+        );
+    }
+
+    #[test]
+    fn a_plain_concern_holds_only_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = render(&serde_json::json!({ "scripts": { "a": 1 } }), folder.path())
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, "tests/contract.nix: scripts/a is 1, not text");
     }
 }

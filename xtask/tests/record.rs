@@ -1,14 +1,19 @@
-//! The evaluated configuration against its record, by insta.
+//! The evaluated configuration against its record, by insta, one test a snapshot. Differences are shown, and accepted, as
+//! insta always does it; `cargo xtask snapshot` does the same without a test runner.
 
 mod common;
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use serde_json::Value;
 use xtask::contract::Contract;
 use xtask::nix::Nix;
-use xtask::snapshot::{self, Mode};
+use xtask::snapshot;
+
+/// The longest line that a difference can show at a glance.
+const READABLE: usize = 150;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -24,48 +29,126 @@ fn main() {
                 &common::root(),
             )?)
         }),
+        common::trial("the_record_has_readable_lines", &[], readable),
     ];
-    trials.push(evaluated());
+    trials.extend(evaluated());
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// Ignored where nothing can be evaluated: without Nix, or without the nixpkgs that the flake names.
-fn evaluated() -> Trial {
-    let name = "the_record_is_what_nix_evaluates";
-    let nix = Nix::find(&common::root(), std::env::var("OLLAMALIVE_NIXPKGS").ok());
-    let reason = match &nix {
-        Ok(nix) => match nix.nixpkgs_unreachable() {
-            Ok(unreachable) => unreachable.map(|reason| reason.0),
-            Err(_) => None,
-        },
+/// Some lines are long wherever they come from: sentences, mounts with their options, lists of algorithms.
+fn readable() -> Result<(), Failed> {
+    const LONG: &[&str] = &[
+        "options",
+        "texts/fstab",
+        "texts/scripts/nftables-rules",
+        "texts/units/serial-getty@.service",
+    ];
+    let folder = snapshot::folder(&common::root());
+    for name in snapshot::recorded(&folder)? {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.snap")))?;
+        let longest = text.lines().map(str::len).max().unwrap_or(0);
+        if longest > READABLE && !LONG.contains(&name.as_str()) {
+            return Err(format!("{name} has a line of {longest} characters").into());
+        }
+    }
+    Ok(())
+}
+
+/// A test a recorded snapshot. Ignored where nothing can be evaluated (without Nix, or without the flake's nixpkgs), and
+/// for the texts of another release.
+fn evaluated() -> Vec<Trial> {
+    static EVALUATED: OnceLock<Result<BTreeMap<String, String>, String>> = OnceLock::new();
+    static NIX: OnceLock<Nix> = OnceLock::new();
+    let root = common::root();
+    let folder = snapshot::folder(&root);
+    let nix = Nix::find(&root, std::env::var("OLLAMALIVE_NIXPKGS").ok());
+    let mut ignored = match &nix {
+        Ok(nix) => nix
+            .nixpkgs_unreachable()
+            .ok()
+            .flatten()
+            .map(|reason| reason.0),
         Err(error) => Some(error.to_string()),
     };
-    static NIX: OnceLock<Nix> = OnceLock::new();
-    if let (Ok(nix), None) = (nix, &reason) {
+    let mut texts_ignored = ignored.clone();
+    if let (Ok(nix), None) = (nix, &ignored) {
+        match nix.text("lib.release") {
+            Ok(release) => {
+                let evaluated = [("texts/release".to_string(), release + "\n")].into();
+                texts_ignored = snapshot::other_release(&folder, &evaluated).unwrap_or_default();
+            }
+            Err(error) => ignored = Some(error.to_string()),
+        }
         NIX.get_or_init(|| nix);
     }
-    let run = || -> Result<(), Failed> {
-        let contract: Value = NIX
-            .get()
-            .ok_or("nothing can be evaluated here")?
-            .contract()?;
-        serde_json::from_value::<Contract>(contract.clone())?;
-        let snapshots = snapshot::render(&contract, &common::root())?;
-        let different = snapshot::compare(
-            &snapshot::folder(&common::root()),
-            &snapshots,
-            Mode::Compare,
-        )?;
-        if different.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("different: {}", different.join(", ")).into())
+    let snapshots = || {
+        EVALUATED
+            .get_or_init(|| {
+                let nix = NIX.get().ok_or("nothing can be evaluated here")?;
+                let contract = nix.contract().map_err(|error| error.to_string())?;
+                serde_json::from_value::<Contract>(contract.clone())
+                    .map_err(|error| error.to_string())?;
+                snapshot::render(&contract, &common::root()).map_err(|error| error.to_string())
+            })
+            .as_ref()
+            .map_err(Failed::from)
+    };
+    let trial = |name: &str,
+                 ignored: &Option<String>,
+                 run: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
+        match ignored {
+            None => Trial::test(name, run),
+            Some(reason) => {
+                Trial::test(format!("{name} (ignored: {reason})"), run).with_ignored_flag(true)
+            }
         }
     };
-    match reason {
-        None => Trial::test(name, run),
-        Some(reason) => {
-            Trial::test(format!("{name} (ignored: {reason})"), run).with_ignored_flag(true)
-        }
-    }
+    let names = snapshot::recorded(&folder).unwrap_or_default();
+    let mut trials: Vec<Trial> = names
+        .iter()
+        .map(|name| {
+            let ignored = if name.starts_with("texts/") {
+                &texts_ignored
+            } else {
+                &ignored
+            };
+            let (name, folder) = (name.clone(), folder.clone());
+            trial(
+                &format!("{name}_is_what_nix_evaluates"),
+                ignored,
+                Box::new(move || {
+                    let text = snapshots()?
+                        .get(&name)
+                        .ok_or("nothing like it is evaluated")?;
+                    insta(&folder, &name, text);
+                    Ok(())
+                }),
+            )
+        })
+        .collect();
+    trials.push(trial(
+        "nothing_unrecorded_is_evaluated",
+        &ignored,
+        Box::new(
+            move || match snapshots()?.keys().find(|name| !names.contains(name)) {
+                Some(name) => Err(format!("{name} is not in the record").into()),
+                None => Ok(()),
+            },
+        ),
+    ));
+    trials
+}
+
+/// Panics with insta's difference unless `text` is the snapshot `name`.
+fn insta(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    let (around, name) = (
+        path.parent().unwrap_or(folder),
+        path.file_name().unwrap_or_default(),
+    );
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(around);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name.to_string_lossy().as_ref(), text));
 }

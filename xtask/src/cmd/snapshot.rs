@@ -1,4 +1,4 @@
-//! `snapshot`: compares the evaluated configuration with its record.
+//! `snapshot`: the configuration against its record.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::error::usage;
 use crate::exit::Exit;
 use crate::nix::Nix;
 use crate::project;
-use crate::snapshot::{self, ACCEPT, Mode};
+use crate::snapshot::{self, ACCEPT};
 
 pub fn run(options: &Snapshot) -> Result<Exit> {
     let root = project::root()?;
@@ -21,11 +21,10 @@ pub fn run(options: &Snapshot) -> Result<Exit> {
     }
     let folder = snapshot::folder(&root);
     let snapshots = snapshot::render(&evaluate(&nix)?, &root)?;
-    std::fs::create_dir_all(&folder)?;
-    snapshot::compare(&folder, &snapshots, Mode::Accept)?;
+    snapshot::accept(&folder, &snapshots)?;
     outln!(
-        "recorded {} concerns in {}",
-        snapshots.len() - 1,
+        "recorded {} snapshots in {}",
+        snapshots.len(),
         folder.display()
     );
     Ok(Exit::Ok)
@@ -34,18 +33,21 @@ pub fn run(options: &Snapshot) -> Result<Exit> {
 /// Compares the configuration, as `nix` evaluates it, with the record under `root`, and prints the differences.
 pub fn compare(nix: &Nix, root: &Path) -> Result<Exit> {
     let snapshots = snapshot::render(&evaluate(nix)?, root)?;
-    let different = snapshot::compare(&snapshot::folder(root), &snapshots, Mode::Compare)?;
-    if different.is_empty() {
-        outln!(
-            "the record holds: {} concerns on {}",
-            snapshots.len() - 1,
-            nix.nixpkgs()
-        );
+    let comparison = snapshot::compare(&snapshot::folder(root), &snapshots)?;
+    if let Some(reason) = &comparison.texts_skipped {
+        outln!("skipped: comparing the texts ({reason})");
+    }
+    if comparison.different.is_empty() {
+        outln!("the record holds on {}", nix.nixpkgs());
         return Ok(Exit::Ok);
     }
+    for diff in comparison.different.values() {
+        outln!("{}", diff.trim_end());
+    }
+    let names: Vec<&str> = comparison.different.keys().map(String::as_str).collect();
     errln!(
         "error: different from the record: {}; if you meant to change them, record them with `{ACCEPT}`",
-        different.join(", ")
+        names.join(", ")
     );
     Ok(Exit::CheckFailed)
 }

@@ -1,6 +1,6 @@
 //! Machines that do not come up, or not quietly.
 
-use super::Edit::{Add, Append, RemoveItem, Replace, Set};
+use super::Edit::{Add, Line, RemoveItem, Replace, Set};
 use super::{Mutant, in_both, mutant};
 
 pub const MUTANTS: &[Mutant] = &[
@@ -10,8 +10,8 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.reaches-target",
         "broken.service has failed",
         &[Add(
-            "/units/broken.service",
-            r#"{ "script": "exit 1", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "oneshot" } }"#,
+            "/texts/units/broken.service",
+            "[Service]\nType=oneshot\nExecStart=/bin/sh -c \"exit 1\"\n[Install]\nWantedBy=multi-user.target\n",
         )],
         Some(
             r#"systemd.services.broken = { script = "exit 1"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
@@ -23,8 +23,10 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.reaches-target",
         "restless.service was restarted",
         &[Add(
-            "/units/restless.service",
-            r#"{ "script": "exit 1", "wantedBy": ["sysinit.target"], "serviceConfig": { "Restart": "always", "RestartSec": 1 }, "unitConfig": { "StartLimitIntervalSec": 0, "DefaultDependencies": false } }"#,
+            "/texts/units/restless.service",
+            "[Unit]\nDefaultDependencies=false\nStartLimitIntervalSec=0\n\
+             [Service]\nRestart=always\nRestartSec=1\nExecStart=/bin/sh -c \"exit 1\"\n\
+             [Install]\nWantedBy=sysinit.target\n",
         )],
         Some(
             r#"systemd.services.restless = { script = "exit 1"; wantedBy = [ "multi-user.target" ]; serviceConfig = { Restart = "always"; RestartSec = 1; }; unitConfig.StartLimitIntervalSec = 0; };"#,
@@ -36,8 +38,10 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.comes-back-quietly",
         "first-time-only.service",
         &[Add(
-            "/units/first-time-only.service",
-            r#"{ "script": "[ ! -e /persist/started ]; touch /persist/started", "wantedBy": ["multi-user.target"], "after": ["persist.service"], "serviceConfig": { "Type": "oneshot" } }"#,
+            "/texts/units/first-time-only.service",
+            "[Unit]\nAfter=persist.service\n\
+             [Service]\nType=oneshot\nExecStart=/bin/sh -ec \"[ ! -e /persist/started ]; touch /persist/started\"\n\
+             [Install]\nWantedBy=multi-user.target\n",
         )],
         r#"systemd.services.first-time-only = { script = "[ ! -e /persist/started ]; touch /persist/started"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
     ),
@@ -55,9 +59,10 @@ pub const MUTANTS: &[Mutant] = &[
             "two units wait for each other",
             "boot.reaches-target",
             "ordering cycle",
-            &[Append(
-                "/units/gpu-fallback.service/after",
-                r#""docker-ollama.service""#,
+            &[Replace(
+                "/texts/units/gpu-fallback.service",
+                "[Unit]\n",
+                "[Unit]\nAfter=docker-ollama.service\n",
             )],
             Some(r#"systemd.services.gpu-fallback.after = [ "docker-ollama.service" ];"#),
         )
@@ -68,8 +73,10 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.reaches-target",
         "file system error: EXT4-fs error (device vda3)",
         &[Add(
-            "/units/broken-disk.service",
-            r#"{ "script": "echo 'EXT4-fs error (device vda3): ext4_lookup:1855: inode #2: comm ls: deleted inode referenced: 12' > /dev/console", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "oneshot" } }"#,
+            "/texts/units/broken-disk.service",
+            "[Service]\nType=oneshot\n\
+             ExecStart=/bin/sh -c \"echo 'EXT4-fs error (device vda3): ext4_lookup:1855: inode #2: comm ls: deleted inode referenced: 12' > /dev/console\"\n\
+             [Install]\nWantedBy=multi-user.target\n",
         )],
         Some(
             r#"systemd.services.broken-disk = { script = "echo 'EXT4-fs error (device vda3): ext4_lookup:1855: inode #2: comm ls: deleted inode referenced: 12' > /dev/console"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
@@ -95,7 +102,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.no-drives",
         "/persist is not in memory",
         &[Replace(
-            "/units/persist.service/script",
+            "/scripts/persist-start",
             r#"mount -t tmpfs -o size=50%,mode=0755 tmpfs "$root/persist""#,
             ":",
         )],
@@ -106,9 +113,10 @@ pub const MUTANTS: &[Mutant] = &[
         "nobody is told that PERSIST is missing",
         "boot.no-drives",
         r#""NOTHING IS KEPT": No NVIDIA GPU"#,
-        &[Set(
-            "/units/persist.service/postStart",
-            r#""rm -f /run/ollamalive/notices/persist""#,
+        &[Replace(
+            "/texts/units/persist.service",
+            "[Service]\n",
+            "[Service]\nExecStartPost=rm -f /run/ollamalive/notices/persist\n",
         )],
         Some(
             r#"boot.initrd.systemd.services.persist.postStart = "rm -f /run/ollamalive/notices/persist";"#,
@@ -120,7 +128,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.no-drives",
         r#""LABEL=Models": No NVIDIA GPU"#,
         &[Replace(
-            "/units/docker-ollama.service/preStart",
+            "/scripts/docker-ollama-pre-start",
             r#" | tee "$notice""#,
             "",
         )],
@@ -135,7 +143,7 @@ pub const MUTANTS: &[Mutant] = &[
             "it is noted that PERSIST is missing, but not shown to who logs in",
             "boot.no-drives",
             r#""NOTHING IS KEPT": ;"#,
-            &[Set("/system/loginShellInit", "[]")],
+            &[Set("/scripts/login-shell-init", r#""""#)],
             Some(r#"environment.loginShellInit = lib.mkForce "";"#),
         )
     },
@@ -146,7 +154,11 @@ pub const MUTANTS: &[Mutant] = &[
             "the machine does not come up without its models drive",
             "boot.no-drives",
             "emergency mode",
-            &[Set("/filesystems/~1mnt~1models/options", "[]")],
+            &[Line(
+                "/texts/fstab",
+                " /mnt/models ",
+                "LABEL=Models /mnt/models ntfs-3g defaults 0 2",
+            )],
             Some(r#"fileSystems."/mnt/models".options = lib.mkForce [ "defaults" ];"#),
         )
     },

@@ -1,6 +1,6 @@
 //! Docker's state in the wrong place, or Docker too early.
 
-use super::Edit::{Remove, Set};
+use super::Edit::{Line, Set};
 use super::HeldTo::Itself;
 use super::Mutant;
 
@@ -11,7 +11,11 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "docker.state-on-persist",
         symptom: "does not wait for its mount",
         also: &[],
-        edits: &[Remove("/units/docker.service/unitConfig/RequiresMountsFor")],
+        edits: &[Line(
+            "/texts/units/docker.service",
+            "RequiresMountsFor=",
+            "",
+        )],
         nixos: Some("systemd.services.docker.unitConfig.RequiresMountsFor = lib.mkForce [ ];"),
         held_to: Itself,
         comes_up: true,
@@ -35,9 +39,10 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "docker.state-on-persist",
         symptom: "/var/lib/docker is on",
         also: &["persist.bind-mounts"],
-        edits: &[Set(
-            "/filesystems/~1var~1lib~1docker",
-            r#"{ "device": "tmpfs", "fsType": "tmpfs", "options": ["mode=0710"] }"#,
+        edits: &[Line(
+            "/texts/fstab",
+            " /var/lib/docker ",
+            "tmpfs /var/lib/docker tmpfs mode=0710 0 0",
         )],
         nixos: Some(
             r#"fileSystems."/var/lib/docker" = lib.mkForce { device = "tmpfs"; fsType = "tmpfs"; options = [ "mode=0710" ]; };"#,

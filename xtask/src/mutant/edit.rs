@@ -1,4 +1,4 @@
-//! One change of the recorded configuration. A change that does not apply is an error, never silently none at all.
+//! One change of the recorded configuration. A change that does not apply is an error.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
@@ -8,16 +8,18 @@ use serde_json::{Map, Value};
 pub enum Edit {
     /// Another value in the place of one that is there.
     Set(&'static str, &'static str),
-    /// A field that is not there yet, in an object that is.
-    Add(&'static str, &'static str),
     /// The field goes.
     Remove(&'static str),
     /// One more item at the end of a list that has none like it.
     Append(&'static str, &'static str),
     /// The item goes from the list.
     RemoveItem(&'static str, &'static str),
-    /// Inside a string, in the one place where the first text is: the second in its place.
+    /// In a text, the first words, which are in one place, become the second.
     Replace(&'static str, &'static str, &'static str),
+    /// In a text, the one line that contains the words becomes the text, or goes where the text is empty.
+    Line(&'static str, &'static str, &'static str),
+    /// A text that is not there yet, in an object that is.
+    Add(&'static str, &'static str),
 }
 
 impl Edit {
@@ -25,11 +27,12 @@ impl Edit {
     fn pointer(&self) -> &'static str {
         match *self {
             Edit::Set(pointer, _)
-            | Edit::Add(pointer, _)
             | Edit::Remove(pointer)
             | Edit::Append(pointer, _)
             | Edit::RemoveItem(pointer, _)
-            | Edit::Replace(pointer, _, _) => pointer,
+            | Edit::Replace(pointer, _, _)
+            | Edit::Line(pointer, _, _)
+            | Edit::Add(pointer, _) => pointer,
         }
     }
 
@@ -42,9 +45,10 @@ impl Edit {
         };
         let (one, two) = (self.pointer(), other.pointer());
         match (self, other) {
-            (Edit::Replace(_, from, _), Edit::Replace(_, other, _)) if one == two => {
-                from.contains(other) || other.contains(from)
-            }
+            (
+                Edit::Replace(_, from, _) | Edit::Line(_, from, _),
+                Edit::Replace(_, other, _) | Edit::Line(_, other, _),
+            ) if one == two => from.contains(other) || other.contains(from),
             (Edit::Append(_, item), Edit::Append(_, other) | Edit::RemoveItem(_, other))
             | (Edit::RemoveItem(_, item), Edit::Append(_, other) | Edit::RemoveItem(_, other))
                 if one == two =>
@@ -66,12 +70,6 @@ impl Edit {
                 ensure!(*place != new, "{pointer} is {json} already");
                 *place = new;
             }
-            Edit::Add(pointer, json) => {
-                let new = parse(json)?;
-                let (fields, name) = field(record, pointer)?;
-                ensure!(!fields.contains_key(&name), "{pointer} is there already");
-                fields.insert(name, new);
-            }
             Edit::Remove(pointer) => {
                 let (fields, name) = field(record, pointer)?;
                 let removed = fields.remove(&name);
@@ -87,10 +85,30 @@ impl Edit {
                 let found = items.iter().position(|item| *item == old);
                 items.remove(found.with_context(|| format!("{pointer} has no {json}"))?);
             }
-            Edit::Replace(pointer, from, to) => {
-                let Value::String(text) = at(record, pointer)? else {
-                    bail!("{pointer} is not a string");
+            Edit::Add(pointer, text) => {
+                let (fields, name) = field(record, pointer)?;
+                ensure!(!fields.contains_key(&name), "{pointer} is there already");
+                fields.insert(name, text.into());
+            }
+            Edit::Line(pointer, words, to) => {
+                let text = text(record, pointer)?;
+                let found: Vec<&str> = text.lines().filter(|line| line.contains(words)).collect();
+                let &[line] = found.as_slice() else {
+                    bail!(
+                        "{pointer} has {words:?} in {} lines, not in one",
+                        found.len()
+                    );
                 };
+                ensure!(line != to, "{line:?} would stay as it is");
+                let (old, new) = if to.is_empty() {
+                    (format!("{line}\n"), String::new())
+                } else {
+                    (line.to_string(), to.to_string())
+                };
+                *text = text.replacen(&old, &new, 1);
+            }
+            Edit::Replace(pointer, from, to) => {
+                let text = text(record, pointer)?;
                 let found = text.matches(from).count();
                 ensure!(
                     found == 1,
@@ -120,6 +138,13 @@ fn list<'a>(record: &'a mut Value, pointer: &str) -> Result<&'a mut Vec<Value>> 
         .with_context(|| format!("{pointer} is not a list"))
 }
 
+fn text<'a>(record: &'a mut Value, pointer: &str) -> Result<&'a mut String> {
+    match at(record, pointer)? {
+        Value::String(text) => Ok(text),
+        _ => bail!("{pointer} is not a text"),
+    }
+}
+
 /// The object around the field at `pointer`, and the field's name.
 fn field<'a>(record: &'a mut Value, pointer: &str) -> Result<(&'a mut Map<String, Value>, String)> {
     let (around, name) = pointer
@@ -133,7 +158,7 @@ fn field<'a>(record: &'a mut Value, pointer: &str) -> Result<(&'a mut Map<String
 
 #[cfg(test)]
 mod tests {
-    use super::Edit::{Add, Append, Remove, RemoveItem, Replace, Set};
+    use super::Edit::{Add, Append, Line, Remove, RemoveItem, Replace, Set};
     use super::*;
 
     fn after(edit: Edit) -> Result<Value, String> {
@@ -157,10 +182,6 @@ mod tests {
                 r#"{"a":{"x/y":1,"text":"one two two"},"list":[null,"q"]}"#,
             ),
             (
-                Add("/a/~0n~1w", "[]"),
-                r#"{"a":{"x/y":1,"text":"one two two","~n/w":[]},"list":["p","q"]}"#,
-            ),
-            (
                 Remove("/a/x~1y"),
                 r#"{"a":{"text":"one two two"},"list":["p","q"]}"#,
             ),
@@ -176,9 +197,24 @@ mod tests {
                 Replace("/a/text", "one", "1"),
                 r#"{"a":{"x/y":1,"text":"1 two two"},"list":["p","q"]}"#,
             ),
+            (
+                Add("/a/~0n~1w", "\"\n"),
+                r#"{"a":{"x/y":1,"text":"one two two","~n/w":"\"\n"},"list":["p","q"]}"#,
+            ),
+            (
+                Line("/a/text", "one", "1\n2"),
+                r#"{"a":{"x/y":1,"text":"1\n2"},"list":["p","q"]}"#,
+            ),
         ] {
             assert_eq!(after(edit).unwrap(), json(expected), "{edit:?}");
         }
+    }
+
+    #[test]
+    fn a_line_goes_and_the_lines_around_it_stay() {
+        let mut record = serde_json::json!({ "text": "one\ntwo\nthree\n" });
+        Line("/text", "tw", "").apply(&mut record).unwrap();
+        assert_eq!(record["text"], "one\nthree\n");
     }
 
     #[test]
@@ -194,6 +230,9 @@ mod tests {
             (Replace("/t", "a", "b"), Replace("/t", "c", "d"), false),
             (Replace("/t", "a", "b"), Replace("/t", "xay", ""), true),
             (Replace("/t", "a", "b"), Set("/t", "1"), true),
+            (Line("/t", "a", "b"), Replace("/t", "xay", ""), true),
+            (Line("/t", "a", "b"), Line("/t", "c", ""), false),
+            (Add("/t", "a"), Add("/t", "b"), true),
         ] {
             assert_eq!(one.overlaps(&other), overlap, "{one:?} {other:?}");
             assert_eq!(other.overlaps(&one), overlap, "{other:?} {one:?}");
@@ -201,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_apply_is_said() {
+    fn an_edit_that_does_not_apply_is_an_error() {
         for (edit, message) in [
             (Set("/a/z", "2"), "/a/z is not in the record"),
             (Set("/a/x~1y", "1"), "/a/x~1y is 1 already"),
@@ -221,7 +260,15 @@ mod tests {
                 Replace("/a/text", "two", ""),
                 "/a/text has \"two\" in 2 places, not in one",
             ),
-            (Replace("/list", "p", ""), "/list is not a string"),
+            (
+                Line("/a/text", "three", ""),
+                "/a/text has \"three\" in 0 lines, not in one",
+            ),
+            (
+                Line("/a/text", "two", "one two two"),
+                "\"one two two\" would stay as it is",
+            ),
+            (Replace("/list", "p", ""), "/list is not a text"),
             (
                 Replace("/a/text", "one", "one"),
                 "\"one\" would stay as it is",

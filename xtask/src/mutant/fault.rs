@@ -1,9 +1,10 @@
 //! Machines that are as they should be until something around them goes wrong.
 
-use super::Edit::{Add, Append, Replace, Set};
+use super::Edit::{Add, Line, Replace};
 use super::{Mutant, in_both};
 
-const PREPARE: &str = "/units/docker-ollama.service/preStart";
+const PREPARE: &str = "/scripts/docker-ollama-pre-start";
+const OLLAMA: &str = "/texts/units/docker-ollama.service";
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
         also: &[
@@ -16,9 +17,10 @@ pub const MUTANTS: &[Mutant] = &[
             "systemd gives up on a container that dies too often",
             "fault.container-killed",
             "after kill 5",
-            &[Set(
-                "/units/docker-ollama.service/unitConfig/StartLimitIntervalSec",
-                "3600",
+            &[Line(
+                OLLAMA,
+                "StartLimitIntervalSec=0",
+                "StartLimitIntervalSec=3600",
             )],
             "systemd.services.docker-ollama.unitConfig.StartLimitIntervalSec = lib.mkForce 3600;",
         )
@@ -29,7 +31,7 @@ pub const MUTANTS: &[Mutant] = &[
         "fault.persist-fills-up",
         "the owner does not get in",
         &[Replace(
-            "/ssh/config",
+            "/sshd_config",
             "PrintMotd no\n",
             "PrintMotd no\nForceCommand date > ~/.last-login && wc -c < ~/.last-login | grep -vqx 0 && sh -c \"$SSH_ORIGINAL_COMMAND\"\n",
         )],
@@ -59,9 +61,10 @@ pub const MUTANTS: &[Mutant] = &[
         "Ollama ends when the models drive goes",
         "fault.drive-pulled",
         "Ollama: no answer",
-        &[Append(
-            "/units/docker-ollama.service/bindsTo",
-            r#""mnt-models.mount""#,
+        &[Replace(
+            OLLAMA,
+            "[Unit]\n",
+            "[Unit]\nBindsTo=mnt-models.mount\n",
         )],
         r#"systemd.services.docker-ollama.bindsTo = [ "mnt-models.mount" ];"#,
     ),
@@ -70,10 +73,16 @@ pub const MUTANTS: &[Mutant] = &[
         "the boot waits for a cable, and fails without one",
         "fault.no-network",
         "wait-for-cable.service",
-        &[Add(
-            "/units/wait-for-cable.service",
-            r#"{ "script": "for turn in $(seq 20); do if cat /sys/class/net/e*/carrier | grep -qx 1; then exit 0; fi; sleep 1; done; exit 1", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "oneshot" } }"#,
-        )],
+        &[
+            Add(
+                "/texts/units/wait-for-cable.service",
+                "[Service]\nType=oneshot\nExecStart=/nix/store/wait-for-cable\n[Install]\nWantedBy=multi-user.target\n",
+            ),
+            Add(
+                "/scripts/wait-for-cable",
+                "#!/bin/sh\nfor turn in $(seq 20); do if cat /sys/class/net/e*/carrier | grep -qx 1; then exit 0; fi; sleep 1; done; exit 1\n",
+            ),
+        ],
         r#"systemd.services.wait-for-cable = { script = "for turn in $(seq 20); do if cat /sys/class/net/e*/carrier | grep -qx 1; then exit 0; fi; sleep 1; done; exit 1"; wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; };"#,
     ),
     Mutant {
@@ -87,10 +96,16 @@ pub const MUTANTS: &[Mutant] = &[
             "a card without an address after half a minute is switched off",
             "fault.dhcp-late",
             "SSH did not answer",
-            &[Add(
-                "/units/give-up.service",
-                r#"{ "script": "until cat /sys/class/net/e*/carrier 2>/dev/null | grep -qx 1; do sleep 1; done; sleep 30; if ! ip -4 route | grep -q default; then for card in /sys/class/net/e*; do ip link set ${card##*/} down; done; systemctl stop systemd-networkd; fi", "wantedBy": ["multi-user.target"], "serviceConfig": { "Type": "simple" } }"#,
-            )],
+            &[
+                Add(
+                    "/texts/units/give-up.service",
+                    "[Service]\nType=simple\nExecStart=/nix/store/give-up\n[Install]\nWantedBy=multi-user.target\n",
+                ),
+                Add(
+                    "/scripts/give-up",
+                    "#!/bin/sh\nuntil cat /sys/class/net/e*/carrier 2>/dev/null | grep -qx 1; do sleep 1; done; sleep 30; if ! ip -4 route | grep -q default; then for card in /sys/class/net/e*; do ip link set ${card##*/} down; done; systemctl stop systemd-networkd; fi\n",
+                ),
+            ],
             r#"systemd.services.give-up = { path = [ pkgs.iproute2 ]; script = "until cat /sys/class/net/e*/carrier 2>/dev/null | grep -qx 1; do sleep 1; done; sleep 30; if ! ip -4 route | grep -q default; then systemctl stop NetworkManager; for card in /sys/class/net/e*; do ip link set ''${card##*/} down; done; fi"; wantedBy = [ "multi-user.target" ]; };"#,
         )
     },

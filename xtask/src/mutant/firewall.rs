@@ -1,11 +1,23 @@
 //! Holes in the firewall, and doors that are shut.
 
-use super::Edit::{Remove, Replace, Set};
+use super::Edit::{Remove, Replace};
 use super::{Mutant, mutant};
 
-const INPUT: &str = "/firewall/tables/nixos-fw/content";
-/// The last rule of the input chain: one more goes behind it.
-const LAST_RULE: &str = "ip6 daddr fe80::/64 udp dport 546 accept\n";
+const RULES: &str = "/texts/scripts/nftables-rules";
+/// A rule of the input chain: one more goes before it.
+const LAST_RULE: &str = "ip6 daddr fe80::/64 udp dport 546 accept";
+/// The table that keeps published ports in.
+const FORWARD: &str = r#"table inet ollamalive-forward {
+  chain forward {
+  type filter hook forward priority filter - 5; policy drop;
+
+  ct state established,related accept
+  iifname "docker0" accept
+  iifname "br-*" accept
+}
+
+}
+"#;
 
 pub const MUTANTS: &[Mutant] = &[
     mutant(
@@ -13,7 +25,7 @@ pub const MUTANTS: &[Mutant] = &[
         "one more TCP port, 8080, is let through",
         "firewall.only-open-ports",
         "Tcp 8080",
-        &[Replace(INPUT, "{ 22, 11434 }", "{ 22, 8080, 11434 }")],
+        &[Replace(RULES, "{ 22, 11434 }", "{ 22, 8080, 11434 }")],
         Some("networking.firewall.allowedTCPPorts = [ 8080 ];"),
     ),
     mutant(
@@ -22,9 +34,9 @@ pub const MUTANTS: &[Mutant] = &[
         "firewall.only-open-ports",
         "65535 let through",
         &[Replace(
-            INPUT,
+            RULES,
             LAST_RULE,
-            "ip6 daddr fe80::/64 udp dport 546 accept\nmeta nfproto ipv6 tcp dport 65535 accept\n",
+            "meta nfproto ipv6 tcp dport 65535 accept\nip6 daddr fe80::/64 udp dport 546 accept",
         )],
         Some(
             r#"networking.firewall.extraInputRules = "meta nfproto ipv6 tcp dport 65535 accept";"#,
@@ -36,9 +48,9 @@ pub const MUTANTS: &[Mutant] = &[
         "firewall.only-open-ports",
         "Udp 5353",
         &[Replace(
-            INPUT,
+            RULES,
             LAST_RULE,
-            "ip6 daddr fe80::/64 udp dport 546 accept\nudp dport 5353 accept\n",
+            "udp dport 5353 accept\nip6 daddr fe80::/64 udp dport 546 accept",
         )],
         Some("networking.firewall.allowedUDPPorts = [ 5353 ];"),
     ),
@@ -49,7 +61,7 @@ pub const MUTANTS: &[Mutant] = &[
             "there is no firewall",
             "firewall.only-open-ports",
             "65525 more let through",
-            &[Set("/firewall/enable", "false")],
+            &[Remove("/texts/units/nftables.service")],
             Some("networking.firewall.enable = lib.mkForce false;"),
         )
     },
@@ -62,7 +74,7 @@ pub const MUTANTS: &[Mutant] = &[
             "firewall.only-open-ports",
             "65525 more let through",
             &[Replace(
-                INPUT,
+                RULES,
                 "hook input priority filter; policy drop;",
                 "hook input priority filter; policy accept;",
             )],
@@ -76,7 +88,7 @@ pub const MUTANTS: &[Mutant] = &[
             "Ollama's port is not let through",
             "firewall.only-open-ports",
             "11434 is Filtered",
-            &[Replace(INPUT, "{ 22, 11434 }", "{ 22 }")],
+            &[Replace(RULES, "{ 22, 11434 }", "{ 22 }")],
             Some("networking.firewall.allowedTCPPorts = lib.mkForce [ 22 ];"),
         )
     },
@@ -85,7 +97,7 @@ pub const MUTANTS: &[Mutant] = &[
         "the table that keeps published ports in is missing",
         "firewall.published-ports-contained",
         "the published port over IPv4 is Open",
-        &[Remove("/firewall/tables/ollamalive-forward")],
+        &[Replace(RULES, FORWARD, "")],
         Some("networking.nftables.tables.ollamalive-forward.enable = lib.mkForce false;"),
     ),
     mutant(
@@ -94,9 +106,9 @@ pub const MUTANTS: &[Mutant] = &[
         "firewall.published-ports-contained",
         "the published port over IPv4 is Open",
         &[Replace(
-            "/firewall/tables/ollamalive-forward/content",
-            "policy drop",
-            "policy accept",
+            RULES,
+            "hook forward priority filter - 5; policy drop;",
+            "hook forward priority filter - 5; policy accept;",
         )],
         None,
     ),

@@ -1,10 +1,11 @@
 //! A server that is not there, does not come back, forgets its models, or is silent about its GPU.
 
-use super::Edit::{Add, Remove, Replace, Set};
+use super::Edit::{Line, Remove, Replace, Set};
 use super::HeldTo::Itself;
 use super::{Mutant, in_both};
 
-const SCRIPT: &str = "/units/docker-ollama.service/script";
+const SCRIPT: &str = "/scripts/docker-ollama-start";
+const FALLBACK: &str = "/texts/units/gpu-fallback.service";
 const BIND: &str = "  -v /mnt/models/ollama:/root/.ollama \\\n";
 /// What breaks along with an Ollama that does not run.
 const NOT_RUNNING: &[&str] = &[
@@ -52,9 +53,10 @@ pub const MUTANTS: &[Mutant] = &[
             "the container is not started again after it was killed",
             "ollama.answers",
             "after docker kill",
-            &[Set(
-                "/units/docker-ollama.service/serviceConfig/Restart",
-                r#""no""#,
+            &[Line(
+                "/texts/units/docker-ollama.service",
+                "Restart=always",
+                "Restart=no",
             )],
             r#"systemd.services.docker-ollama.serviceConfig.Restart = lib.mkOverride 10 "no";"#,
         )
@@ -133,7 +135,7 @@ pub const MUTANTS: &[Mutant] = &[
         "the models drive is not mounted: its folder is memory",
         "ollama.models-on-drive",
         "/mnt/models/ollama is on",
-        &[Remove("/filesystems/~1mnt~1models")],
+        &[Line("/texts/fstab", " /mnt/models ", "")],
         r#"fileSystems."/mnt/models".enable = lib.mkForce false;"#,
     ),
     Mutant {
@@ -148,7 +150,7 @@ pub const MUTANTS: &[Mutant] = &[
             "without a GPU there is nothing that stands in for it",
             "ollama.without-gpu",
             r#"the journal does not say so: """#,
-            &[Remove("/units/gpu-fallback.service")],
+            &[Remove(FALLBACK)],
             "systemd.services.gpu-fallback.enable = lib.mkForce false;",
         )
     },
@@ -158,7 +160,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.without-gpu",
         "the container was not told",
         &[Replace(
-            "/units/gpu-fallback.service/script",
+            "/scripts/gpu-fallback-start",
             "OLLAMALIVE_GPU=none",
             "OLLAMALIVE_GPU=any",
         )],
@@ -169,9 +171,10 @@ pub const MUTANTS: &[Mutant] = &[
         "nothing tells who logs in that there is no GPU",
         "ollama.without-gpu",
         "the login banner does not say so",
-        &[Set(
-            "/units/gpu-fallback.service/postStart",
-            r#""rm -f /run/ollamalive/notices/gpu""#,
+        &[Replace(
+            FALLBACK,
+            "[Service]\n",
+            "[Service]\nExecStartPost=rm -f /run/ollamalive/notices/gpu\n",
         )],
         r#"systemd.services.gpu-fallback.postStart = "${pkgs.coreutils}/bin/rm -f /run/ollamalive/notices/gpu";"#,
     ),
@@ -180,7 +183,7 @@ pub const MUTANTS: &[Mutant] = &[
         "notices are written, but not shown to who logs in",
         "ollama.without-gpu",
         "the login banner does not say so",
-        &[Set("/system/loginShellInit", "[]")],
+        &[Set("/scripts/login-shell-init", r#""""#)],
         r#"environment.loginShellInit = lib.mkForce "";"#,
     ),
     in_both(
@@ -188,9 +191,10 @@ pub const MUTANTS: &[Mutant] = &[
         "the journal does not say that there is no GPU",
         "ollama.without-gpu",
         r#"the journal does not say so: "Starting"#,
-        &[Add(
-            "/units/gpu-fallback.service/serviceConfig/StandardOutput",
-            r#""null""#,
+        &[Replace(
+            FALLBACK,
+            "Type=oneshot\n",
+            "Type=oneshot\nStandardOutput=null\n",
         )],
         r#"systemd.services.gpu-fallback.serviceConfig.StandardOutput = "null";"#,
     ),

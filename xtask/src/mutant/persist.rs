@@ -1,10 +1,13 @@
 //! What is not kept, or kept in the wrong place.
 
-use super::Edit::{Append, Remove, Set};
+use super::Edit::{Line, Replace};
 use super::HeldTo::Itself;
 use super::{Edit, Mutant, in_both};
 
-/// A folder that is kept, and is not.
+const FSTAB: &str = "/texts/fstab";
+const NETWORK: &str = " /etc/NetworkManager/system-connections ";
+
+/// A folder that should be kept and is not.
 const fn bind(
     id: &'static str,
     breaks: &'static str,
@@ -22,9 +25,10 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "persist.mounted",
         symptom: "/persist is not writable",
         also: &[],
-        edits: &[Set(
-            "/units/docker-ollama.service/postStart",
-            r#""mount -o remount,bind,ro /persist""#,
+        edits: &[Replace(
+            "/texts/units/docker-ollama.service",
+            "[Service]\n",
+            "[Service]\nExecStartPost=mount -o remount,bind,ro /persist\n",
         )],
         nixos: Some(
             r#"systemd.services.docker-ollama.postStart = "${pkgs.util-linux}/bin/mount -o remount,bind,ro /persist";"#,
@@ -39,9 +43,10 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "persist.mounted",
         symptom: "/persist is tmpfs",
         also: &["docker.state-on-persist"],
-        edits: &[Set(
-            "/units/persist.service/postStart",
-            r#""mkdir /run/stick && mount --bind /persist /run/stick && umount /persist && mount -t tmpfs tmpfs /persist && cp -a /run/stick/. /persist""#,
+        edits: &[Replace(
+            "/texts/units/persist.service",
+            "[Service]\n",
+            "[Service]\nExecStartPost=/bin/sh -c \"mkdir /run/stick && mount --bind /persist /run/stick && umount /persist && mount -t tmpfs tmpfs /persist && cp -a /run/stick/. /persist\"\n",
         )],
         nixos: Some(
             r#"boot.initrd.systemd.services.persist.postStart = "cd / && mkdir /run/stick && mount --bind /sysroot/persist /run/stick && umount /sysroot/persist && mount -t tmpfs tmpfs /sysroot/persist && cp -a /run/stick/. /sysroot/persist";"#,
@@ -57,9 +62,10 @@ pub const MUTANTS: &[Mutant] = &[
         symptom: "the key in /persist/ssh/authorized_keys was refused",
         // The archive that Ollama is loaded from is on PERSIST.
         also: &["ollama.answers"],
-        edits: &[Set(
-            "/units/persist.service/preStart",
-            r#""mkdir -p /persist && mount -t tmpfs tmpfs /persist""#,
+        edits: &[Replace(
+            "/texts/units/persist.service",
+            "[Service]\n",
+            "[Service]\nExecStartPre=/bin/sh -c \"mkdir -p /persist && mount -t tmpfs tmpfs /persist\"\n",
         )],
         nixos: Some(
             r#"boot.initrd.systemd.services.persist.preStart = "mkdir -p /sysroot/persist && mount -t tmpfs tmpfs /sysroot/persist";"#,
@@ -72,42 +78,42 @@ pub const MUTANTS: &[Mutant] = &[
         "persist.home-missing",
         "/home is not kept",
         "/home is not mounted",
-        &[Remove("/filesystems/~1home")],
+        &[Line(FSTAB, " /home ", "")],
         r#"fileSystems."/home".enable = lib.mkForce false;"#,
     ),
     bind(
         "persist.home-from-elsewhere",
         "/home is another folder's content",
         "/nixos, not from",
-        &[Set("/filesystems/~1home/device", r#""/persist/nixos""#)],
+        &[Replace(
+            FSTAB,
+            "/persist/home /home ",
+            "/persist/nixos /home ",
+        )],
         r#"fileSystems."/home".device = lib.mkForce "/persist/nixos";"#,
     ),
     bind(
         "persist.home-in-memory",
         "/home is mounted, but from memory",
         " /, not from",
-        &[Set(
-            "/filesystems/~1home",
-            r#"{ "device": "tmpfs", "fsType": "tmpfs", "options": ["mode=0755"] }"#,
-        )],
+        &[Line(FSTAB, " /home ", "tmpfs /home tmpfs mode=0755 0 0")],
         r#"fileSystems."/home" = lib.mkForce { device = "tmpfs"; fsType = "tmpfs"; options = [ "mode=0755" ]; };"#,
     ),
     bind(
         "persist.network-missing",
         "NetworkManager's connections are not kept",
         "/etc/NetworkManager/system-connections is not mounted",
-        &[Remove(
-            "/filesystems/~1etc~1NetworkManager~1system-connections",
-        )],
+        &[Line(FSTAB, NETWORK, "")],
         r#"fileSystems."/etc/NetworkManager/system-connections".enable = lib.mkForce false;"#,
     ),
     bind(
         "persist.network-read-only",
         "NetworkManager's connections cannot be changed",
         "/etc/NetworkManager/system-connections is not writable",
-        &[Append(
-            "/filesystems/~1etc~1NetworkManager~1system-connections/options",
-            r#""ro""#,
+        &[Replace(
+            FSTAB,
+            " /etc/NetworkManager/system-connections none ",
+            " /etc/NetworkManager/system-connections none ro,",
         )],
         r#"fileSystems."/etc/NetworkManager/system-connections".options = [ "ro" ];"#,
     ),
@@ -115,23 +121,24 @@ pub const MUTANTS: &[Mutant] = &[
         "persist.nixos-missing",
         "/var/lib/nixos, which numbers users and groups, is not kept",
         "/var/lib/nixos is not mounted",
-        &[Remove("/filesystems/~1var~1lib~1nixos")],
+        &[Line(FSTAB, " /var/lib/nixos ", "")],
         r#"fileSystems."/var/lib/nixos".enable = lib.mkForce false;"#,
     ),
     bind(
         "persist.journal-missing",
         "the journal is not kept",
         "/var/log/journal is not mounted",
-        &[Remove("/filesystems/~1var~1log~1journal")],
+        &[Line(FSTAB, " /var/log/journal ", "")],
         r#"fileSystems."/var/log/journal".enable = lib.mkForce false;"#,
     ),
     bind(
         "persist.docker-from-elsewhere",
         "Docker's state is in another folder of PERSIST",
         "/images, not from",
-        &[Set(
-            "/filesystems/~1var~1lib~1docker/device",
-            r#""/persist/images""#,
+        &[Replace(
+            FSTAB,
+            "/persist/docker /var/lib/docker ",
+            "/persist/images /var/lib/docker ",
         )],
         r#"fileSystems."/var/lib/docker".device = lib.mkForce "/persist/images";"#,
     ),

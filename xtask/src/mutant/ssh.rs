@@ -1,9 +1,11 @@
 //! Ways in that must not be there, and a way in that is missing.
 
-use super::Edit::Replace;
+use super::Edit::{Line, Replace, Set};
 use super::{Mutant, in_both};
 
-const CONFIG: &str = "/ssh/config";
+const CONFIG: &str = "/sshd_config";
+const KEYGEN: &str = "/texts/scripts/sshd-keygen-start";
+const KEYGEN_UNIT: &str = "/texts/units/sshd-keygen.service";
 /// The last algorithm of each list: one more goes behind it.
 const LAST_KEX: &str = "curve25519-sha256@libssh.org";
 const LAST_CIPHER: &str = "aes128-gcm@openssh.com";
@@ -202,6 +204,15 @@ pub const MUTANTS: &[Mutant] = &[
         &[
             Replace(CONFIG, "HostKey /persist/ssh/", "HostKey /etc/ssh/"),
             Replace("/ssh/hostKeys/0/path", "/persist/ssh/", "/etc/ssh/"),
+            Set(
+                KEYGEN,
+                r##""#!/bin/sh\ncd /etc/ssh && [ -s ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -f /etc/ssh/ssh_host_ed25519_key -N ''\n""##,
+            ),
+            Line(
+                KEYGEN_UNIT,
+                "ConditionFileNotEmpty=",
+                "ConditionFileNotEmpty=|!/etc/ssh/ssh_host_ed25519_key",
+            ),
         ],
         r#"services.openssh.hostKeys = lib.mkForce [ { type = "ed25519"; path = "/etc/ssh/ssh_host_ed25519_key"; } ];"#,
     ),

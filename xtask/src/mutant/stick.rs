@@ -1,10 +1,11 @@
 //! A stick that is made wrongly, taken for another, or does not keep what it promises; and its FAT partition.
 
-use super::Edit::{Add, Remove, Replace, Set};
+use super::Edit::{Add, Line, Remove, Replace};
 use super::{Mutant, mutant};
 
-const PERSIST: &str = "/units/persist.service/script";
-const IMPORT: &str = "/units/esp-import.service/script";
+const PERSIST: &str = "/scripts/persist-start";
+const PERSIST_UNIT: &str = "/texts/units/persist.service";
+const IMPORT: &str = "/scripts/esp-import-start";
 
 pub const MUTANTS: &[Mutant] = &[
     mutant(
@@ -88,9 +89,10 @@ pub const MUTANTS: &[Mutant] = &[
             "what is in /home is removed whenever the machine is started",
             "persist.survives-reflash",
             "after a reflash the data is",
-            &[Set(
-                "/units/persist.service/postStart",
-                r#""rm -rf /persist/home/*""#,
+            &[Replace(
+                PERSIST_UNIT,
+                "[Service]\n",
+                "[Service]\nExecStartPost=/bin/sh -c \"rm -rf /persist/home/*\"\n",
             )],
             Some(
                 r#"boot.initrd.systemd.services.persist.postStart = "rm -rf /sysroot/persist/home/*";"#,
@@ -105,8 +107,12 @@ pub const MUTANTS: &[Mutant] = &[
             "persist.survives-power-cut",
             "after a power cut the data is",
             &[Add(
-                "/units/home-in-memory.service",
-                r#"{ "script": "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home", "preStop": "cp -a /persist/home/. /run/saved && sync", "wantedBy": ["multi-user.target"], "before": ["sshd.service", "ssh.service"], "serviceConfig": { "Type": "oneshot", "RemainAfterExit": true } }"#,
+                "/texts/units/home-in-memory.service",
+                "[Unit]\nBefore=sshd.service\n\
+                 [Service]\nType=oneshot\nRemainAfterExit=true\n\
+                 ExecStart=/bin/sh -c \"mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home\"\n\
+                 ExecStop=/bin/sh -c \"cp -a /persist/home/. /run/saved && sync\"\n\
+                 [Install]\nWantedBy=multi-user.target\n",
             )],
             Some(
                 r#"systemd.services.home-in-memory = { path = [ pkgs.util-linux ]; script = "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home"; preStop = "cp -a /persist/home/. /run/saved && sync"; wantedBy = [ "multi-user.target" ]; before = [ "sshd.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; };"#,
@@ -119,13 +125,15 @@ pub const MUTANTS: &[Mutant] = &[
         "persist.forgets-the-rest",
         "there is still /root/forgotten",
         &[
-            Set(
-                "/units/persist.service/postStart",
-                r#""install -d -m 0700 /persist/root""#,
+            Replace(
+                PERSIST_UNIT,
+                "[Service]\n",
+                "[Service]\nExecStartPost=install -d -m 0700 /persist/root\n",
             ),
-            Add(
-                "/filesystems/~1root",
-                r#"{ "device": "/persist/root", "fsType": "none", "options": ["bind", "nofail", "x-systemd.after=persist.service", "x-systemd.before=local-fs.target"] }"#,
+            Line(
+                "/texts/fstab",
+                "# Filesystems.",
+                "/persist/root /root none bind,nofail,x-systemd.after=persist.service,x-systemd.before=local-fs.target 0 0",
             ),
         ],
         Some(
@@ -139,7 +147,7 @@ pub const MUTANTS: &[Mutant] = &[
             "keys on the stick's FAT partition are not taken over",
             "ssh.key-from-esp",
             "the key in ollamalive/authorized_keys on the ESP was refused",
-            &[Remove("/units/esp-import.service")],
+            &[Remove("/texts/units/esp-import.service")],
             Some("systemd.services.esp-import.enable = lib.mkForce false;"),
         )
     },

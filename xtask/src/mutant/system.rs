@@ -1,6 +1,6 @@
 //! A machine that is not the one that was configured.
 
-use super::Edit::{Append, RemoveItem, Set};
+use super::Edit::{Append, RemoveItem, Replace, Set};
 use super::HeldTo::Unchanged;
 use super::{Edit, Mutant, in_both};
 
@@ -84,7 +84,14 @@ pub const MUTANTS: &[Mutant] = &[
             "system.no-autologin",
             "the console asks for a password, which nobody has",
             "has no shell on the console",
-            &[Set("/system/autologin/user", "null")],
+            &[
+                Set("/system/autologin/user", "null"),
+                Replace(
+                    "/texts/units/serial-getty@.service",
+                    " --autologin ollamalive",
+                    "",
+                ),
+            ],
             "services.getty.autologinUser = lib.mkForce null;",
         )
     },

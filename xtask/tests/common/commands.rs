@@ -49,7 +49,7 @@ impl Facts {
         let contract = snapshot::load(&snapshot::folder(&root())).expect("the record");
         Facts {
             flake: fs::read_to_string(root().join("flake.nix")).expect("flake.nix"),
-            units: contract.units.keys().cloned().collect(),
+            units: contract.texts.units.keys().cloned().collect(),
             container: contract.ollama.container,
             image: contract.ollama.image,
         }

@@ -1,4 +1,4 @@
-//! Users and groups: the recorded ones merged into Debian's, as NixOS does it while it starts.
+//! Users and groups: the recorded ones merged into Debian's, as NixOS does it when it starts.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::archive::Archive;
 use super::base::Base;
 use crate::contract::{User, Users};
 
-/// Where numbers for groups and users that Debian lacks start; NixOS does likewise.
+/// The first numbers for groups and users that Debian lacks, as on NixOS.
 const FIRST_GROUP: u32 = 400;
 const FIRST_USER: u32 = 1000;
 
@@ -112,7 +112,7 @@ fn shadow(debian: &str, accounts: &BTreeMap<String, User>) -> String {
     text
 }
 
-/// Debian's lines, less those of the recorded accounts.
+/// Debian's lines without the recorded accounts.
 fn without(debian: &str, accounts: &BTreeMap<String, User>) -> String {
     let others = debian
         .lines()

@@ -1,4 +1,4 @@
-//! The configuration's tar: files and links that belong to root.
+//! The configuration's tar: files and links, all owned by root.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// A file that everybody may read.
+    /// A world-readable file.
     pub fn file(&mut self, path: &str, text: impl Into<String>) {
         self.file_with_mode(path, 0o644, text);
     }
@@ -51,7 +51,7 @@ impl Archive {
         self.file(&format!("/etc/systemd/system/{name}"), text);
     }
 
-    /// What `systemctl enable` would do for `WantedBy=` or `RequiredBy=` (`kind` is `wants` or `requires`).
+    /// The link that `systemctl enable` makes for `WantedBy=` or `RequiredBy=` (`kind` is `wants` or `requires`).
     pub fn enable(&mut self, unit: &str, target: &str, kind: &str, from: &str) {
         self.link(
             &format!("/etc/systemd/system/{target}.{kind}/{unit}"),
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_roots_and_the_size_is_a_disks() {
+    fn every_entry_belongs_to_root_and_the_size_fits_a_disk() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.tar");
         let mut archive = Archive::default();

@@ -10,16 +10,14 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use uuid::Uuid;
 
-use super::{failure, make, stick};
+use super::{bootstrap, failure, recipe, stick};
 use crate::error::usage;
 use vm::process;
 
-/// Debian's release.
-pub const SUITE: &str = "trixie";
 /// Counted up when the code that makes the base changes in a way that the other inputs do not show.
 const LAYOUT: &str = "2";
 const PREFIX: &str = "standin-";
-/// Folders that are being made; whoever holds the lock may remove them.
+/// Unfinished folders; the process that holds the lock may remove them.
 const MAKING: &str = ".making-standin-";
 
 /// A finished base: the folder of one cache entry.
@@ -41,7 +39,7 @@ impl Base {
         self.folder.join("stick.img")
     }
 
-    /// A file that the base-hook copied out of the system: `passwd`, `group`, `shadow`, `units`.
+    /// A file that base-hook.sh copied out of the system: `passwd`, `group`, `shadow`.
     pub fn fact(&self, name: &str) -> Result<String> {
         let path = self.folder.join(name);
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
@@ -55,16 +53,16 @@ impl Base {
     }
 }
 
-/// Everything that goes into the base, as one name.
+/// A name made from everything that goes into the base.
 fn entry_name(disk_id: Uuid) -> String {
     let mut digest = DigestWriter::default();
     for part in [
         LAYOUT,
-        SUITE,
-        make::MIRROR,
-        make::HOOK,
-        make::INIT,
-        &make::PACKAGES.join(" "),
+        recipe::SUITE,
+        recipe::MIRROR,
+        recipe::HOOK,
+        recipe::INIT,
+        &recipe::PACKAGES.join(" "),
         &stick::shape(disk_id),
     ] {
         digest.update(part.as_bytes());
@@ -85,7 +83,7 @@ pub fn ensure(cache: &Path, disk_id: Uuid, say: &mut dyn FnMut(&str)) -> Result<
     fs::create_dir_all(cache)
         .map_err(|error| usage(format!("cannot make the cache {}: {error}; set OLLAMALIVE_CACHE to a folder that can be written", cache.display())))?;
     let _lock = lock(cache, say)?;
-    // Whoever held the lock may have made it.
+    // The last holder of the lock may have made it.
     if base.image().exists() {
         return Ok(base);
     }
@@ -101,7 +99,7 @@ pub fn ensure(cache: &Path, disk_id: Uuid, say: &mut dyn FnMut(&str)) -> Result<
                 cache,
             )
         })?;
-    make::make(folder.path(), cache, disk_id, say)?;
+    bootstrap::make(folder.path(), cache, disk_id, say)?;
     let made = folder.keep();
     fs::rename(&made, &base.folder).with_context(|| {
         format!(
@@ -113,7 +111,7 @@ pub fn ensure(cache: &Path, disk_id: Uuid, say: &mut dyn FnMut(&str)) -> Result<
     Ok(base)
 }
 
-/// One process makes the base, the others wait for it. The lock is gone with whoever held it.
+/// One process makes the base, the others wait for it. The lock ends with its process.
 fn lock(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Flock<File>> {
     let path = cache.join("standin.lock");
     let mut file = File::create(&path).map_err(|error| {
@@ -140,7 +138,7 @@ fn lock(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Flock<File>> {
     }
 }
 
-/// Removes the cache's folders that start with `prefix`, except `kept`. What cannot be removed only takes up space.
+/// Removes the cache's folders that start with `prefix`, except `kept`. A folder that cannot be removed only takes up space.
 fn sweep(cache: &Path, prefix: &str, kept: &str) {
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -170,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn sweeping_keeps_the_entry_in_use_and_strangers() {
+    fn sweeping_keeps_the_entry_in_use_and_other_folders() {
         let cache = tempfile::tempdir().unwrap();
         for name in ["standin-old", "standin-new", "nixos"] {
             fs::create_dir(cache.path().join(name)).unwrap();
@@ -181,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_is_held_is_waited_for() {
+    fn a_process_waits_for_the_lock_of_another() {
         let cache = tempfile::tempdir().unwrap();
         let held = lock(cache.path(), &mut |_| ()).unwrap();
         let mut said = Vec::new();

@@ -1,4 +1,4 @@
-//! The recorded contract as files over Debian.
+//! The recorded contract as files that are unpacked over Debian.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::archive::Archive;
 use super::base::Base;
-use super::{accounts, fstab, quick, repart, services, shells, units};
+use super::{accounts, boot_tuning, debian, repart, services, shells, units};
 use crate::contract::Contract;
 
 /// Writes the tar that the guest unpacks over the base.
@@ -28,24 +28,25 @@ pub fn write(
 
 fn compose(contract: &Contract, base: &Base) -> Result<(Archive, Vec<String>)> {
     let mut archive = Archive::default();
-    quick::add(&mut archive);
-    shells::add(&mut archive, &contract.system, &contract.users.zsh);
+    let script = |name: &str| contract.scripts.get(name).map_or("", String::as_str);
+    boot_tuning::add(&mut archive);
+    shells::add(
+        &mut archive,
+        &contract.system,
+        &contract.users.zsh,
+        script("login-shell-init"),
+    );
     accounts::add(&mut archive, &contract.users, base)?;
-    repart::add(&mut archive, &contract.image);
+    repart::add(&mut archive, &contract.image, script("started-from"));
     services::network(&mut archive);
-    services::firewall(&mut archive, &contract.firewall);
-    services::ssh(&mut archive, &contract.ssh);
+    services::sshd(&mut archive, &contract.sshd_config);
     services::docker(&mut archive, &contract.docker);
-    archive.file("/etc/fstab", fstab::fstab(&contract.filesystems));
+    archive.file("/etc/fstab", debian::fstab(&contract.texts.fstab));
     archive.file(
         "/etc/tmpfiles.d/recorded.conf",
-        contract
-            .tmpfiles
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect::<String>(),
+        contract.tmpfiles.join("\n") + "\n",
     );
-    let left_out = units::add(&mut archive, &contract.units, &base.fact("units")?);
+    let left_out = units::add(&mut archive, contract);
     Ok((archive, left_out))
 }
 
@@ -53,40 +54,45 @@ fn compose(contract: &Contract, base: &Base) -> Result<(Archive, Vec<String>)> {
 mod tests {
     use super::*;
 
-    /// The smallest contract: nothing enabled, nobody recorded.
+    /// The smallest contract: nothing enabled, no accounts.
     fn contract() -> Contract {
         serde_json::from_value(serde_json::json!({
             "system": { "hostName": "Box", "timeZone": "UTC", "keyMap": "us", "locale": "C.UTF-8", "kernelParams": [],
                         "autologin": { "user": null } },
             "users": { "sudo": { "wheelNeedsPassword": true },
                        "zsh": { "enable": false, "autosuggestions": false, "syntaxHighlighting": false, "histSize": 1 } },
-            "ssh": { "config": "Port 22\n", "hostKeys": [], "ports": [22] },
-            "firewall": { "enable": false, "tcpPorts": [], "udpPorts": [], "tables": {} },
-            "filesystems": {},
+            "ssh": { "hostKeys": [], "ports": [22] },
+            "sshd_config": "Port 22\n",
             "tmpfiles": ["d /one 0755 root root - -", "d /two 0755 root root - -"],
             "docker": { "daemon": {}, "dataRoot": "/var/lib/docker" },
             "ollama": { "image": "o", "port": 1, "container": "o", "unit": "o.service", "modelsDir": "/m" },
             "models": { "drive": null, "mountPoint": "/m" },
             "persist": { "label": "P", "mountPoint": "/persist", "unit": "p.service", "bindMounts": {} },
-            "image": { "diskId": "00000000-0000-0000-0000-000000000005", "startedFrom": "exit 0", "udevRules": "", "repart": {} },
-            "units": { "foreign.service": {} }
+            "image": { "diskId": "00000000-0000-0000-0000-000000000005", "udevRules": [], "repart": {} },
+            "scripts": { "a-start": "#!/nix/store/bash/bin/bash\nexit\n" },
+            "texts": {
+                "release": "26.05\n", "fstab": "/dev/x /x ext4 x-initrd.mount 0 0\n", "scripts": {},
+                "units": {
+                    "nvidia-container-toolkit-cdi-generator.service": "",
+                    "sshd.service": "[Service]\nExecStart=/nix/store/unit-script-a-start/bin/a-start\n\n[Install]\nWantedBy=multi-user.target\n"
+                }
+            }
         }))
         .unwrap()
     }
 
     #[test]
-    fn every_concern_has_its_files_and_the_left_out_is_told() {
+    fn every_concern_has_its_files_and_absent_units_are_named() {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in [
             ("passwd", "root:x:0:0::/root:/bin/bash\n"),
             ("group", "root:x:0:\n"),
             ("shadow", ""),
-            ("units", ""),
         ] {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let (archive, left_out) = compose(&contract(), &Base::at(folder.path())).unwrap();
-        assert_eq!(left_out, ["foreign.service"]);
+        assert_eq!(left_out, ["nvidia-container-toolkit-cdi-generator.service"]);
         assert_eq!(archive.text("/etc/hostname"), "Box\n");
         assert_eq!(archive.text("/etc/passwd"), "root:x:0:0::/root:/bin/bash\n");
         assert_eq!(archive.text("/etc/ssh/sshd_config"), "Port 22\n");
@@ -95,6 +101,23 @@ mod tests {
                 .text("/etc/tmpfiles.d/recorded.conf")
                 .ends_with("d /two 0755 root root - -\n")
         );
+        assert_eq!(archive.text("/etc/fstab"), "/dev/x /x ext4 defaults 0 0\n");
+        assert_eq!(
+            archive.text("/etc/standin/scripts/a-start"),
+            "#!/usr/bin/bash\nexit\n"
+        );
+        let system = "/etc/systemd/system";
+        assert!(
+            archive
+                .text(&format!("{system}/sshd.service"))
+                .contains("RuntimeDirectory=sshd\nExecStart=/etc/standin/scripts/a-start\n")
+        );
+        for (link, target) in [
+            ("multi-user.target.wants/sshd.service", "../sshd.service"),
+            ("ssh.service", "sshd.service"),
+        ] {
+            assert_eq!(archive.target(&format!("{system}/{link}")), Some(target));
+        }
         assert_eq!(
             archive.target("/etc/systemd/system/tmp.mount"),
             Some("/dev/null")

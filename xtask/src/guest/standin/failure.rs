@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::make::MIRROR;
+use super::recipe::MIRROR;
 use crate::error::usage;
 
-/// How programs say that a disk is full: the system's own words, and apt's, which counts beforehand.
+/// Messages about a full disk: the system's own words, and apt's, which checks beforehand.
 const DISK_FULL: &[&str] = &["No space left", "enough free space", "os error 28"];
-/// How apt says that it cannot get a package.
+/// apt's messages about a package that it cannot get.
 const NO_PACKAGE: &[&str] = &["Failed to fetch", "Unable to locate", "Could not", "Err:"];
-/// With these mmdebstrap only says that it gives up.
+/// mmdebstrap's messages that name no cause.
 const GIVING_UP: &[&str] = &[
     "mmdebstrap failed to run",
     "setup failed",

@@ -1,4 +1,5 @@
 #!/busybox sh
+# shellcheck shell=dash
 # First process of the stand-in guest: the read-only system of the STORE partition under a tmpfs, the recorded
 # configuration unpacked over it, then systemd.
 set -e

@@ -1,22 +1,23 @@
 //! The stand-in guest: Debian, configured from the recorded contract, for machines that cannot realise the NixOS image.
 //!
 //! It boots a real kernel, sshd, netfilter and Docker. It proves the harness and the recorded configuration, not NixOS.
-//! Two parts: the [`base`], the same for every configuration and cached by content, and the [`configuration`], a tar
-//! made anew from the contract, which the guest unpacks over the base while it boots.
+//! It has two parts: the [`base`], the same for every configuration and cached by content, and the [`configuration`], a
+//! tar of the recorded texts, which the guest unpacks over the base while it boots. [`debian`] has the few rules that
+//! fit NixOS's texts to Debian.
 
 mod accounts;
 mod archive;
 mod base;
+mod boot_tuning;
+mod bootstrap;
 mod configuration;
+mod debian;
 mod failure;
-mod fstab;
-mod make;
-mod quick;
+mod recipe;
 mod repart;
 mod services;
 mod shells;
 mod stick;
-mod store_path;
 mod units;
 
 use std::path::Path;
@@ -53,7 +54,7 @@ const MEMORY: u32 = 1280;
 /// The security modules are those of NixOS, less the programmable one.
 const APPEND: &str = "quiet lsm=landlock,yama panic=-1";
 
-/// Makes the base unless it is in `cache`, and the configuration in `work`; `say` tells what takes long.
+/// Makes the base unless it is in `cache`, and the configuration in `work`; `say` announces the slow steps.
 ///
 /// # Errors
 /// mmdebstrap or genext2fs is missing or fails, the disk is full, or a file cannot be written.
@@ -81,12 +82,13 @@ pub fn prepare(
         memory: MEMORY,
         description: format!(
             "Debian {} configured from the recorded configuration: proves the harness and that configuration, not NixOS",
-            base::SUITE
+            recipe::SUITE
         ),
     })
 }
 
-/// The recorded consoles and this guest's own arguments. No firmware tells it which stick it was started from.
+/// The recorded consoles and this guest's own arguments. It has no firmware, so the kernel's arguments name the stick that
+/// it was started from.
 fn append(recorded: &[String], esp: Uuid) -> String {
     let consoles = recorded
         .iter()

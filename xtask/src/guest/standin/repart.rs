@@ -1,4 +1,4 @@
-//! The stick that the machine was started from: how udev names it, and how its PERSIST grows.
+//! udev's names for the stick that the machine was started from, and the growth of its PERSIST.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,10 @@ use crate::contract::Image;
 
 /// Where the recorded rules look for the script.
 const STARTED_FROM: &str = "/etc/ollamalive/started-from";
-/// The one definition that is taken as it is. The other partitions are smaller than NixOS's.
+/// The one definition that is installed as recorded. The other partitions are smaller than NixOS's.
 const PERSIST: &str = "30-persist";
-/// As NixOS's systemd-repart.service in its initial RAM disk, which this guest has not.
+/// As NixOS's systemd-repart.service, which runs in an initial RAM disk that this guest does not have. Most of its text
+/// comes from systemd's package and is not evaluated.
 const UNIT: &str = "[Unit]
 Description=Repartition the stick
 DefaultDependencies=no
@@ -26,9 +27,11 @@ ExecStart=systemd-repart --dry-run=no --definitions=/etc/repart.d --discard=no /
 ExecStartPost=udevadm settle --timeout=30
 ";
 
-pub fn add(archive: &mut Archive, image: &Image) {
-    archive.file_with_mode(STARTED_FROM, 0o755, image.started_from.clone());
-    archive.file("/etc/udev/rules.d/99-local.rules", image.udev_rules.clone());
+/// `started_from` is the script that udev's rules run.
+pub fn add(archive: &mut Archive, image: &Image, started_from: &str) {
+    archive.file_with_mode(STARTED_FROM, 0o755, started_from);
+    let rules = image.udev_rules.join("\n") + "\n";
+    archive.file("/etc/udev/rules.d/99-local.rules", rules);
     for (name, settings) in &image.repart {
         archive.file(
             &format!("/etc/repart.d/{name}.conf"),

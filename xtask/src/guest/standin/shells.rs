@@ -1,13 +1,12 @@
-//! What a person at the machine meets: its name, clock, keyboard, consoles and shells.
+//! The machine's name, clock, keyboard, consoles and shells.
 
 use super::archive::Archive;
-use super::store_path::to_debian;
 use crate::contract::{System, Zsh};
 
-/// Without one systemd takes this for a machine that was never set up, and sets it up.
+/// Without one systemd takes this for the first boot, and sets the machine up.
 const MACHINE_ID: &str = "6f6c6c616d616c697665737461006e64\n";
 
-/// NixOS's journal may be read by who administers the machine; Debian knows only its own group for that.
+/// On NixOS the group wheel may read the journal, on Debian only groups of its own.
 const JOURNAL_READERS: &str = "\
 a+ /run/log/journal/%m - - - - d:group:wheel:r-x,group:wheel:r-x
 a+ /run/log/journal/%m/*.journal* - - - - group:wheel:r--
@@ -15,7 +14,8 @@ a+ /var/log/journal/%m - - - - d:group:wheel:r-x,group:wheel:r-x
 a+ /var/log/journal/%m/*.journal* - - - - group:wheel:r--
 ";
 
-pub fn add(archive: &mut Archive, system: &System, zsh: &Zsh) {
+/// `login_init` is the recorded text that every login shell runs.
+pub fn add(archive: &mut Archive, system: &System, zsh: &Zsh, login_init: &str) {
     let name = &system.host_name;
     archive.file("/etc/machine-id", MACHINE_ID);
     archive.file("/etc/tmpfiles.d/journal-readers.conf", JOURNAL_READERS);
@@ -35,24 +35,19 @@ pub fn add(archive: &mut Archive, system: &System, zsh: &Zsh) {
     archive.file("/etc/locale.conf", format!("LANG={}\n", system.locale));
     archive.file("/etc/default/locale", format!("LANG={}\n", system.locale));
 
+    // The script of NixOS's getty@.service is built and not evaluated. That of the serial console is in the record.
     let autologin = system
         .autologin
         .user
         .as_ref()
         .map_or_else(String::new, |user| format!("--autologin {user} "));
-    for (unit, terminal) in [
-        ("getty@", "--noclear %I linux"),
-        ("serial-getty@", "--keep-baud 115200 %I vt220"),
-    ] {
-        archive.unit(
-            &format!("{unit}.service.d/console.conf"),
-            format!("[Service]\nExecStart=\nExecStart=-/sbin/agetty {autologin}{terminal}\n"),
-        );
-    }
+    archive.unit(
+        "getty@.service.d/console.conf",
+        format!("[Service]\nExecStart=\nExecStart=-/sbin/agetty {autologin}--noclear %I linux\n"),
+    );
 
-    let init = to_debian(&system.login_shell_init.join("\n")) + "\n";
-    archive.file("/etc/profile.d/login-shell-init.sh", init.clone());
-    archive.file("/etc/zsh/zprofile", init);
+    archive.file("/etc/profile.d/login-shell-init.sh", login_init);
+    archive.file("/etc/zsh/zprofile", login_init);
     if zsh.enable {
         archive.file("/etc/zsh/zshrc", zshrc(zsh));
     }
@@ -81,7 +76,7 @@ mod tests {
     fn system(autologin: serde_json::Value) -> System {
         serde_json::from_value(serde_json::json!({
             "hostName": "Box", "timeZone": "Europe/Berlin", "keyMap": "de", "locale": "en_US.UTF-8", "kernelParams": [],
-            "autologin": { "user": autologin }, "loginShellInit": ["echo one", "echo two"]
+            "autologin": { "user": autologin }
         }))
         .unwrap()
     }
@@ -98,7 +93,12 @@ mod tests {
     #[test]
     fn the_machine_is_the_recorded_one() {
         let mut archive = Archive::default();
-        add(&mut archive, &system("owner".into()), &zsh());
+        add(
+            &mut archive,
+            &system("owner".into()),
+            &zsh(),
+            "echo one\necho two\n",
+        );
         assert_eq!(archive.text("/etc/hostname"), "Box\n");
         assert_eq!(
             archive.target("/etc/localtime"),
@@ -110,9 +110,9 @@ mod tests {
                 .starts_with("KEYMAP=de\n")
         );
         assert_eq!(archive.text("/etc/zsh/zprofile"), "echo one\necho two\n");
-        let getty = archive.text("/etc/systemd/system/serial-getty@.service.d/console.conf");
+        let getty = archive.text("/etc/systemd/system/getty@.service.d/console.conf");
         assert!(
-            getty.contains("agetty --autologin owner --keep-baud"),
+            getty.contains("agetty --autologin owner --noclear"),
             "{getty}"
         );
         let rc = archive.text("/etc/zsh/zshrc");
@@ -124,9 +124,9 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_logged_in_when_nobody_is_recorded() {
+    fn without_a_recorded_user_the_console_asks_for_one() {
         let mut archive = Archive::default();
-        add(&mut archive, &system(serde_json::Value::Null), &zsh());
+        add(&mut archive, &system(serde_json::Value::Null), &zsh(), "");
         assert!(
             !archive
                 .text("/etc/systemd/system/getty@.service.d/console.conf")

@@ -1,4 +1,4 @@
-//! The stick image: the shape of the NixOS image (ESP, STORE, PERSIST), with Debian in STORE.
+//! The stick image: the partitions of the NixOS image (ESP, STORE, PERSIST), with Debian in STORE.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -11,13 +11,13 @@ use anyhow::{Context, Result};
 use uuid::Uuid;
 
 const MIB: u64 = 1 << 20;
-/// Before the first partition, and before PERSIST for the image's own backup table.
+/// Free space before the first partition, and before PERSIST for the image's own backup table.
 const MARGIN: u64 = MIB;
 const ESP: u64 = 32 * MIB;
-/// PERSIST as it is listed in a fresh image; the stick's first boot grows it.
+/// PERSIST in the table of a fresh image; the stick's first boot grows it.
 const PERSIST: u64 = 16 * MIB;
 
-/// For the cache's name of the base.
+/// The measures of the image, as a part of the base's name in the cache.
 pub fn shape(disk_id: Uuid) -> String {
     format!("{disk_id} {MARGIN} {ESP} {PERSIST}")
 }
@@ -60,7 +60,7 @@ pub fn write(store: &Path, image: &Path, disk_id: Uuid) -> Result<()> {
     copy_with_holes(&mut source, &mut file, store_start)
 }
 
-/// Copies `source` to `start` of `target`, leaving out what is zero.
+/// Copies `source` to the offset `start` of `target`, with holes in the place of zeros.
 fn copy_with_holes(source: &mut File, target: &mut File, start: u64) -> Result<()> {
     let mut chunk = vec![0; 256 * 1024];
     let mut at = start;

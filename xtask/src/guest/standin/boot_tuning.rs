@@ -1,10 +1,10 @@
-//! What Debian would do at boot and nobody here needs: every unit costs tenths of a second on an emulated processor,
+//! Turns off the parts of Debian's boot that no test needs: every unit costs tenths of a second on an emulated processor,
 //! and every scenario boots.
 
 use super::archive::Archive;
 
-/// Units that are masked: they prepare devices, file systems and times that the guest does not use. (Not logind: without
-/// it nobody tells `systemctl is-system-running --wait` that the boot is over.)
+/// Masked units: they prepare devices, file systems and clocks that the guest does not use. logind stays, because
+/// `systemctl is-system-running --wait` would not see the end of the boot without it.
 const MASKED_UNITS: &[&str] = &[
     "dev-hugepages.mount",
     "dev-mqueue.mount",
@@ -74,8 +74,8 @@ const MASKED_GENERATORS: &[&str] = &[
     "systemd-veritysetup-generator",
 ];
 
-/// Services that are on every boot's way, without their sandboxes: each is a mount namespace and a system call
-/// filter that has to be compiled.
+/// Services that every boot waits for. They run without their sandboxes, each of which is a mount namespace and a compiled
+/// filter of system calls.
 const TRUSTED: &[&str] = &[
     "systemd-journald",
     "systemd-logind",
@@ -106,24 +106,23 @@ SystemCallArchitectures=
 SystemCallFilter=
 ";
 
-/// The coldplug of what has a use here: disks, network cards, random numbers, consoles.
+/// Coldplug for the devices in use only: disks, network cards, random numbers, consoles.
 const COLDPLUG: &str = "[Service]
 ExecStart=
 ExecStart=udevadm trigger --action=add --subsystem-match=block --subsystem-match=net --subsystem-match=tty --subsystem-match=virtio
 ";
 
-/// A login is offered at once, not when everything else has started (agetty(8) is of `Type=idle`, which waits up to 5 s
-/// so that messages do not run through the prompt).
+/// The login prompt comes at once. agetty(8)'s `Type=idle` would wait up to 5 s so that messages do not run through it.
 const PROMPT: &str = "[Service]
 Type=simple
 ";
 
-/// While the machine boots, these get the time that nobody else wants: most checks need SSH and no container.
+/// While the machine boots, these get only idle time: most checks need SSH and no container.
 const PATIENT: &str = "[Service]
 StartupCPUWeight=idle
 ";
 
-/// What only Kubernetes or other file systems need; the containerd that NixOS's dockerd brings has no CRI either.
+/// Without the plugins for Kubernetes and other file systems. The containerd of NixOS's dockerd has no CRI either.
 const CONTAINERD: &str = r#"version = 2
 disabled_plugins = [
   "io.containerd.grpc.v1.cri",
@@ -150,14 +149,14 @@ pub fn add(archive: &mut Archive) {
         );
     }
     for service in TRUSTED {
-        archive.unit(&format!("{service}.service.d/quick.conf"), NO_SANDBOX);
+        archive.unit(&format!("{service}.service.d/boot-tuning.conf"), NO_SANDBOX);
     }
-    archive.unit("systemd-udev-trigger.service.d/quick.conf", COLDPLUG);
+    archive.unit("systemd-udev-trigger.service.d/boot-tuning.conf", COLDPLUG);
     for getty in ["getty@", "serial-getty@"] {
-        archive.unit(&format!("{getty}.service.d/quick.conf"), PROMPT);
+        archive.unit(&format!("{getty}.service.d/boot-tuning.conf"), PROMPT);
     }
     for service in ["containerd", "docker"] {
-        archive.unit(&format!("{service}.service.d/quick.conf"), PATIENT);
+        archive.unit(&format!("{service}.service.d/boot-tuning.conf"), PATIENT);
     }
     archive.file("/etc/containerd/config.toml", CONTAINERD);
 }

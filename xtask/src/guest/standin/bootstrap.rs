@@ -1,4 +1,4 @@
-//! Makes the base: mmdebstrap's Debian, as kernel, initial RAM disk and stick image. Needs no root.
+//! Makes the base from the recipe: mmdebstrap's Debian as kernel, initial RAM disk and stick image. Needs no root.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,43 +10,10 @@ use anyhow::{Context, Result};
 use uuid::Uuid;
 
 use super::failure::{cause, explain};
-use super::{base, stick};
+use super::recipe::{HOOK, INIT, MIRROR, PACKAGES, SUITE};
+use super::stick;
 use crate::error::usage;
 use vm::process;
-
-/// Where the packages come from.
-pub const MIRROR: &str = "http://deb.debian.org/debian";
-/// The system beyond Debian's essential packages.
-pub const PACKAGES: &[&str] = &[
-    "busybox-static",
-    "dbus",
-    "docker-cli",
-    "docker.io",
-    "e2fsprogs",
-    "iproute2",
-    "iptables",
-    "kmod",
-    "login",
-    "nftables",
-    "ntfs-3g",
-    "openssh-server",
-    "passwd",
-    "procps",
-    "sudo",
-    "systemd",
-    "systemd-repart",
-    "systemd-sysv",
-    "tzdata",
-    "udev",
-    "zsh",
-    "zsh-autosuggestions",
-    "zsh-syntax-highlighting",
-    "zstd",
-];
-/// What is done to the system once the packages are in it.
-pub const HOOK: &str = include_str!("base-hook.sh");
-/// The first process of the guest.
-pub const INIT: &str = include_str!("init.sh");
 
 const BOOTSTRAP_LIMIT: Duration = Duration::from_secs(20 * 60);
 const FILESYSTEM_LIMIT: Duration = Duration::from_secs(3 * 60);
@@ -93,7 +60,7 @@ fn bootstrap(folder: &Path, tar: &Path, cache: &Path) -> Result<()> {
             ["man", "doc", "locale"]
                 .map(|name| format!("--dpkgopt=path-exclude=/usr/share/{name}/*")),
         )
-        // The tar is what counts: a power cut half-way leaves no cache entry anyway.
+        // Only the finished tar is kept: a power cut half-way leaves no cache entry.
         .arg("--dpkgopt=force-unsafe-io")
         .arg(format!("--include={}", PACKAGES.join(",")))
         .arg(format!("--customize-hook={HOOK}"))
@@ -102,7 +69,7 @@ fn bootstrap(folder: &Path, tar: &Path, cache: &Path) -> Result<()> {
             quoted(folder)?
         ))
         .arg("--customize-hook=rm -rf \"$1/standin\"")
-        .args([base::SUITE, &tar.display().to_string(), MIRROR])
+        .args([SUITE, &tar.display().to_string(), MIRROR])
         .env("STANDIN_INIT", INIT)
         .env("LC_ALL", "C.UTF-8");
     if fs::metadata(folder)?.uid() == 0 {
@@ -115,7 +82,7 @@ fn bootstrap(folder: &Path, tar: &Path, cache: &Path) -> Result<()> {
         return Err(explain(what, cause(&finished.stderr), cache));
     }
     let facts = folder.join("standin");
-    for entry in fs::read_dir(&facts).context("mmdebstrap handed no files over")? {
+    for entry in fs::read_dir(&facts).context("mmdebstrap copied no files out")? {
         let entry = entry?;
         fs::rename(entry.path(), folder.join(entry.file_name()))?;
     }
