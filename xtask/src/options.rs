@@ -1,4 +1,4 @@
-//! The reference of the options `ollamalive.*`, as docs/options.md shows it.
+//! Renders the reference of the options `ollamalive.*` for docs/options.md.
 
 use std::fmt::Write;
 
@@ -23,7 +23,7 @@ struct NixOption {
     declared_in: Vec<String>,
 }
 
-/// A value for people, in Nix or in Markdown.
+/// A rendered value: Nix or Markdown.
 #[derive(Debug, Deserialize)]
 struct Shown {
     #[serde(rename = "_type")]
@@ -75,7 +75,7 @@ pub fn markdown(contract: &Value) -> Result<String> {
     Ok(text)
 }
 
-/// What follows a colon: Nix on the same line, or below where it has several.
+/// Nix code after a colon: on the same line, or in a block below if it has several lines.
 fn code(nix: &str) -> String {
     if nix.contains('\n') {
         let indented: String = nix.lines().map(|line| format!("  {line}\n")).collect();

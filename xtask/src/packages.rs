@@ -112,9 +112,9 @@ pub fn ensure(yes: bool, needs: &[Need]) -> Result<()> {
 
 fn apt(arguments: &[&str]) -> Command {
     let mut command = if nix::unistd::geteuid().is_root() {
-        Command::new("apt-get")
+        process::command("apt-get")
     } else {
-        let mut sudo = Command::new("sudo");
+        let mut sudo = process::command("sudo");
         sudo.arg("apt-get");
         sudo
     };

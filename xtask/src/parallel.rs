@@ -1,4 +1,4 @@
-//! Work on many things, a few at a time.
+//! A pool of worker threads with a queue to which work can add more work.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,14 +6,14 @@ use std::thread;
 
 use anyhow::Result;
 
-/// What is still to be done. Work can find more of it.
+/// The items that wait for a worker. Work can add more.
 pub struct Queue<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<QueueState<T>>,
     changed: Condvar,
     jobs: usize,
 }
 
-struct State<T> {
+struct QueueState<T> {
     waiting: VecDeque<T>,
     busy: usize,
     stopped: bool,
@@ -21,7 +21,7 @@ struct State<T> {
 
 impl<T> Queue<T> {
     fn new(items: impl IntoIterator<Item = T>, jobs: usize) -> Self {
-        let state = State {
+        let state = QueueState {
             waiting: items.into_iter().collect(),
             busy: 0,
             stopped: false,
@@ -33,29 +33,29 @@ impl<T> Queue<T> {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
+    fn state(&self) -> MutexGuard<'_, QueueState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more thing to do, next in line.
+    /// Adds an item in front of all others.
     pub fn add(&self, item: T) {
         self.state().waiting.push_front(item);
         self.changed.notify_all();
     }
 
-    /// One more thing to do, after all others.
+    /// Adds an item behind all others.
     pub fn add_last(&self, item: T) {
         self.state().waiting.push_back(item);
         self.changed.notify_all();
     }
 
-    /// Whether somebody has nothing to do: what is added now begins at once.
+    /// Whether a worker is idle: an item that is added now starts at once.
     pub fn has_idle(&self) -> bool {
         let state = self.state();
         state.waiting.is_empty() && state.busy < self.jobs
     }
 
-    /// The next thing to do; nothing when all is done and nobody is at work who could find more.
+    /// The next item; `None` when all are done and no worker is busy that could add more.
     fn take(&self) -> Option<T> {
         let mut state = self.state();
         loop {
@@ -85,23 +85,23 @@ impl<T> Queue<T> {
     }
 }
 
-/// Tells the queue that somebody is no longer at work, even if that was by a panic.
-struct AtWork<'a, T> {
+/// Reports to the queue that a worker has finished, even after a panic.
+struct Busy<'a, T> {
     queue: &'a Queue<T>,
     failed: bool,
 }
 
-impl<T> Drop for AtWork<'_, T> {
+impl<T> Drop for Busy<'_, T> {
     fn drop(&mut self) {
         self.queue.finish(self.failed);
     }
 }
 
-/// `work` on each of `items` and on what it adds to the queue, `jobs` at a time; what it made, in the order in which it
-/// was done.
+/// Runs `work` on each of `items`, and on those that it adds to the queue, `jobs` at a time. Returns the results in the
+/// order in which they were finished.
 ///
 /// # Errors
-/// The first that `work` gave; what has not begun by then is left.
+/// The first error of `work`; items that have not started by then are dropped.
 pub fn all<T: Send, R: Send>(
     items: impl IntoIterator<Item = T>,
     jobs: usize,
@@ -111,12 +111,12 @@ pub fn all<T: Send, R: Send>(
     let done = Mutex::new(Vec::new());
     let worker = || {
         while let Some(item) = queue.take() {
-            let mut at_work = AtWork {
+            let mut busy = Busy {
                 queue: &queue,
                 failed: true,
             };
             let result = work(item, &queue);
-            at_work.failed = result.is_err();
+            busy.failed = result.is_err();
             done.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(result);
@@ -133,7 +133,7 @@ pub fn all<T: Send, R: Send>(
         .collect()
 }
 
-/// `work` on each of `items`, `jobs` at a time; what it made, in the order of `items`.
+/// Runs `work` on each of `items`, `jobs` at a time. Returns the results in the order of `items`.
 ///
 /// # Errors
 /// As [`all`].
@@ -156,7 +156,7 @@ mod tests {
     use crate::error::usage;
 
     #[test]
-    fn results_keep_their_order_and_the_first_error_ends_it() {
+    fn results_keep_their_order_and_the_first_error_ends_the_run() {
         let squares = each(&[1, 2, 3, 4, 5], 3, |n| Ok(n * n)).unwrap();
         assert_eq!(squares, [1, 4, 9, 16, 25]);
         let begun = AtomicUsize::new(0);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_two_is_idle_beside_the_only_work() {
+    fn one_of_two_workers_is_idle_beside_one_item() {
         assert_eq!(
             all([()], 2, |(), queue| Ok(queue.has_idle())).unwrap(),
             [true]
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_on_the_way_is_done_too() {
+    fn items_added_by_work_are_done_too() {
         let mut done = all([3u32], 2, |n, queue| {
             for smaller in 0..n {
                 queue.add(smaller);

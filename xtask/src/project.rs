@@ -1,4 +1,4 @@
-//! Where things are: the project, the cache, the folder of one run.
+//! Paths: the project, the cache, the folder of one run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::error::usage;
 /// The project's top folder.
 ///
 /// # Errors
-/// Neither the compiled-in place nor any folder above the current one holds `flake.nix` and `tests/contract.nix`.
+/// Neither the current folder, nor one above it, nor the compiled-in path holds `flake.nix` and `tests/contract.nix`.
 pub fn root() -> Result<PathBuf> {
     let here = std::env::current_dir().context("cannot tell the current folder")?;
     let compiled_in = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -30,7 +30,7 @@ pub fn root() -> Result<PathBuf> {
         })
 }
 
-/// The cache: `$OLLAMALIVE_CACHE`, or `ollamalive` in the user's cache folder. Made when it is missing.
+/// The cache: `$OLLAMALIVE_CACHE`, or `ollamalive` in the user's cache folder. Created if it is missing.
 pub fn cache() -> Result<PathBuf> {
     let folder = std::env::var_os("OLLAMALIVE_CACHE")
         .map(PathBuf::from)
@@ -41,7 +41,7 @@ pub fn cache() -> Result<PathBuf> {
             std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/ollamalive"))
         })
         .ok_or_else(|| {
-            usage("there is no HOME: set OLLAMALIVE_CACHE to a folder for guests and disks")
+            usage("HOME is not set: set OLLAMALIVE_CACHE to a folder for guests and disks")
         })?;
     fs::create_dir_all(&folder).map_err(|error| {
         usage(format!(
@@ -52,8 +52,8 @@ pub fn cache() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A folder for one run, on the cache's file system because sticks are large. Gone when dropped; what killed runs left
-/// behind goes first.
+/// A folder for one run, in the cache because disks are large. Removed when dropped; folders of runs that were killed are
+/// removed first.
 pub fn run_folder(cache: &Path) -> Result<tempfile::TempDir> {
     let runs = cache.join("runs");
     fs::create_dir_all(&runs).with_context(|| format!("cannot make {}", runs.display()))?;
@@ -64,7 +64,7 @@ pub fn run_folder(cache: &Path) -> Result<tempfile::TempDir> {
             .next()
             .and_then(|pid| pid.parse::<u32>().ok());
         let dead = owner.is_none_or(|pid| !Path::new(&format!("/proc/{pid}")).exists());
-        // Two runs may sweep at once; whoever is late finds nothing, which is as good.
+        // Another run may remove it at the same time, so a failure means nothing.
         if dead {
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -75,7 +75,7 @@ pub fn run_folder(cache: &Path) -> Result<tempfile::TempDir> {
         .with_context(|| format!("cannot make a folder in {}", runs.display()))
 }
 
-/// Bytes that `folder` takes on the disk (holes do not count).
+/// Bytes that `folder` occupies on the disk; holes do not count.
 pub fn disk_usage(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let Ok(entries) = fs::read_dir(folder) else {
@@ -96,9 +96,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_sweeps_what_dead_runs_left_and_itself() {
+    fn a_run_removes_its_folder_and_those_of_dead_runs() {
         let cache = tempfile::tempdir().unwrap();
-        // Process numbers stay below 2^22 on Linux.
+        // Linux process ids are below 2^22.
         let dead = cache.path().join("runs/4999999-abc");
         fs::create_dir_all(&dead).unwrap();
         let first = run_folder(cache.path()).unwrap();

@@ -9,6 +9,7 @@ use crate::cli::Check;
 use crate::exit::Exit;
 use crate::mutant;
 use crate::nix::Nix;
+use crate::report::ConsoleReporter;
 use crate::scenario::SCENARIOS;
 use crate::{packages, project};
 use vm::accel::{self, Accelerator};
@@ -104,14 +105,17 @@ fn mutants(nix: &Nix) -> Result<Exit> {
         .filter_map(|mutant| Some((mutant.id, mutant.nixos?)))
         .collect();
     let modules: Vec<&str> = with.iter().map(|(_, module)| *module).collect();
+    let console = ConsoleReporter::default();
+    console.say(&format!("evaluating {} mutants", with.len()));
     let mut failed = 0;
     nix.evaluate_each(&modules, &mut |index, problem| {
-        if let Some(problem) = problem {
-            failed += 1;
-            errln!(
-                "error: mutant {} does not evaluate: {problem}",
-                with[index].0
-            );
+        let id = with[index].0;
+        match problem {
+            None => console.say(&format!("{id}: evaluates")),
+            Some(problem) => {
+                failed += 1;
+                errln!("error: mutant {id} does not evaluate: {problem}");
+            }
         }
     })?;
     outln!(

@@ -45,7 +45,7 @@ pub fn run(options: &Ci) -> Result<Exit> {
     let mut steps = Steps::default();
     let cargo = |arguments: &[&str]| {
         let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut cargo = Command::new(program);
+        let mut cargo = process::command(program);
         cargo.args(arguments).current_dir(&root);
         own_check(cargo, &format!("cargo {}", arguments.join(" ")))
     };
@@ -100,7 +100,7 @@ fn linter(root: &Path, program: &str, arguments: &[&str]) -> Result<StepResult> 
     if !packages::has(program) {
         return Ok(StepResult::Skipped(format!("no {program} on the PATH")));
     }
-    let mut command = Command::new(program);
+    let mut command = process::command(program);
     command.args(arguments).current_dir(root);
     if program == "shellcheck" {
         command.args(scripts(root)?);

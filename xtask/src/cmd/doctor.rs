@@ -1,6 +1,5 @@
 //! `doctor`: what this machine can run, which packages are missing, and where the cache is.
 
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -74,7 +73,7 @@ pub fn run(options: &Doctor) -> Result<Exit> {
 }
 
 fn version() -> Result<String> {
-    let mut ask = Command::new(qemu::PROGRAM);
+    let mut ask = process::command(qemu::PROGRAM);
     ask.arg("--version");
     let text = process::run(ask, "asking QEMU for its version", ASK)?;
     Ok(text

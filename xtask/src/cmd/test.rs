@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use chrono::Local;
 
-use self::vm_jobs::VmJobs;
+use self::vm_jobs::JobRunner;
 use crate::cli::{GuestChoice, Test};
 use crate::error::usage;
 use crate::exit::Exit;
@@ -71,7 +71,7 @@ pub fn report(options: &Test) -> Result<Report> {
     };
     let Session { cache, folder, env } = Session::prepare(wanted, &console)?;
     env.print_summary();
-    let jobs = VmJobs {
+    let jobs = JobRunner {
         env: &env,
         folder: folder.path(),
         console: &console,

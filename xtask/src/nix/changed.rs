@@ -1,6 +1,7 @@
 //! Evaluates the configuration with changes: the NixOS half of mutants.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -10,9 +11,11 @@ use super::parse::reason;
 use super::{APPLIANCE, EVALUATE, Nix};
 use vm::process;
 
-/// How many configurations one process evaluates. Nix keeps most of what it evaluates until it ends, about CHUNK_MEMORY
-/// each, so this bounds its memory.
-const CHUNK: usize = 12;
+/// Configurations per process. Nix keeps what it has evaluated until it ends, about 1.1 GB for each configuration (3.4 GB
+/// for three, measured), so this bounds its memory to about 9 GB.
+const CHUNK: usize = 8;
+/// Deadline for one process.
+const EVALUATE_CHUNK: Duration = Duration::from_secs(1800);
 
 /// A changed configuration, evaluated.
 #[derive(Debug, Deserialize)]
@@ -54,7 +57,7 @@ impl Nix {
         for (number, chunk) in modules.chunks(CHUNK).enumerate() {
             let sound = self.sound(chunk)?;
             for (index, module) in chunk.iter().enumerate() {
-                // What failed is evaluated again by itself, for Nix's message.
+                // One that failed is evaluated again alone, for Nix's message.
                 let problem = match sound.get(index) {
                     Some(true) => None,
                     _ => self.changed(&[module]).err(),
@@ -73,7 +76,8 @@ impl Nix {
     /// `tryEval` does not catch.
     fn sound(&self, modules: &[&str]) -> Result<Vec<bool>> {
         let apply = all_sound(modules, &self.maker());
-        let finished = process::finish(self.apply(&apply), "evaluating the mutants", EVALUATE)?;
+        let finished =
+            process::finish(self.apply(&apply), "evaluating the mutants", EVALUATE_CHUNK)?;
         if finished.status.success() {
             return serde_json::from_str(&finished.stdout).context("Nix printed no list");
         }

@@ -62,7 +62,7 @@ impl Nix {
     }
 
     fn command(&self, verb: &[&str]) -> Command {
-        let mut nix = Command::new("nix");
+        let mut nix = process::command("nix");
         nix.args(["--extra-experimental-features", "nix-command flakes"])
             .args(verb)
             .current_dir(&self.root);
@@ -284,7 +284,7 @@ impl Nix {
 
     /// Nix's version, for people.
     pub fn version(&self) -> Result<String> {
-        let mut nix = Command::new("nix");
+        let mut nix = process::command("nix");
         nix.arg("--version");
         Ok(process::run(nix, "nix --version", ASK_CACHE)?
             .trim()

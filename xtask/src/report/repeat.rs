@@ -88,12 +88,12 @@ mod tests {
             .map(|verdicts| sample(verdicts).scenarios)
             .collect();
         let (scenarios, tallies) = merge(&runs);
-        let told: Vec<String> = scenarios[0]
+        let merged: Vec<String> = scenarios[0]
             .promises
             .iter()
             .map(|promise| format!("{:?} {}", promise.verdict, promise.evidence))
             .collect();
-        insta::assert_debug_snapshot!(told, @r#"
+        insta::assert_debug_snapshot!(merged, @r#"
         [
             "Pass passed 3 of 3; last: what was <seen>",
             "Fail flaky, passed 2 of 3; run 2: what was <seen>",

@@ -6,13 +6,15 @@ use std::process::{Command, Stdio};
 use libtest_mimic::{Failed, Trial};
 use xtask::scenario::PROMISES;
 
-use crate::common::{refused, trial, xtask};
+use crate::common::{copy_of_project, edit, ended_with, refused, root, trial, xtask};
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("every_promise_is_listed", &[], list),
         trial("mutants_are_listed_and_known_by_name", &[], mutants),
         trial("help_shows_examples_of_every_verb", &[], help),
+        trial("long_help_lists_the_exit_codes", &[], exit_codes),
+        trial("stale_generated_files_are_named_and_written", &[], codegen),
         trial("bash_completes_the_verbs", &["bash"], completions),
         trial("a_closed_pipe_is_not_an_error", &[], closed_pipe),
     ]
@@ -70,7 +72,41 @@ fn help() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Bash completes `cargo xtask mut` and after `xtask test --rep`.
+fn exit_codes() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let output = xtask(cache.path(), &["--help"]).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    assert!(text.contains(xtask::exit::Exit::HELP.trim_end()), "{text}");
+    Ok(())
+}
+
+/// In a copy of the project, of which one generated file is changed.
+fn codegen() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let project = copy_of_project(folder.path());
+    fs::create_dir(project.join("docs"))?;
+    for file in ["README.md", "docs/options.md"] {
+        fs::copy(root().join(file), project.join(file))?;
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = xtask(&folder.path().join("cache"), arguments);
+        command.current_dir(&project).output()
+    };
+    assert!(run(&["codegen", "--check"])?.status.success());
+    edit(
+        &project.join("README.md"),
+        "| `boot.reaches-target` |",
+        "| gone |",
+    );
+    let stale = run(&["codegen", "--check"])?;
+    ended_with(3, &stale, &["stale: README.md", "cargo xtask codegen"])?;
+    let written = run(&["codegen"])?;
+    assert_eq!(String::from_utf8(written.stdout)?, "wrote README.md\n");
+    assert!(run(&["codegen", "--check"])?.status.success());
+    Ok(())
+}
+
+/// Bash completes `cargo xtask mut` and `xtask test --rep`.
 fn completions() -> Result<(), Failed> {
     let cache = tempfile::tempdir()?;
     let output = xtask(cache.path(), &["completions", "bash"]).output()?;

@@ -2,6 +2,7 @@
 
 mod assignment;
 mod builder;
+mod decisions;
 mod runner;
 
 use std::cmp::Reverse;
@@ -11,7 +12,8 @@ use anyhow::Result;
 
 use self::assignment::{boots, mostly_waits, place};
 use self::builder::Builder;
-use self::runner::{Batch, Runner};
+use self::decisions::Batch;
+use self::runner::Runner;
 use crate::cli::Mutants;
 use crate::error::usage;
 use crate::exit::Exit;
@@ -224,7 +226,7 @@ mod tests {
                 id: named(id).caught_by.to_string(),
                 evidence: evidence.to_string(),
             }],
-            ..runner::not_run(named(id), &[], 1.0)
+            ..decisions::not_run(named(id), &[], 1.0)
         };
         let verdicts = |keyboard: &str| {
             let zone = killed("system.time-zone", "time zone: UTC");

@@ -20,7 +20,7 @@ use vm::process;
 use vm::{Door, Ended, Machine};
 
 /// How jobs are run.
-pub struct VmJobs<'a> {
+pub struct JobRunner<'a> {
     pub env: &'a TestEnv,
     /// Holds the machines' disks and logs.
     pub folder: &'a Path,
@@ -59,7 +59,7 @@ struct Task {
     from: Option<Saved>,
 }
 
-impl VmJobs<'_> {
+impl JobRunner<'_> {
     /// Runs every job of `plan`.
     ///
     /// # Errors

@@ -1,95 +1,9 @@
-//! The command line. The doc comments are its help: the first paragraph is the short help (`-h`), all of it the long
-//! help (`--help`).
+//! The options of each verb.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::exit::Exit;
-use crate::help;
-
-/// Builds, tests and releases the OllamaLive appliance
-///
-/// Start with `cargo xtask doctor`, which shows what this machine can run, and `cargo xtask test --yes`, which boots the
-/// appliance in a virtual machine and checks its promises.
-#[derive(Debug, Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    version,
-    max_term_width = 110,
-    after_long_help = format!("{}\n{}", help::CARGO_XTASK, Exit::HELP)
-)]
-pub struct Cli {
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Boot the appliance and check its promises
-    ///
-    /// Each scenario boots the appliance in QEMU and checks the promises of one concern. The guest is the NixOS image
-    /// itself or, where Nix cannot build it, a stand-in: Debian, configured from the recorded configuration.
-    #[command(after_long_help = help::TEST)]
-    Test(Test),
-    /// Break the configuration on purpose and check that a promise catches it
-    ///
-    /// Each mutant has one defect, and names the promise that has to catch it. A mutant that survives shows a check that
-    /// checks nothing.
-    #[command(after_long_help = help::MUTANTS)]
-    Mutants(Mutants),
-    /// Measure the speed of the harness and how reliably the machine recovers
-    #[command(after_long_help = help::BENCH)]
-    Bench(Bench),
-    /// Evaluate the flake and compare the configuration with its record
-    ///
-    /// Exits with 3 if the configuration differs from its record, or if a mutant does not evaluate.
-    #[command(after_long_help = help::CHECK)]
-    Check(Check),
-    /// Show how the configuration differs from its record, or update the record
-    ///
-    /// The record in tests/snapshots is the evaluated configuration, which the stand-in guest is made from. Exits with 3
-    /// if there are differences.
-    #[command(after_long_help = help::SNAPSHOT)]
-    Snapshot(Snapshot),
-    /// Write the generated files: README, docs/options.md, tests/scenarios.nix
-    ///
-    /// The README's table of promises and tests/scenarios.nix come from the code, docs/options.md from the recorded
-    /// configuration.
-    #[command(after_long_help = help::CODEGEN)]
-    Codegen(Codegen),
-    /// Write an image to a USB stick and keep its PERSIST partition
-    #[command(after_long_help = help::FLASH)]
-    Flash(Flash),
-    /// Boot the appliance in a virtual machine until Ctrl-C
-    #[command(after_long_help = help::VM)]
-    Vm(Vm),
-    /// Show what this machine can run, missing packages, and the cache
-    #[command(after_long_help = help::DOCTOR)]
-    Doctor(Doctor),
-    /// Install the packages that the tests need (apt-get)
-    #[command(after_long_help = help::SETUP)]
-    Setup(Consent),
-    /// Run everything that a change has to pass
-    ///
-    /// Format, lints, linters for shell, Nix, dependencies and workflows, unit tests, the flake, and the promises on both
-    /// guests. A step whose tool is not installed is skipped, with the reason. Exits with 1 if a promise is broken, else
-    /// with 3 if one of the project's own checks failed.
-    #[command(after_long_help = help::CI)]
-    Ci(Ci),
-    /// Print a completion script for bash, zsh or fish
-    #[command(after_long_help = help::COMPLETIONS)]
-    Completions(Completions),
-    /// Make a release: images, checksums, manifest and notes
-    #[command(after_long_help = help::RELEASE)]
-    Release(Release),
-    /// Verify a downloaded release, or one of its files
-    #[command(after_long_help = help::VERIFY)]
-    Verify(Verify),
-}
+use clap::{Args, ValueEnum};
 
 /// Which nixpkgs the flake is evaluated with.
 #[derive(Debug, Clone, Default, Args)]
@@ -369,45 +283,4 @@ pub struct Verify {
     /// The release's folder, one of its files, or a decompressed image beside SHA256SUMS
     #[arg(value_name = "DIR|FILE")]
     pub path: PathBuf,
-}
-
-/// Prints the help that was asked for, or what is wrong with the command line, on one line.
-pub fn explain(refused: &clap::Error) -> Exit {
-    match refused.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = refused.print();
-            Exit::Ok
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = refused.print();
-            Exit::NotRun
-        }
-        _ => {
-            errln!("{}", one_line(&refused.to_string()));
-            Exit::NotRun
-        }
-    }
-}
-
-/// clap's message without its usage text.
-fn one_line(message: &str) -> String {
-    message
-        .lines()
-        .take_while(|line| !line.starts_with("Usage:"))
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("; ")
-        + "; see --help"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
-    }
 }
