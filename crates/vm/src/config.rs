@@ -14,10 +14,12 @@ pub enum Boot {
     Direct {
         kernel: PathBuf,
         initrd: PathBuf,
+        /// The kernel command line.
         append: String,
     },
     /// UEFI reads the ESP of the first disk. `vars` is a template: every machine gets its own copy.
     Uefi {
+        /// The firmware, read only; see [`crate::firmware::find`].
         code: PathBuf,
         vars: PathBuf,
         /// systemd-stub(7) in the image appends them to its kernel command line.
@@ -50,6 +52,7 @@ impl Disk {
         }
     }
 
+    /// The same disk, removable.
     pub fn removable(self) -> Self {
         Disk {
             removable: true,
@@ -63,6 +66,7 @@ impl Disk {
 pub struct Forward {
     /// 0 lets the kernel choose.
     pub host: u16,
+    /// The TCP port in the guest.
     pub guest: u16,
 }
 

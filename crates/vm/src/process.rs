@@ -94,6 +94,7 @@ pub fn die_with_us(command: &mut Command) -> &mut Command {
 pub struct Group(pub Child);
 
 impl Group {
+    /// Sends `signal` to every process of the group.
     pub fn signal(&self, signal: Signal) {
         // It fails when the whole group has ended already.
         let _ = killpg(Pid::from_raw(self.0.id() as i32), signal);

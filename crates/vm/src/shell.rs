@@ -20,6 +20,7 @@ pub struct Output {
 }
 
 impl Output {
+    /// The exit status is 0.
     pub fn ok(&self) -> bool {
         self.status == 0
     }

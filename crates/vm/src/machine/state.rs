@@ -18,6 +18,7 @@ use crate::ssh::{Key, Server};
 #[derive(Debug, thiserror::Error)]
 #[error("{why}; the last lines of its console:\n{tail}")]
 pub struct NoLogin {
+    /// What did not appear, and the time limit.
     pub why: String,
     /// The last 40 lines of the console.
     pub tail: String,
@@ -158,6 +159,7 @@ impl Machine {
         Ok(())
     }
 
+    /// The serial console of a machine that is on.
     pub fn console(&mut self) -> Result<&mut Console> {
         Ok(&mut self.running()?.console)
     }

@@ -36,6 +36,7 @@ fn again(command: &Command) -> Command {
 /// A key pair on the host.
 #[derive(Debug, Clone)]
 pub struct Key {
+    /// The private half's file; the public one is beside it, with `.pub`.
     pub private: PathBuf,
     /// One line, as `authorized_keys` wants it.
     pub public: String,
@@ -61,6 +62,7 @@ impl Key {
 pub struct Server {
     /// The host's port that leads to the guest's.
     pub port: u16,
+    /// The account that logs in.
     pub user: String,
 }
 
