@@ -8,27 +8,32 @@ use crate::scenario::{Context, Finding};
 /// `ssh.identity-survives`
 pub fn identity_survives(cx: &mut Context) -> Result<Finding> {
     let configured = cx.contract.ssh.host_keys.len();
-    Ok(judge_identity(&*cx.shared(gather)?, configured))
+    let facts = cx.shared(gather)?;
+    Ok(judge_identity(&facts, configured))
 }
 
 /// `boot.comes-back-quietly`
 pub fn comes_back_quietly(cx: &mut Context) -> Result<Finding> {
-    Ok(judge_quiet(&*cx.shared(gather)?))
+    let facts = cx.shared(gather)?;
+    Ok(judge_quiet(&facts))
 }
 
 /// `persist.survives-power-cut`
 pub fn survives_power_cut(cx: &mut Context) -> Result<Finding> {
-    Ok(judge_power_cut(&*cx.shared(gather)?))
+    let facts = cx.shared(gather)?;
+    Ok(judge_power_cut(&facts))
 }
 
 /// `persist.survives-reflash`
 pub fn survives_reflash(cx: &mut Context) -> Result<Finding> {
-    Ok(judge_reflash(&*cx.shared(gather)?))
+    let facts = cx.shared(gather)?;
+    Ok(judge_reflash(&facts))
 }
 
 /// `persist.forgets-the-rest`
 pub fn forgets_the_rest(cx: &mut Context) -> Result<Finding> {
-    Ok(judge_rest(&*cx.shared(gather)?))
+    let facts = cx.shared(gather)?;
+    Ok(judge_rest(&facts))
 }
 
 /// The same host keys throughout, as many as `configured`.
