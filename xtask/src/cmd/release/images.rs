@@ -14,6 +14,9 @@ pub const BUILT: &[(&str, &str)] = &[
 ];
 
 /// Nix, if it can build every image here.
+///
+/// # Errors
+/// Nix is missing, or cannot build one of the images.
 pub fn builder(root: &Path) -> Result<Nix> {
     let instead = "or name ready images with --image NAME=FILE";
     let nix = Nix::find(root, None).map_err(|_| {
