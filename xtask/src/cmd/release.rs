@@ -1,17 +1,19 @@
 //! `release`: from a commit to files to download, verify and flash.
 
-use std::cell::Cell;
+mod images;
+mod progress;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use stick::archive::{self, PackOptions};
-use stick::monitor::{Monitor, Pass};
 use stick::sums::{self, SUMS};
 use stick::units::binary_size;
 use stick::{digest, split};
 
+use self::images::{BUILT, builder};
+use self::progress::PackProgress;
 use crate::cli::{Release, Test};
 use crate::error::{Broken, usage};
 use crate::git::Git;
@@ -25,12 +27,6 @@ use crate::release::version::Version;
 use crate::release::{CtrlC, LIMIT, MANIFEST, NOTES, describe, notes, resume, test_report};
 use crate::report::ConsoleReporter;
 use crate::scenario::PROMISES;
-
-/// The images that users download, by name, and the flake's attributes.
-const BUILT: &[(&str, &str)] = &[
-    ("iso", "packages.x86_64-linux.iso"),
-    ("raw", "packages.x86_64-linux.raw"),
-];
 
 /// A finished release.
 #[derive(Debug, PartialEq, Eq)]
@@ -336,72 +332,6 @@ impl<'a> ReleasePlan<'a> {
 /// The ids of all promises, which a release has to keep.
 fn promises() -> Vec<&'static str> {
     PROMISES.iter().map(|promise| promise.id).collect()
-}
-
-/// Prints how much of an image is packed every ten seconds, and ends on Ctrl-C.
-struct PackProgress<'a> {
-    name: &'a str,
-    console: &'a ConsoleReporter,
-    total: Cell<u64>,
-    done: Cell<u64>,
-    shown: Cell<Instant>,
-}
-
-impl<'a> PackProgress<'a> {
-    const EVERY: Duration = Duration::from_secs(10);
-
-    fn new(name: &'a str, console: &'a ConsoleReporter) -> Self {
-        PackProgress {
-            name,
-            console,
-            total: Cell::new(0),
-            done: Cell::new(0),
-            shown: Cell::new(Instant::now()),
-        }
-    }
-}
-
-impl Monitor for PackProgress<'_> {
-    fn check(&self) -> Result<()> {
-        vm::process::check_interrupt()
-    }
-
-    fn begin(&self, _: Pass, total: u64) {
-        self.total.set(total);
-    }
-
-    fn advance(&self, bytes: u64) {
-        self.done.set(self.done.get() + bytes);
-        if self.shown.get().elapsed() > Self::EVERY {
-            self.shown.set(Instant::now());
-            let percent = self.done.get() * 100 / self.total.get().max(1);
-            self.console.say(&format!("{}: {percent} %", self.name));
-        }
-    }
-}
-
-/// Nix, if it can build every image here.
-fn builder(root: &Path) -> Result<Nix> {
-    let instead = "or name ready images with --image NAME=FILE";
-    let nix = Nix::find(root, None).map_err(|_| {
-        usage(format!(
-            "there is no nix on the PATH to build the images: install Nix (https://nixos.org/download), {instead}"
-        ))
-    })?;
-    let obstacle = match nix.nixpkgs_unreachable()? {
-        Some(unreachable) => Some(unreachable),
-        None => BUILT
-            .iter()
-            .find_map(|(_, attribute)| nix.realisable(attribute).transpose())
-            .transpose()?,
-    };
-    match obstacle {
-        None => Ok(nix),
-        Some(reason) => Err(usage(format!(
-            "Nix cannot build the images here: {}; make it reachable, {instead}",
-            reason.0
-        ))),
-    }
 }
 
 /// `path` without symbolic links, as far as it exists.
