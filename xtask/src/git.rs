@@ -39,7 +39,7 @@ impl Git {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut git = Command::new("git");
+        let mut git = process::command("git");
         git.args(arguments).current_dir(&self.root);
         git
     }

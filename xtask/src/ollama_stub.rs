@@ -5,7 +5,6 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -40,7 +39,8 @@ pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
     let source = folder.path().join("ollama.rs");
     fs::write(&source, SOURCE)?;
     let program = folder.path().join("ollama");
-    let mut compiler = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let mut compiler =
+        process::command(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     compiler
         .args([
             "--edition",
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(names, ["layer.tar", "config.json", "manifest.json"]);
         let root = tempfile::tempdir().unwrap();
         tar::Archive::new(&layer[..]).unpack(root.path()).unwrap();
-        let mut child = Command::new(root.path().join("bin/ollama"))
+        let mut child = process::command(root.path().join("bin/ollama"))
             .arg("serve")
             .env_clear()
             .env("OLLAMA_HOST", "127.0.0.1:0")

@@ -1,5 +1,10 @@
 //! Which crate may depend on which: `xtask` on the two others, and they on neither.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs as a user would"
+)]
+
 use std::process::Command;
 
 use serde_json::Value;

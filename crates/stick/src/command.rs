@@ -20,6 +20,12 @@ pub struct ChildOutput {
     pub stderr: String,
 }
 
+/// A command that starts `program`: hand it to [`run`] or [`finish`].
+#[expect(clippy::disallowed_methods, reason = "the one place that may")]
+pub fn command(program: &str) -> Command {
+    Command::new(program)
+}
+
 /// Runs `command` to its end and captures its output; any exit status will do.
 ///
 /// # Errors

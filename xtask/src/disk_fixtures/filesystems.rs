@@ -4,7 +4,6 @@ use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use stick::gpt::SECTOR;
@@ -25,7 +24,7 @@ pub fn models_drive(path: &Path, id: &str) -> Result<()> {
     let (kind, value) = id
         .split_once('=')
         .with_context(|| format!("models drive {id}: not LABEL=… or UUID=…"))?;
-    let mut make = Command::new("mkntfs");
+    let mut make = process::command("mkntfs");
     make.args(["--quick", "--force", "--quiet"]);
     if kind == "LABEL" {
         make.args(["--label", value]);
@@ -47,7 +46,7 @@ pub fn models_drive(path: &Path, id: &str) -> Result<()> {
 pub fn put_on_ntfs(image: &Path, name: &str, content: &[u8], folder: &Path) -> Result<()> {
     let source = folder.join(name);
     fs::write(&source, content)?;
-    let mut copy = Command::new("ntfscp");
+    let mut copy = process::command("ntfscp");
     copy.args(["--quiet", "--force"])
         .args([image, source.as_path(), Path::new(name)]);
     process::run(copy, "writing to the models drive", COPY_DEADLINE)?;
@@ -88,7 +87,7 @@ pub fn fill(device: &str, folder: &Path) -> Result<()> {
             &mut std::io::Read::take(fs::File::open("/dev/urandom")?, length),
             &mut noise,
         )?;
-        let mut write = Command::new("debugfs");
+        let mut write = process::command("debugfs");
         write
             .args(["-w", "-R"])
             .arg(format!("write {} filler-{round}", filler.display()))
@@ -102,7 +101,7 @@ pub fn fill(device: &str, folder: &Path) -> Result<()> {
 const BLOCK: u64 = 4096;
 
 fn free_blocks(device: &str) -> Result<u64> {
-    let mut show = Command::new("debugfs");
+    let mut show = process::command("debugfs");
     show.args(["-R", "show_super_stats -h"]).arg(device);
     let shown = process::run(show, "reading PERSIST's superblock", COPY_DEADLINE)?;
     shown
@@ -121,7 +120,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let disk = folder.path().join("disk");
         fs::File::create(&disk).unwrap().set_len(40 << 20).unwrap();
-        let mut make = Command::new("mke2fs");
+        let mut make = process::command("mke2fs");
         make.args([
             "-q",
             "-F",

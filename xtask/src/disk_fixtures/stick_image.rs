@@ -3,7 +3,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -33,7 +32,7 @@ impl StickImage {
     pub fn flash(image: &Path, path: &Path, bytes: u64) -> Result<Self> {
         // The content of an older file must not show through.
         let _ = fs::remove_file(path);
-        let mut copy = Command::new("cp");
+        let mut copy = process::command("cp");
         copy.args(["--reflink=auto", "--sparse=always", "--"])
             .arg(image)
             .arg(path);
@@ -61,7 +60,7 @@ impl StickImage {
         let all = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         fallocate(&file, all, 0, i64::try_from(length)?)
             .with_context(|| format!("cannot clear {}", self.path.display()))?;
-        let mut copy = Command::new("dd");
+        let mut copy = process::command("dd");
         copy.arg(format!("if={}", image.display()))
             .arg(format!("of={}", self.path.display()))
             .args(["bs=1M", "conv=notrunc,sparse", "status=none"]);
@@ -81,7 +80,7 @@ impl StickImage {
     /// Makes an ext4 file system of `length` bytes with the files under `content` at the start of `partition`.
     pub fn format(&self, partition: &str, length: u64, content: &Path) -> Result<()> {
         let offset = self.partition(partition)?.offset;
-        let mut make = Command::new("mke2fs");
+        let mut make = process::command("mke2fs");
         make.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-L", partition])
             .arg("-E")
             .arg(format!(

@@ -83,7 +83,7 @@ impl GitHub {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut gh = Command::new(PROGRAM);
+        let mut gh = process::command(PROGRAM);
         gh.args(arguments)
             .current_dir(&self.root)
             .env("GH_PROMPT_DISABLED", "1")

@@ -180,6 +180,9 @@ fn one_line(text: &str) -> String {
 mod testing {
     use super::Finding;
 
+    /// A change to facts, and the evidence that it leads to.
+    pub type Case<'a, F> = (fn(&mut F), &'a str);
+
     /// Asserts that `good` keeps the promise, with this evidence.
     pub fn assert_kept(finding: Finding, evidence: &str) {
         assert_eq!(finding, Finding::Kept(evidence.to_string()));
@@ -189,7 +192,7 @@ mod testing {
     pub fn assert_each_breaks<F: Clone>(
         good: &F,
         judge: impl Fn(&F) -> Finding,
-        cases: &[(fn(&mut F), &str)],
+        cases: &[Case<F>],
     ) {
         for (change, evidence) in cases {
             let mut facts = good.clone();

@@ -163,6 +163,7 @@ fn judge(before: &Before, after: Option<&After>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::testing::Case;
 
     fn good() -> (Before, After) {
         let host_keys = BTreeSet::from(["k1".to_string()]);
@@ -205,7 +206,7 @@ mod tests {
     fn each_change_is_a_fault() {
         let (before, after) = good();
         assert_eq!(judge(&before, None), ["the owner's key is refused"]);
-        let cases: [(fn(&mut After), &str); 4] = [
+        let cases: [Case<After>; 4] = [
             (|after| after.data = Some("d2".to_string()), "other data"),
             (
                 |after| after.host_keys = BTreeSet::from(["k2".to_string()]),

@@ -1,5 +1,10 @@
 //! The command line: output, errors, exit codes, and what is left behind.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs as a user would"
+)]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod host;

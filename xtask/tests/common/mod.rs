@@ -1,6 +1,10 @@
 //! Helpers of the integration tests. They run under libtest-mimic, because some need programs that are not installed
 //! everywhere: without them a test is reported as ignored, never as passed.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs as a user would"
+)]
 #![allow(dead_code, reason = "every test program uses its own part")]
 
 pub mod commands;

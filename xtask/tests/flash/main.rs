@@ -1,5 +1,10 @@
 //! `flash`: the content of the stick afterwards, and every refusal before anything is written.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs as a user would"
+)]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod disks;

@@ -1,5 +1,10 @@
 //! Releases: made, resumed, published, verified; and every refusal.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs as a user would"
+)]
+
 mod case;
 #[path = "../common/mod.rs"]
 mod common;

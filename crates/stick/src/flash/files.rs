@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, bail};
@@ -117,7 +116,7 @@ fn is_private(text: &str) -> bool {
 fn fingerprint(line: &str, place: &str, monitor: &dyn Monitor) -> Result<String> {
     let mut file = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
     writeln!(file, "{line}").context("cannot write a temporary file")?;
-    let mut ask = Command::new("ssh-keygen");
+    let mut ask = command::command("ssh-keygen");
     ask.args(["-l", "-f"]).arg(file.path());
     let answer = command::finish(ask, "reading a key's fingerprint", ASK, monitor)?;
     let facts = answer.stdout.trim().to_string();
@@ -250,7 +249,7 @@ mod tests {
 
     #[test]
     fn keys_of_several_files_are_merged() {
-        if Command::new("ssh-keygen").arg("-?").output().is_err() {
+        if command::command("ssh-keygen").arg("-?").output().is_err() {
             return;
         }
         let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -49,7 +48,7 @@ pub fn make(folder: &Path, cache: &Path, disk_id: Uuid, say: &mut dyn FnMut(&str
 }
 
 fn bootstrap(folder: &Path, tar: &Path, cache: &Path) -> Result<()> {
-    let mut command = Command::new("mmdebstrap");
+    let mut command = process::command("mmdebstrap");
     command
         .args(["--variant=essential", "--format=tar"])
         .args([
@@ -103,7 +102,7 @@ fn quoted(path: &Path) -> Result<String> {
 
 fn filesystem(tar: &Path, store: &Path, cache: &Path) -> Result<()> {
     let bytes = fs::metadata(tar)?.len() + SLACK;
-    let mut command = Command::new("genext2fs");
+    let mut command = process::command("genext2fs");
     command
         .args([
             "--block-size",

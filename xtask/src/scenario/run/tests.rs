@@ -1,4 +1,3 @@
-use std::process::Command;
 use std::sync::Mutex;
 
 use anyhow::{anyhow, bail};
@@ -84,7 +83,7 @@ fn ended() -> Error {
 }
 
 fn host_error() -> Error {
-    let command = Command::new("/no/such/program");
+    let command = process::command("/no/such/program");
     process::run(command, "asking", Duration::from_secs(1)).unwrap_err()
 }
 

@@ -1,7 +1,6 @@
 //! Running the operating system's program that describes a disk.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -18,7 +17,7 @@ pub fn ask_program(
     path: &Path,
     monitor: &dyn Monitor,
 ) -> Result<String> {
-    let mut command = Command::new(program);
+    let mut command = command::command(program);
     command.args(arguments).arg(path);
     let what = format!("asking {program} about {}", path.display());
     command::run(command, &what, DEADLINE, monitor)

@@ -73,6 +73,7 @@ mod ioctl {
 }
 
 /// Makes the kernel read the new partition table.
+#[expect(unsafe_code, reason = "no safe wrapper has this ioctl")]
 pub fn reread_partitions(file: &File) {
     // SAFETY: the call takes no argument. Failure is harmless: not a disk, or one without partitions.
     let _ = unsafe { ioctl::blkrrpart(file.as_raw_fd()) };

@@ -10,10 +10,16 @@ mod ask;
 
 // The parsers are tested everywhere.
 #[cfg(any(test, target_os = "macos"))]
-#[cfg_attr(not(target_os = "macos"), allow(dead_code))]
+#[cfg_attr(
+    not(target_os = "macos"),
+    allow(dead_code, reason = "other systems only test it")
+)]
 mod diskutil;
 #[cfg(any(test, target_os = "linux"))]
-#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "other systems only test it")
+)]
 mod lsblk;
 
 #[cfg(target_os = "linux")]
