@@ -2,7 +2,7 @@
 
 use vm::process::Interrupted;
 
-use crate::error::Broken;
+use crate::error::{Broken, InterruptedWith};
 
 /// How a verb ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ Exit status:
 
     /// The exit code for `error`.
     pub fn of(error: &anyhow::Error) -> Exit {
-        if error.is::<Interrupted>() {
+        if error.is::<Interrupted>() || error.is::<InterruptedWith>() {
             Exit::Interrupted
         } else if error.is::<Broken>() {
             Exit::PromiseBroken
@@ -68,6 +68,8 @@ mod tests {
         assert_eq!(Exit::of(&usage("no QEMU: run setup")), Exit::NotRun);
         assert_eq!(Exit::of(&anyhow::anyhow!("interrupted")), Exit::NotRun);
         assert_eq!(Exit::of(&interrupted()), Exit::Interrupted);
+        let half_written = InterruptedWith("the stick is not usable".to_string());
+        assert_eq!(Exit::of(&half_written.into()), Exit::Interrupted);
         assert_eq!(
             Exit::of(&interrupted().context("making the stand-in guest")),
             Exit::Interrupted

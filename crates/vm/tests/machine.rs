@@ -192,7 +192,7 @@ fn boot_in_child(folder: &Path) -> ! {
     process::catch_interrupts(|| ()).expect("signals can be caught");
     let booted = empty_machine(folder, (0, 0), Duration::from_secs(120))
         .map_err(|error| format!("{error:?}"))
-        .and_then(|mut machine| machine.boot().map_err(|error| error.to_string()));
+        .and_then(|mut machine| machine.boot().map_err(|error| format!("{error:#}")));
     eprintln!("{booted:?}");
     std::process::exit(2)
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use xshell::{Shell, cmd};
 
 use self::steps::{StepResult, Steps};
 use crate::cli::{Ci, GuestChoice, Test};
@@ -43,11 +44,12 @@ pub fn run(options: &Ci) -> Result<Exit> {
     packages::ensure(options.consent.yes, &needs)?;
     let root = project::root()?;
     let mut steps = Steps::default();
+    let shell = Shell::new()?;
+    shell.change_dir(&root);
     let cargo = |arguments: &[&str]| {
         let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut cargo = process::command(program);
-        cargo.args(arguments).current_dir(&root);
-        own_check(cargo, &format!("cargo {}", arguments.join(" ")))
+        let cargo = cmd!(shell, "{program} {arguments...}");
+        own_check(cargo.into(), &format!("cargo {}", arguments.join(" ")))
     };
     steps.run("format", || cargo(&["fmt", "--all", "--check"]))?;
     steps.run("lints", || {
@@ -62,7 +64,7 @@ pub fn run(options: &Ci) -> Result<Exit> {
         ])
     })?;
     for (name, program, arguments) in LINTERS {
-        steps.run(name, || linter(&root, program, arguments))?;
+        steps.run(name, || linter(&shell, &root, program, arguments))?;
     }
     steps.run("unit and integration tests", || {
         cargo(&["test", "--workspace", "--locked"])
@@ -96,16 +98,16 @@ fn own_check(command: Command, what: &str) -> Result<StepResult> {
     })
 }
 
-fn linter(root: &Path, program: &str, arguments: &[&str]) -> Result<StepResult> {
+fn linter(shell: &Shell, root: &Path, program: &str, arguments: &[&str]) -> Result<StepResult> {
     if !packages::has(program) {
         return Ok(StepResult::Skipped(format!("no {program} on the PATH")));
     }
-    let mut command = process::command(program);
-    command.args(arguments).current_dir(root);
-    if program == "shellcheck" {
-        command.args(scripts(root)?);
-    }
-    own_check(command, program)
+    let scripts = match program {
+        "shellcheck" => scripts(root)?,
+        _ => Vec::new(),
+    };
+    let linter = cmd!(shell, "{program} {arguments...} {scripts...}");
+    own_check(linter.into(), program)
 }
 
 /// The shell scripts of the project, from `root`.

@@ -18,7 +18,7 @@ use vm::process;
 
 use self::progress::FlashProgress;
 use crate::cli::Flash;
-use crate::error::{one_line, usage};
+use crate::error::{InterruptedWith, one_line, usage};
 use crate::exit::Exit;
 
 /// How flashing ended.
@@ -78,9 +78,7 @@ pub fn flash_stick(options: &Flash) -> Result<FlashResult> {
             );
             Ok(FlashResult::Differs)
         }
-        Err(_) if process::check_interrupt().is_err() => {
-            Err(usage(format!("interrupted: {unusable}")))
-        }
+        Err(_) if process::check_interrupt().is_err() => Err(InterruptedWith(unusable).into()),
         Err(error) => Err(usage(format!("{}; {unusable}", one_line(&error)))),
     }
 }
@@ -133,7 +131,7 @@ fn confirm(device: &Device) -> Result<()> {
     });
     loop {
         if process::check_interrupt().is_err() {
-            return Err(usage("interrupted: nothing was written"));
+            return Err(InterruptedWith("nothing was written".to_string()).into());
         }
         match answer.recv_timeout(process::POLL) {
             Ok(line) if line.trim() == "yes" => return Ok(()),

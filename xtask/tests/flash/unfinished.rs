@@ -10,7 +10,7 @@ use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{refused, trial};
+use crate::common::{ended_with, refused, trial};
 use crate::setting::{Case, SLOT, command, flash, has_no_table, read, starts_empty, succeeded};
 use crate::stick::{MIB, STORE, image, used_stick};
 
@@ -102,7 +102,8 @@ fn interrupt() -> Result<(), Failed> {
     }
     kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
     let output = child.wait_with_output()?;
-    refused(
+    ended_with(
+        130,
         &output,
         &[
             "interrupted: ",

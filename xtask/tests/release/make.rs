@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::case::{BYTES, Case, names, noise};
-use crate::common::{refused, trial};
+use crate::common::{ended_with, refused, trial};
 
 const ASSET: &str = "ollamalive-v1.2.0.raw.zst";
 /// The file that lets the next run resume.
@@ -185,7 +185,7 @@ fn interrupt() -> Result<(), Failed> {
         thread::sleep(Duration::from_millis(5));
     }
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT)?;
-    refused(&child.wait_with_output()?, &["interrupted"])?;
+    ended_with(130, &child.wait_with_output()?, &["interrupted"])?;
     assert_eq!(names(&case.out), [""; 0]);
     Ok(())
 }
