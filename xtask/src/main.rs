@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(refused) => return cli::explain(&refused).into(),
     };
-    let result = process::catch_interrupts(|| ()).and_then(|()| cmd::run(cli.command));
+    let result = process::catch_interrupts().and_then(|()| cmd::run(cli.command));
     let exit = result.unwrap_or_else(|error| {
         if !error.is::<Broken>() {
             errln!("error: {}", error::one_line(&error));

@@ -12,7 +12,7 @@ use vm::{accel, kernel_args, process};
 const PROMPT: &str = "/ # ";
 
 fn main() -> Result<()> {
-    process::catch_interrupts(|| ())?;
+    process::catch_interrupts()?;
     let mut arguments = std::env::args().skip(1);
     let usage = "usage: run_command KERNEL INITRD COMMAND...";
     let kernel = arguments.next().context(usage)?;

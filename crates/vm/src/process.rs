@@ -26,14 +26,10 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 #[error("interrupted: stopped and cleaned up, nothing is left running")]
 pub struct Interrupted;
 
-/// From now on Ctrl-C, SIGTERM and SIGHUP only set a flag and call `also`. Every loop that waits checks the flag and
-/// returns an error, so that destructors clean up.
-pub fn catch_interrupts(also: impl Fn() + Send + 'static) -> Result<()> {
-    let handler = move || {
-        INTERRUPTED.store(true, Ordering::SeqCst);
-        also();
-    };
-    ctrlc::set_handler(handler).context("cannot catch Ctrl-C")
+/// From now on Ctrl-C, SIGTERM and SIGHUP only set a flag. Every loop that waits checks it and returns an error, so that
+/// destructors clean up.
+pub fn catch_interrupts() -> Result<()> {
+    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst)).context("cannot catch Ctrl-C")
 }
 
 /// Call it in every loop that waits.

@@ -189,7 +189,7 @@ fn taken_port() -> Result<(), Failed> {
 
 /// The child boots a machine that never shows a login.
 fn boot_in_child(folder: &Path) -> ! {
-    process::catch_interrupts(|| ()).expect("signals can be caught");
+    process::catch_interrupts().expect("signals can be caught");
     let booted = empty_machine(folder, (0, 0), Duration::from_secs(120))
         .map_err(|error| format!("{error:?}"))
         .and_then(|mut machine| machine.boot().map_err(|error| format!("{error:#}")));

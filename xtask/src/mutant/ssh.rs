@@ -101,7 +101,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ssh.any-key-accepted",
             "whatever key is offered is taken for the account's",
             "ssh.unknown-key-refused",
-            "a stranger's key logged in",
+            "an unauthorized key logged in",
             &[Replace(
                 CONFIG,
                 "\nAuthorizedKeysFile ",

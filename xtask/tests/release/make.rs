@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::case::{BYTES, Case, names, noise};
-use crate::common::{ended_with, refused, trial};
+use crate::common::{ended_with, trial};
 
 const ASSET: &str = "ollamalive-v1.2.0.raw.zst";
 /// The file that lets the next run resume.

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_could_not_run_judges_nothing() {
+    fn a_machine_that_could_not_run_decides_nothing() {
         let mutant = named("ssh.root-login");
         let failed = Err(anyhow::anyhow!("no space left"));
         let outcome = judged(mutant, &[mutant], &failed, 1.0);

@@ -2,11 +2,11 @@
 //! promise that asks makes them, and the others share its facts.
 
 mod facts;
-mod judges;
+mod judge;
 mod records;
 
 pub use facts::host_keys;
-pub use judges::{
+pub use judge::{
     comes_back_quietly, forgets_the_rest, identity_survives, survives_power_cut, survives_reflash,
 };
 pub use records::{RECORDS, start_writing, synced, whole_records};

@@ -28,7 +28,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
 
 fn judge(facts: &Facts) -> Finding {
     if facts.accepted {
-        Finding::Broken("a stranger's key logged in".into())
+        Finding::Broken("an unauthorized key logged in".into())
     } else if facts.offered {
         Finding::Kept("offered and refused".into())
     } else {
@@ -57,7 +57,10 @@ mod tests {
             &GOOD,
             judge,
             &[
-                (|facts| facts.accepted = true, "a stranger's key logged in"),
+                (
+                    |facts| facts.accepted = true,
+                    "an unauthorized key logged in",
+                ),
                 (
                     |facts| facts.offered = false,
                     "the client did not get to offer the key, so nothing was refused",
