@@ -4,12 +4,14 @@ use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use stick::gpt::SECTOR;
 use vm::process;
 
-use super::stick_image::COPY_DEADLINE;
+/// Copying an image and making a file system; slow disks get minutes.
+pub const COPY_DEADLINE: Duration = Duration::from_secs(300);
 
 /// A Windows drive for the models: `id` is `LABEL=…` or `UUID=…`, as in the configuration.
 ///

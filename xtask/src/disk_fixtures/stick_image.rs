@@ -3,7 +3,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -11,10 +10,8 @@ use stick::esp;
 use stick::gpt::{self, Extent, SECTOR};
 use vm::process;
 
-use super::filesystems;
+use super::filesystems::{self, COPY_DEADLINE};
 
-/// Copying an image and making a file system; slow disks get minutes.
-pub const COPY_DEADLINE: Duration = Duration::from_secs(300);
 /// The ext4 superblock, and the file system's UUID in it (Linux, Documentation/filesystems/ext4/super.rst).
 const SUPERBLOCK: u64 = 1024;
 const UUID_OFFSET: u64 = 0x68;
