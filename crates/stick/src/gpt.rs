@@ -62,7 +62,7 @@ pub fn named<'a>(
         .filter_map(extent)
 }
 
-/// The place of `partition`; None for an entry that no disk can have.
+/// The place of `partition`; `None` if the entry's bounds are invalid.
 pub fn extent(partition: &Partition) -> Option<Extent> {
     let sane =
         partition.first_lba <= partition.last_lba && partition.last_lba < u64::MAX / SECTOR - 1;
@@ -115,7 +115,7 @@ pub fn raw(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = vec![0; ((1 + 1 + 32) * SECTOR) as usize];
     File::open(path)?
         .read_exact(&mut bytes)
-        .with_context(|| format!("{} is shorter than a partition table", path.display()))?;
+        .with_context(|| format!("cannot read a partition table from {}", path.display()))?;
     Ok(bytes)
 }
 
@@ -130,8 +130,8 @@ pub fn set_partition_id(path: &Path, name: &str, id: Uuid) -> Result<()> {
     })
 }
 
-/// Grows the partition called `name`, the last one, to the end of the disk and moves the backup table there, as a first
-/// boot does.
+/// Grows the last partition, called `name`, to the end of the disk and moves the backup table there, as a first boot does.
+/// The caller has to know that it is the last: an overlap is not checked. For image files; a block device has no length here.
 ///
 /// # Errors
 /// As for [`partition`], or the disk cannot be written.
@@ -144,7 +144,7 @@ pub fn grow(path: &Path, name: &str) -> Result<Extent> {
     .with_context(|| format!("cannot grow {name} on {}", path.display()))
 }
 
-/// Ends the partition called `name`, the last one, `length` bytes after its start.
+/// Resizes the last partition, called `name`, to `length` bytes. See [`grow`].
 ///
 /// # Errors
 /// As for [`grow`].
@@ -186,7 +186,7 @@ fn rewrite<T>(
     Ok(result)
 }
 
-/// Writes header and entries, primary and backup, for a disk that ends with `file`.
+/// Writes header and entries, primary and backup, for a disk as long as `file`.
 fn write(
     file: &mut File,
     disk_id: Option<Uuid>,
@@ -209,8 +209,8 @@ pub struct NewPartition<'a> {
     pub kind: Type,
 }
 
-/// Writes a table with `partitions`, numbered from 1, for a disk that ends with `file`. Entries may lie behind that: kernels
-/// accept them on a longer disk, but no table that is itself longer than its disk.
+/// Writes a table with `partitions`, numbered from 1, for a disk as long as `file`. Partitions may start or end behind the
+/// end of the file: Linux accepts that once the file is on a longer disk. It would not accept a backup table there.
 ///
 /// # Errors
 /// The file cannot be written, or is too short for a table.
@@ -230,7 +230,7 @@ pub fn create(file: &mut File, disk_id: Option<Uuid>, partitions: &[NewPartition
     write(file, disk_id, entries)
 }
 
-/// For tests: an image as both guests make it. The table lists PERSIST (16 MiB), the file ends before it.
+/// For tests: an image whose table lists PERSIST (16 MiB), and whose file ends before it.
 #[cfg(test)]
 pub fn test_image(folder: &Path) -> std::path::PathBuf {
     const MIB: u64 = 1 << 20;

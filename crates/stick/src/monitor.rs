@@ -1,5 +1,5 @@
 //! How a long operation reports its progress, and how its caller stops it. The library prints nothing and installs no signal
-//! handler: both are the program's.
+//! handler: both are left to the calling program.
 
 use anyhow::Result;
 
@@ -16,7 +16,7 @@ pub enum Pass {
     Pack,
 }
 
-/// Watches a long operation. Every method has a default that does nothing, see [`NoMonitor`].
+/// Watches a long operation. By default, every method does nothing; see [`NoMonitor`].
 pub trait Monitor {
     /// Called many times a second. An error ends the operation, which cleans up and returns that error.
     ///
@@ -29,8 +29,10 @@ pub trait Monitor {
     /// A pass over `total` bytes begins.
     fn begin(&self, _pass: Pass, _total: u64) {}
 
-    /// So many bytes more are done.
-    fn advance(&self, _bytes: u64) {}
+    /// Another `bytes` bytes are done.
+    fn advance(&self, bytes: u64) {
+        let _ = bytes;
+    }
 
     /// The pass has succeeded. Not called for a pass that fails.
     fn end(&self, _pass: Pass) {}

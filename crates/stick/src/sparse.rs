@@ -1,16 +1,16 @@
-//! Reading a sparse file: holes are filled with zeros from memory, not from the disk. Two thirds of an image are holes.
+//! Reading a sparse file: holes are returned as zeros without reading the disk. Two thirds of an image are holes.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-/// A file from its start to the end that it had when it was opened.
+/// Reads a file up to the length it had when it was opened.
 #[derive(Debug)]
 pub struct SparseReader {
     file: File,
     length: u64,
     at: u64,
-    /// The data that was found last: `at` is in it, or in the hole before it.
+    /// The data range found last: `at` is in it, or in the hole before it.
     data: Range<u64>,
 }
 
@@ -56,7 +56,7 @@ impl Read for SparseReader {
     }
 }
 
-/// The first range at or behind `at` that is not a hole; empty, at the end of the file, when only a hole is left.
+/// The first range at or after `at` that is not a hole; empty, at the end of the file, when only a hole is left.
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
 fn next_data(file: &File, at: u64, length: u64) -> Range<u64> {
     use nix::errno::Errno;
@@ -77,7 +77,7 @@ fn next_data(file: &File, at: u64, length: u64) -> Range<u64> {
     }
 }
 
-/// Elsewhere the operating system reads the holes.
+/// Other systems: treat the whole file as data.
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
 fn next_data(_: &File, at: u64, length: u64) -> Range<u64> {
     at..length
@@ -89,7 +89,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn a_file_with_holes_is_read_as_any_other() {
+    fn a_file_with_holes_is_read_like_any_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("image");
         let mut file = File::create(&path).unwrap();

@@ -3,9 +3,11 @@
 
 use std::sync::OnceLock;
 
-/// Off: the kernel's hardening, watchdogs, slow RCU grace periods, serial ports that do not exist, self-tests of ciphers.
+/// Switches off hardening, watchdogs, serial ports that do not exist and self-tests of ciphers; expedites RCU grace periods.
 /// Address randomization costs the most, a third of a boot: QEMU translates code by virtual address, so it would translate
 /// the libraries again for every process.
+///
+/// `tsc=reliable`: do not check the time stamp counter against other clocks, which are emulated.
 ///
 /// `no_timer_check`: the check counts ticks in a loop, finds too few when the host is busy, and panics (`check_timer` in
 /// arch/x86/kernel/apic/io_apic.c).
@@ -13,10 +15,10 @@ const LEAN: &str = "norandmaps nokaslr mitigations=off nopti init_on_alloc=0 har
     randomize_kstack_offset=off nowatchdog tsc=reliable rcupdate.rcu_expedited=1 8250.nr_uarts=1 cryptomgr.notests \
     no_timer_check";
 
-/// The kernel arguments, separated by blanks.
+/// The kernel arguments, separated by spaces.
 ///
 /// They include the frequency of the time stamp counter, which is the host's (`cpu_get_ticks` in QEMU's cpu-timers.c): a
-/// kernel that measures it on a busy host can be wrong by a factor of twenty, and so is its clock.
+/// kernel that measures it on a busy host can be wrong by a factor of twenty, and its clock with it.
 pub fn emulated() -> &'static str {
     static ARGUMENTS: OnceLock<String> = OnceLock::new();
     ARGUMENTS.get_or_init(|| match counter::kilohertz() {
@@ -31,10 +33,10 @@ mod counter {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    /// Between two readings.
+    /// The time between two readings.
     const APART: Duration = Duration::from_millis(50);
     /// A reading of clock and counter that takes longer was interrupted.
-    const AT_ONCE: Duration = Duration::from_micros(10);
+    const MAX_READING: Duration = Duration::from_micros(10);
     const TRIES: usize = 1000;
 
     /// The frequency of this processor's time stamp counter; `None` if the counter cannot be read together with the clock.
@@ -53,7 +55,7 @@ mod counter {
             let before = Instant::now();
             // SAFETY: every x86-64 processor has the instruction, and it accesses no memory.
             let ticks = unsafe { _rdtsc() };
-            (before.elapsed() < AT_ONCE).then_some((before, ticks))
+            (before.elapsed() < MAX_READING).then_some((before, ticks))
         })
     }
 }
@@ -71,8 +73,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arguments_fit_into_one_qemu_option() {
-        // A comma would start the next value.
+    fn the_arguments_contain_no_comma() {
+        // In an option of QEMU, a comma would start the next value.
         assert!(!emulated().contains(','));
     }
 

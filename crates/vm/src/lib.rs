@@ -1,10 +1,11 @@
 //! A QEMU machine under test.
 //!
-//! [`QemuConfig`] describes the hardware as data. [`Machine`] switches it on and off, and reaches the guest by serial console,
-//! QMP and SSH, and as another host on its network segment ([`lan_probe`]). About the guest it assumes a shell on the serial
+//! [`QemuConfig`] describes the hardware as data. [`Machine`] powers it on and off, and talks to the guest over the serial
+//! console, QMP and SSH. [`lan_probe`] acts as another host on the guest's network. About the guest it assumes a shell on the serial
 //! console and, where [`MachineConfig::login`] is set, an SSH server and passwordless sudo.
 //!
-//! Every wait has a deadline and ends with Ctrl-C ([`process`]). QEMU dies with the harness, even when that is killed.
+//! Every wait has a deadline and can be interrupted with Ctrl-C ([`process`]). QEMU dies with the harness, even if the harness
+//! is killed.
 //!
 //! Modules use each other in one direction, from top to bottom: `machine`, its channels ([`console`], [`qmp`], [`ssh`],
 //! [`lan_probe`]), [`qemu`], [`config`], [`process`].

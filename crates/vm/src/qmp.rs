@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use crate::config::NIC;
 use crate::process::{POLL, check_interrupt};
 
-/// QEMU answers at once; a busy host gets longer.
-const ANSWER: Duration = Duration::from_secs(30);
+/// QEMU normally answers at once; this allows for a busy host.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// How often a wait for an answer checks Ctrl-C and its deadline.
 const SLICE: Duration = Duration::from_millis(200);
 /// Writing a machine's memory to a slow disk, or reading it.
-const MIGRATION: Duration = Duration::from_secs(120);
+const MIGRATION_DEADLINE: Duration = Duration::from_secs(120);
 
-/// A connection past its greeting.
+/// A QMP connection after the handshake.
 pub struct Qmp {
     reader: BufReader<UnixStream>,
     writer: UnixStream,
@@ -32,7 +32,7 @@ impl Qmp {
     /// # Errors
     /// QEMU has ended, or sends nothing for 30 s.
     pub fn new(stream: UnixStream) -> Result<Self> {
-        Self::with_deadline(stream, ANSWER, SLICE)
+        Self::with_deadline(stream, ANSWER_DEADLINE, SLICE)
     }
 
     fn with_deadline(stream: UnixStream, answer: Duration, slice: Duration) -> Result<Self> {
@@ -56,8 +56,9 @@ impl Qmp {
             match self.reader.read_until(b'\n', &mut self.partial) {
                 Ok(_) if self.partial.last() == Some(&b'\n') => {
                     let line = std::mem::take(&mut self.partial);
-                    return serde_json::from_slice(&line)
-                        .with_context(|| format!("not QMP: {}", String::from_utf8_lossy(&line)));
+                    return serde_json::from_slice(&line).with_context(|| {
+                        format!("invalid QMP message: {}", String::from_utf8_lossy(&line))
+                    });
                 }
                 Ok(_) => bail!("QEMU has closed its control channel"),
                 Err(error)
@@ -72,7 +73,7 @@ impl Qmp {
         }
     }
 
-    /// Runs one command and returns what it returns.
+    /// Runs one command and returns its result.
     ///
     /// # Errors
     /// QEMU's error, or no answer within 30 s.
@@ -128,7 +129,7 @@ impl Qmp {
             json!({ "max-bandwidth": 4u64 << 30 }),
         )?;
         self.execute(command, json!({ "uri": uri }))?;
-        let end = Instant::now() + MIGRATION;
+        let end = Instant::now() + MIGRATION_DEADLINE;
         while Instant::now() < end {
             check_interrupt()?;
             let state = self.execute("query-migrate", json!({}))?;
@@ -138,7 +139,10 @@ impl Qmp {
                 _ => thread::sleep(POLL),
             }
         }
-        bail!("QMP {command}: not done within {} s", MIGRATION.as_secs())
+        bail!(
+            "QMP {command}: not done within {} s",
+            MIGRATION_DEADLINE.as_secs()
+        )
     }
 
     /// Plugs the network cable in, or pulls it out.
@@ -162,7 +166,7 @@ impl Qmp {
             .is_some_and(|devices| devices.iter().any(|device| device["name"] == name)))
     }
 
-    /// Plugs in the disk `serial` again, which was pulled.
+    /// Plugs the pulled disk `serial` back in.
     pub fn plug(&mut self, serial: &str) -> Result<()> {
         let device = json!({
             "driver": "virtio-blk-pci", "id": format!("{serial}-disk"), "bus": format!("{serial}-port"),
@@ -177,7 +181,7 @@ impl Qmp {
         Ok(answer.as_str().unwrap_or_default().to_string())
     }
 
-    /// The host's port that is forwarded to the guest's TCP `port`.
+    /// The host port forwarded to the guest's TCP `port`.
     pub fn forwarded(&mut self, port: u16) -> Result<u16> {
         let table = self.monitor("info usernet")?;
         parse_forward(&table, port)

@@ -116,15 +116,25 @@ fn one_line(message: &str) -> String {
         .lines()
         .take_while(|line| !line.starts_with("Usage:"))
         .map(str::trim)
-        .filter(|line| !line.is_empty())
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
         .collect::<Vec<_>>()
         .join("; ")
+        .replace(":; ", ": ")
         + "; see --help"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_one_line_that_names_help_once() {
+        let refused = Cli::try_parse_from(["xtask", "flash"]).unwrap_err();
+        assert_eq!(
+            one_line(&refused.to_string()),
+            "error: the following required arguments were not provided: <IMAGE>; <DEVICE>; see --help"
+        );
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -17,7 +17,7 @@ use crate::guest::GuestKind;
 use crate::outcome::{self, Report, Verdict};
 use crate::project;
 use crate::report::{self, ConsoleReporter, SourceFile};
-use crate::scenario::{PROMISES, Plan, SCENARIOS, Scenario, scenario};
+use crate::scenario::{PROMISES, Plan, SCENARIOS, Scenario, promises_of, scenario};
 use crate::test_env::{Session, Wanted};
 
 /// The list of promises, to which annotations on GitHub point.
@@ -28,7 +28,11 @@ const SOURCE: SourceFile = SourceFile {
 
 pub fn run(options: &Test) -> Result<Exit> {
     if options.list {
-        outln!("{}", list());
+        // All, with those that inject faults; or the scenarios named.
+        outln!(
+            "{}",
+            list(&chosen(&options.scenarios, options.scenarios.is_empty())?)
+        );
         return Ok(Exit::Ok);
     }
     let report = report(options)?;
@@ -122,13 +126,10 @@ pub fn report(options: &Test) -> Result<Report> {
 }
 
 /// What `--list` prints.
-fn list() -> String {
+fn list(scenarios: &[&'static Scenario]) -> String {
     let mut table = report::table(&["scenario", "promise", "what is promised"]);
-    for scenario in SCENARIOS {
-        let promises = PROMISES.iter();
-        for promise in promises.filter(|promise| promise.scenario == scenario.name) {
-            table.add_row([scenario.name, promise.id, promise.sentence]);
-        }
+    for promise in promises_of(scenarios) {
+        table.add_row([promise.scenario, promise.id, promise.sentence]);
     }
     table.to_string()
 }

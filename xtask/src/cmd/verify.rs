@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::cli::Verify;
 use crate::error::usage;
 use crate::exit::Exit;
+use crate::release::MANIFEST;
 use crate::release::check::{FileCheck, ReleaseFolder};
 
 /// How many files and images were checked. Every one is on stdout.
@@ -42,6 +43,9 @@ pub fn verify(path: &Path) -> Result<Verified> {
     if path.is_dir() {
         let folder = ReleaseFolder::open(path)?;
         folder.check_all(&mut found)?;
+        if !folder.has_manifest() {
+            outln!("skipped: the content of archives ({MANIFEST} is missing)");
+        }
         for name in folder.unlisted()? {
             outln!("not part of the release: {name}");
         }
@@ -51,6 +55,7 @@ pub fn verify(path: &Path) -> Result<Verified> {
     }
     let Verified { ok, failed } = verified;
     match failed {
+        0 if ok == 1 => outln!("1 file is OK"),
         0 => outln!("all {ok} files are OK"),
         1 => outln!("1 file failed verification ({ok} OK); download it again"),
         _ => outln!("{failed} files failed verification ({ok} OK); download them again"),

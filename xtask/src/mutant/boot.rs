@@ -19,7 +19,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "boot.restless-unit",
-        "a unit is restarted for ever, and therefore never counts as failed",
+        "a unit keeps restarting, and so never counts as failed",
         "boot.reaches-target",
         "restless.service was restarted",
         &[Add(
@@ -98,7 +98,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     mutant(
         "boot.nothing-in-place-of-persist",
-        "without PERSIST there is no memory in its place",
+        "without PERSIST nothing in memory replaces it",
         "boot.no-drives",
         "/persist is not in memory",
         &[Replace(
@@ -140,7 +140,7 @@ pub const MUTANTS: &[Mutant] = &[
         alone: true,
         ..mutant(
             "boot.notice-unshown",
-            "it is noted that PERSIST is missing, but not shown to who logs in",
+            "the notice that PERSIST is missing is written, but not shown at login",
             "boot.no-drives",
             r#""NOTHING IS KEPT": ;"#,
             &[Set("/scripts/login-shell-init", r#""""#)],

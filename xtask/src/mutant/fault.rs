@@ -27,7 +27,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     in_both(
         "fault.login-is-noted-down",
-        "who cannot be noted down in the home folder does not get in",
+        "a login that cannot be recorded in the home folder is refused",
         "fault.persist-fills-up",
         "the owner does not get in",
         &[Replace(

@@ -22,7 +22,7 @@ const FORWARD: &str = r#"table inet ollamalive-forward {
 pub const MUTANTS: &[Mutant] = &[
     mutant(
         "firewall.extra-tcp-port",
-        "one more TCP port, 8080, is let through",
+        "one more TCP port, 8080, is open",
         "firewall.only-open-ports",
         "Tcp 8080",
         &[Replace(RULES, "{ 22, 11434 }", "{ 22, 8080, 11434 }")],
@@ -30,7 +30,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "firewall.extra-ipv6-port",
-        "one more TCP port, 65535, is let through, over IPv6 only",
+        "one more TCP port, 65535, is open, over IPv6 only",
         "firewall.only-open-ports",
         "65535 let through",
         &[Replace(
@@ -44,7 +44,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "firewall.extra-udp-port",
-        "a UDP port, that of mDNS, is let through",
+        "a UDP port, that of mDNS, is open",
         "firewall.only-open-ports",
         "Udp 5353",
         &[Replace(
@@ -70,7 +70,7 @@ pub const MUTANTS: &[Mutant] = &[
         also: &["firewall.published-ports-contained"],
         ..mutant(
             "firewall.accepts-by-default",
-            "what no rule lets through is let through all the same",
+            "packets that match no rule are accepted",
             "firewall.only-open-ports",
             "65525 more let through",
             &[Replace(
@@ -85,7 +85,7 @@ pub const MUTANTS: &[Mutant] = &[
         also: &["ollama.answers"],
         ..mutant(
             "firewall.ollama-shut",
-            "Ollama's port is not let through",
+            "Ollama's port is not open",
             "firewall.only-open-ports",
             "11434 is Filtered",
             &[Replace(RULES, "{ 22, 11434 }", "{ 22 }")],

@@ -168,7 +168,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     in_both(
         "ollama.gpu-notice-missing",
-        "nothing tells who logs in that there is no GPU",
+        "no notice at login says that there is no GPU",
         "ollama.without-gpu",
         "the login banner does not say so",
         &[Replace(
@@ -180,7 +180,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     in_both(
         "ollama.gpu-notice-unshown",
-        "notices are written, but not shown to who logs in",
+        "notices are written, but not shown at login",
         "ollama.without-gpu",
         "the login banner does not say so",
         &[Set("/scripts/login-shell-init", r#""""#)],

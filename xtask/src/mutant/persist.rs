@@ -57,7 +57,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         id: "persist.never-mounted",
-        breaks: "there is memory at /persist before PERSIST is looked for, so the owner's key is not found",
+        breaks: "a tmpfs is mounted at /persist before PERSIST is found, so the owner's key is missing",
         caught_by: "ssh.key-accepted",
         symptom: "the key in /persist/ssh/authorized_keys was refused",
         // The archive that Ollama is loaded from is on PERSIST.

@@ -99,7 +99,7 @@ pub const MUTANTS: &[Mutant] = &[
         also: &["ssh.key-accepted"],
         ..in_both(
             "ssh.any-key-accepted",
-            "whatever key is offered is taken for the account's",
+            "any key is accepted",
             "ssh.unknown-key-refused",
             "an unauthorized key logged in",
             &[Replace(

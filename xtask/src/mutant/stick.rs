@@ -48,7 +48,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "stick.write-protection-unseen",
-        "a write-protected stick is taken for any other",
+        "a write-protected stick is treated like a writable one",
         "boot.broken-persist",
         "ReadOnly: the login banner says",
         &[Replace(
@@ -103,7 +103,7 @@ pub const MUTANTS: &[Mutant] = &[
         also: &["boot.comes-back-quietly", "persist.survives-reflash"],
         ..mutant(
             "stick.home-saved-at-shutdown",
-            "/home is in memory and saved to PERSIST when the machine is shut down, which a power cut is not",
+            "/home is in memory and saved to PERSIST only on a clean shutdown",
             "persist.survives-power-cut",
             "after a power cut the data is",
             &[Add(
@@ -121,7 +121,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     mutant(
         "stick.root-kept",
-        "/root is kept, which nothing should be that is not on the list",
+        "/root is kept, although it is not on the list",
         "persist.forgets-the-rest",
         "there is still /root/forgotten",
         &[
@@ -144,7 +144,7 @@ pub const MUTANTS: &[Mutant] = &[
         alone: true,
         ..mutant(
             "esp.keys-unread",
-            "keys on the stick's FAT partition are not taken over",
+            "keys on the stick's FAT partition are not imported",
             "ssh.key-from-esp",
             "the key in ollamalive/authorized_keys on the ESP was refused",
             &[Remove("/texts/units/esp-import.service")],
@@ -153,7 +153,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     mutant(
         "esp.weak-key-taken",
-        "an RSA key of 1024 bits is taken over",
+        "an RSA key of 1024 bits is imported",
         "ssh.key-from-esp",
         "the journal does not say that a key of 1024 bits",
         &[Replace(
@@ -165,7 +165,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "esp.withdrawn-key-comes-back",
-        "a key is taken over anew with every start, though it was withdrawn",
+        "a key that was withdrawn is imported again at every boot",
         "ssh.key-from-esp",
         "a key that was withdrawn came back",
         &[Replace(

@@ -1,4 +1,4 @@
-//! A machine that is not the one that was configured.
+//! A machine that differs from its configuration.
 
 use super::Edit::{Append, RemoveItem, Replace, Set};
 use super::HeldTo::Unchanged;
@@ -20,7 +20,7 @@ const fn mutant(
 pub const MUTANTS: &[Mutant] = &[
     mutant(
         "system.host-name",
-        "the machine has another name",
+        "the machine has the wrong name",
         "host name: Other",
         &[Set("/system/hostName", r#""Other""#)],
         r#"networking.hostName = lib.mkForce "Other";"#,
@@ -34,7 +34,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "system.keyboard",
-        "the keyboard has another layout",
+        "the keyboard has the wrong layout",
         "keyboard: ",
         &[Set("/system/keyMap", r#""us""#)],
         r#"console.keyMap = lib.mkForce "us";"#,
@@ -44,7 +44,7 @@ pub const MUTANTS: &[Mutant] = &[
         also: &["ollama.without-gpu"],
         ..mutant(
             "system.shell",
-            "the owner's shell is another",
+            "the owner has a different shell",
             "/bash",
             &[Set("/users/ollamalive/shell", r#""bash""#)],
             "users.users.ollamalive.shell = pkgs.bashInteractive;",
@@ -66,7 +66,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "system.user-number",
-        "the owner has another number, and is not the owner of what is on PERSIST",
+        "the owner has a different user ID, and does not own the files on PERSIST",
         "user's number: ",
         &[Set("/users/ollamalive/uid", "1001")],
         "users.users.ollamalive.uid = lib.mkForce 1001;",

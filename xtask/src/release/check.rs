@@ -44,6 +44,11 @@ impl ReleaseFolder {
         })
     }
 
+    /// Whether the manifest is there; without it the content of archives cannot be checked.
+    pub fn has_manifest(&self) -> bool {
+        self.manifest.is_some()
+    }
+
     fn sum(&self, file: &str) -> Option<&str> {
         let sum = self.sums.iter().find(|sum| sum.file == file)?;
         Some(&sum.sha256)

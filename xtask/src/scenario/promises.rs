@@ -94,14 +94,14 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "ollama.without-gpu",
-        sentence: "with no GPU the service still starts, on the CPU, and says so",
+        sentence: "with no GPU the service still starts, on the CPU, and reports it",
         scenario: "ollama",
         check: ollama::without_gpu::check,
     },
     Promise {
         id: "firewall.only-open-ports",
         sentence: "of all 65,535 TCP ports and the UDP ports tried, over IPv4 and IPv6, seen from another machine on the \
-                   same segment, exactly SSH's and Ollama's answer",
+                   same segment, only the SSH and Ollama ports answer",
         scenario: "firewall",
         check: firewall::open_ports::check,
     },
@@ -143,13 +143,13 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "persist.survives-power-cut",
-        sentence: "data written and synced before a power cut is there after it, byte for byte",
+        sentence: "data written and synced before a power cut is still there afterwards, byte for byte",
         scenario: "stick",
         check: durability::survives_power_cut,
     },
     Promise {
         id: "persist.survives-reflash",
-        sentence: "data written before a new image is flashed is there after it, byte for byte",
+        sentence: "data written before a new image is flashed is still there afterwards, byte for byte",
         scenario: "stick",
         check: durability::survives_reflash,
     },
@@ -162,7 +162,7 @@ pub const PROMISES: &[Promise] = &[
     Promise {
         id: "boot.broken-persist",
         sentence: "boots, accepts the owner's key, reports the damage and formats nothing when PERSIST is garbled, longer \
-                   than the stick, full, write-protected, or there twice",
+                   than the stick, full, write-protected, or duplicated",
         scenario: "broken-persist",
         check: degraded_storage::damaged_persist::check,
     },
@@ -174,7 +174,7 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "update.from-previous",
-        sentence: "a PERSIST made for the first version is used as it is (identity, keys, home), and grows",
+        sentence: "a PERSIST made by the first version keeps its identity, keys and home, and grows",
         scenario: "update",
         check: degraded_storage::earlier_version::check,
     },
@@ -192,13 +192,13 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "fault.persist-fills-up",
-        sentence: "with no byte free on PERSIST the owner's key logs in and Ollama answers; with room again it writes",
+        sentence: "with no byte free on PERSIST the owner's key logs in and Ollama answers; once space is freed, writes succeed",
         scenario: "faults",
         check: fault::persist_fills_up::check,
     },
     Promise {
         id: "fault.drive-errors",
-        sentence: "an unreadable sector of the models drive costs the file on it and nothing else",
+        sentence: "an unreadable sector of the models drive loses only the file stored there",
         scenario: "faults",
         check: fault::drive_errors::check,
     },
@@ -222,7 +222,7 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "fault.clock-at-1970",
-        sentence: "boots, accepts the owner's key and runs Ollama when the clock's battery is empty",
+        sentence: "boots, accepts the owner's key and runs Ollama when the RTC battery is dead",
         scenario: "bad-day",
         check: fault::clock_at_1970::check,
     },

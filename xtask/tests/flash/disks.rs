@@ -144,7 +144,7 @@ fn disks_that_are_refused() -> Result<(), Failed> {
     // The file behind it must not be written to either.
     refused(
         &flash(&[&case.raw, &case.stick, &"--yes"]),
-        &[&format!("is in use as {name}")],
+        &[&format!("is in use by {name}")],
     )?;
     drop(device);
     let device = Loop::new(&["--read-only"], &case.stick);

@@ -125,7 +125,7 @@ fn dry_run() -> Result<(), Failed> {
     let case = Case::new()?;
     let text = succeeded(&flash(&[&case.raw, &case.stick, &"--dry-run"]));
     assert!(
-        text.contains("nothing was written") && text.contains("made on the first start"),
+        text.contains("nothing was written") && text.contains("will be created on first boot"),
         "{text}"
     );
     case.is_untouched()?;

@@ -11,7 +11,7 @@ use super::os;
 use crate::monitor::Monitor;
 use crate::units::decimal_size;
 
-/// A disk or file that may be written to, open and, where it is a disk, claimed: nothing else can mount it.
+/// An open target that passed all checks. A disk is opened exclusively, so nothing else can mount it.
 pub struct Device {
     pub path: PathBuf,
     pub file: File,
@@ -22,7 +22,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// Opens what `path` names, through links.
+    /// Opens `path`, following symlinks, after checking that it may be overwritten.
     ///
     /// # Errors
     /// It does not exist, is neither a disk nor a file, or must not be written to.
@@ -32,7 +32,7 @@ impl Device {
         let path = fs::canonicalize(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => refuse(format!(
                 "does not exist: plug the stick in and look for its name ({})",
-                os::LIST
+                os::LIST_COMMAND
             )),
             _ => refuse(format!("cannot be opened: {error}")),
         })?;
@@ -55,20 +55,22 @@ impl Device {
             Some(disk)
         } else {
             let source = fs::metadata(&image.path)?;
-            let number = os::file_number(&source);
+            let id = os::file_id(&source);
             if fs::canonicalize(&image.path).is_ok_and(|source| source == path)
-                || (number.is_some() && number == os::file_number(&meta))
+                || (id.is_some() && id == os::file_id(&meta))
             {
                 return Err(refuse(
                     "is the image itself: give the stick's device".into(),
                 ));
             }
-            if let Some(user) = os::user_of_file(&path) {
-                return Err(refuse(format!("is in use as {user}: stop that first")));
+            if let Some(holder) = os::holder_of_file(&path) {
+                return Err(refuse(format!("is in use by {holder}: release it first")));
             }
-            // Root could write to it all the same, but its owner has said no.
+            // Root could write to it anyway; respect the read-only bit.
             if meta.permissions().readonly() {
-                return Err(refuse("is read-only: chmod u+w it, or give another".into()));
+                return Err(refuse(
+                    "is read-only: chmod u+w it, or choose another file".into(),
+                ));
             }
             None
         };
@@ -83,7 +85,7 @@ impl Device {
         })
     }
 
-    /// Lines that tell its owner which disk it is and what is on it.
+    /// Lines that identify the disk and list what is on it now.
     pub fn describe(&self) -> Vec<String> {
         let size = decimal_size(self.size);
         let Some(disk) = &self.disk else {
@@ -98,6 +100,7 @@ impl Device {
             serial,
             Some(size),
             disk.transport.clone(),
+            // A mounted disk is refused above.
             Some("not mounted".into()),
         ];
         let facts: Vec<String> = facts.into_iter().flatten().collect();

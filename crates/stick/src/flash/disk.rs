@@ -70,7 +70,7 @@ impl DiskInfo {
             ));
         }
         if let Some(holder) = self.holders.first() {
-            return Some(format!("is in use by {holder}: stop that first"));
+            return Some(format!("is in use by {holder}: release it first"));
         }
         if self.read_only {
             return Some("is read-only: look for a switch on the stick; some sticks stay read-only once they are worn out".into());

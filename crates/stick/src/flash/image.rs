@@ -30,7 +30,7 @@ pub struct StickImage {
 type FileIdentity = (Option<(u64, u64)>, u64, Option<SystemTime>);
 
 fn identity(meta: &Metadata) -> FileIdentity {
-    (os::file_number(meta), meta.len(), meta.modified().ok())
+    (os::file_id(meta), meta.len(), meta.modified().ok())
 }
 
 impl StickImage {

@@ -41,7 +41,7 @@ impl PersistPlan {
             PersistPlan::Foreign => {
                 "none: its place holds data that is not an ext4 file system, which neither this nor the machine touches; to have one made, `wipefs` the stick first".into()
             }
-            PersistPlan::New { bytes } => format!("made on the first start, {}", decimal_size(*bytes)),
+            PersistPlan::New { bytes } => format!("will be created on first boot, {}", decimal_size(*bytes)),
             PersistPlan::NoRoom => "none: NOTHING WILL BE KEPT, the stick has less than 32 MiB left behind the system".into(),
         }
     }

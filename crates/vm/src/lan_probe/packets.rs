@@ -15,7 +15,7 @@ use super::types::{Answer, LanPeer, Mac, PortState, Transport};
 const SOURCE_PORT: u16 = 40_022;
 /// The source port of canaries.
 pub const CANARY_PORT: u16 = 40_023;
-/// The first sequence number of every SYN.
+/// The initial sequence number of every SYN.
 const SEQUENCE: u32 = 0x5eed_0001;
 const WINDOW: u16 = 1024;
 const HOP_LIMIT: u8 = 64;
@@ -50,7 +50,8 @@ pub fn probe(us: LanPeer, mac: Mac, target: IpAddr, transport: Transport, port: 
     })
 }
 
-/// A SYN to a port that is known to be open. It differs from a [`probe`] in its source port.
+/// A SYN to a port that is known to be open, sent after a burst of probes: once it is answered, the guest has dealt with the
+/// burst, so a silent port is filtered and not just slow. It differs from a [`probe`] in its source port.
 pub fn canary(us: LanPeer, mac: Mac, target: IpAddr, port: u16) -> Vec<u8> {
     written(|frame| {
         ip(us, mac, target)
@@ -82,7 +83,7 @@ pub fn answers_canary(us: LanPeer, target: IpAddr, port: u16, frame: &[u8]) -> b
         && tcp.ack()
 }
 
-/// Ends the connection that the SYN-ACK in `frame` offers.
+/// The RST that closes the connection offered by the SYN-ACK in `frame`.
 pub fn reset(us: LanPeer, mac: Mac, target: IpAddr, frame: &[u8]) -> Vec<u8> {
     let (port, ours) = match SlicedPacket::from_ethernet(frame)
         .ok()

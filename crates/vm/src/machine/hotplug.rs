@@ -8,12 +8,12 @@ use anyhow::{Result, anyhow, bail};
 use super::state::{Machine, PluggedIn};
 use crate::process::{POLL, check_interrupt};
 
-/// A guest releases a disk within seconds of the request.
-const PULL: Duration = Duration::from_secs(60);
+/// A guest normally releases a disk within seconds of the request.
+const PULL_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Machine {
-    /// Plugs the cable in, withholds DHCP answers for `late`, and waits for SSH to answer. Only the first call does;
-    /// later calls return its result.
+    /// Plugs the cable in, withholds DHCP answers for `late`, and waits for SSH to answer. Only the first call
+    /// acts; later calls return its result.
     ///
     /// # Errors
     /// No answer within `late` and `deadline`, or QEMU has ended.
@@ -49,14 +49,14 @@ impl Machine {
     /// The guest has not released it within 60 s.
     pub fn pull(&mut self, serial: &str) -> Result<()> {
         let qmp = &mut self.running()?.qemu.qmp;
-        let end = Instant::now() + PULL;
+        let end = Instant::now() + PULL_DEADLINE;
         qmp.pull(serial)?;
         while qmp.has(serial)? {
             check_interrupt()?;
             if Instant::now() > end {
                 bail!(
                     "the guest did not release the disk {serial} within {} s",
-                    PULL.as_secs()
+                    PULL_DEADLINE.as_secs()
                 );
             }
             thread::sleep(POLL);

@@ -1,4 +1,4 @@
-//! Failures of the programs that make the base, on one line: what failed, why, what to do.
+//! Failures of the programs that make the base (the stand-in's Debian), on one line: what failed, why, what to do.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ const DISK_FULL: &[&str] = &["No space left", "enough free space", "os error 28"
 /// apt's messages about a package that it cannot get.
 const NO_PACKAGE: &[&str] = &["Failed to fetch", "Unable to locate", "Could not", "Err:"];
 /// mmdebstrap's messages that name no cause.
-const GIVING_UP: &[&str] = &[
+const NO_CAUSE: &[&str] = &[
     "mmdebstrap failed to run",
     "setup failed",
     "removing tempdir",
@@ -26,7 +26,7 @@ pub fn cause(stderr: &str) -> &str {
     };
     last(&|line| says(line, DISK_FULL))
         .or_else(|| last(&|line| says(line, NO_PACKAGE)))
-        .or_else(|| last(&|line| !says(line, GIVING_UP)))
+        .or_else(|| last(&|line| !says(line, NO_CAUSE)))
         .unwrap_or("no message")
 }
 
@@ -34,17 +34,18 @@ pub fn cause(stderr: &str) -> &str {
 pub fn explain(what: &str, why: &str, cache: &Path) -> anyhow::Error {
     let remedy = if DISK_FULL.iter().any(|words| why.contains(words)) {
         format!(
-            "free 2 GB on the disks of {} and {}, or set OLLAMALIVE_CACHE and TMPDIR to folders on other disks",
+            "free up 2 GB on the file systems of {} and {}, or set OLLAMALIVE_CACHE and TMPDIR to folders on other disks",
             cache.display(),
             std::env::temp_dir().display()
         )
-    } else if ["fetch", "resolv", "onnect", "InRelease"]
+    // "onnect": Connect and connection.
+    } else if ["fetch", "resolv", "onnect", "InRelease", "Unable to locate"]
         .iter()
         .any(|word| why.contains(word))
     {
         format!("check that this machine reaches {MIRROR}, then run it again")
     } else {
-        "run it again; `cargo xtask doctor` checks the programs that it needs".to_string()
+        "run it again; `cargo xtask doctor` lists missing programs".to_string()
     };
     usage(format!("{what}: {why}; {remedy}"))
 }
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cause_is_found_behind_the_giving_up() {
+    fn the_cause_is_found_before_the_generic_failure() {
         assert_eq!(
             cause("dpkg: No space left on device\nE: mmdebstrap failed to run\n"),
             "dpkg: No space left on device"
@@ -73,7 +74,7 @@ mod tests {
         assert_eq!(
             line("No space left on device"),
             format!(
-                "cannot make it: No space left on device; free 2 GB on the disks of /cache and {}, or set OLLAMALIVE_CACHE and TMPDIR to folders on other disks",
+                "cannot make it: No space left on device; free up 2 GB on the file systems of /cache and {}, or set OLLAMALIVE_CACHE and TMPDIR to folders on other disks",
                 std::env::temp_dir().display()
             )
         );

@@ -15,7 +15,7 @@ use super::ask::ask_program;
 use super::lsblk;
 use crate::monitor::Monitor;
 
-pub const LIST: &str = "lsblk";
+pub const LIST_COMMAND: &str = "lsblk";
 /// The kernel refuses it for a disk with a mounted partition, and refuses mounts while it lasts.
 pub const EXCLUSIVE: i32 = OFlag::O_EXCL.bits();
 
@@ -29,7 +29,7 @@ pub fn probe(path: &Path, monitor: &dyn Monitor) -> Result<DiskInfo> {
 }
 
 /// The loop device or swap that uses the file at `path`.
-pub fn user_of_file(path: &Path) -> Option<String> {
+pub fn holder_of_file(path: &Path) -> Option<String> {
     let name = path.to_string_lossy();
     let is_it = |text: &str| text.trim_end() == name;
     for disk in fs::read_dir("/sys/block").ok()?.flatten() {

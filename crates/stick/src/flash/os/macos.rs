@@ -11,7 +11,7 @@ use super::ask::ask_program;
 use super::diskutil;
 use crate::monitor::Monitor;
 
-pub const LIST: &str = "diskutil list external";
+pub const LIST_COMMAND: &str = "diskutil list external";
 pub const EXCLUSIVE: i32 = 0;
 
 pub fn require_supported(_: &Path) -> Result<(), &'static str> {
@@ -29,7 +29,7 @@ pub fn probe(path: &Path, monitor: &dyn Monitor) -> Result<DiskInfo> {
     diskutil::parse(&json("info")?, &json("list")?)
 }
 
-pub fn user_of_file(_: &Path) -> Option<String> {
+pub fn holder_of_file(_: &Path) -> Option<String> {
     None
 }
 

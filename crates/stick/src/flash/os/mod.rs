@@ -63,7 +63,7 @@ pub fn is_disk(kind: FileType) -> bool {
 }
 
 /// Device and inode, where the system has them.
-pub fn file_number(meta: &Metadata) -> Option<(u64, u64)> {
+pub fn file_id(meta: &Metadata) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
@@ -83,7 +83,7 @@ pub fn cannot_open(error: &io::Error) -> String {
             "cannot be written to by this user: run this as root (sudo)".into()
         }
         io::ErrorKind::ResourceBusy => {
-            "is in use by another program or mounted elsewhere: stop that first".into()
+            "is in use by another program or mounted elsewhere: release it first".into()
         }
         io::ErrorKind::ReadOnlyFilesystem => "is read-only: look for a switch on the stick".into(),
         _ => format!("cannot be opened: {error}"),

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use super::super::disk::DiskInfo;
 use crate::monitor::Monitor;
 
-pub const LIST: &str = "on Linux or macOS";
+pub const LIST_COMMAND: &str = "on Linux or macOS";
 #[cfg(unix)]
 pub const EXCLUSIVE: i32 = 0;
 
@@ -29,7 +29,7 @@ pub fn probe(path: &Path, _: &dyn Monitor) -> Result<DiskInfo> {
     bail!("{} {UNSUPPORTED}", path.display())
 }
 
-pub fn user_of_file(_: &Path) -> Option<String> {
+pub fn holder_of_file(_: &Path) -> Option<String> {
     None
 }
 
