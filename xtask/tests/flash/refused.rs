@@ -105,7 +105,7 @@ fn no_image() -> Result<(), Failed> {
         ("empty", "has no partition table (GPT)"),
         ("none", "cannot read the image"),
         (".", "it is not a file"),
-        ("long", "continues behind the place where PERSIST begins"),
+        ("long", "extends past the start of PERSIST"),
     ];
     for (name, words) in bad {
         refused(&flash(&[&at(name), &stick, &"--yes"]), &[words])?;

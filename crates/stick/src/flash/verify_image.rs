@@ -43,7 +43,11 @@ pub fn verify_image(
     let read = chunks::each(image.reader(digest.clone())?, monitor, |chunk| {
         end = chunk.end();
         if end > length {
-            return Err(wrong_length(image, length, "continues behind the place"));
+            return Err(wrong_length(
+                image,
+                length,
+                "extends past the start of PERSIST",
+            ));
         }
         let store = layout.store.offset..(layout.store.offset + 4096);
         if let Some(bytes) = chunk.get(store).and_then(erofs_bytes)
@@ -65,7 +69,7 @@ pub fn verify_image(
         return Err(wrong_length(
             image,
             length,
-            "is cut off: it ends before the place",
+            "is cut off before PERSIST begins",
         ));
     }
     if let Some(digest) = digest {
@@ -87,7 +91,7 @@ pub fn verify_image(
 
 fn wrong_length(image: &StickImage, length: u64, how: &str) -> anyhow::Error {
     Error::msg(format!(
-        "{} {how} where PERSIST begins ({length} bytes): download it again",
+        "{} {how} (at byte {length}): download it again",
         image.path.display()
     ))
 }
