@@ -67,7 +67,7 @@ pub struct Test {
     /// Run everything N times, to find flaky promises
     ///
     /// A promise that passes in some runs only is reported as flaky, and counts as failed.
-    #[arg(long, value_name = "N")]
+    #[arg(long, alias = "multiply", value_name = "N")]
     pub repeat: Option<NonZeroUsize>,
     /// Number of machines at the same time [default: as many as the cores keep busy]
     #[arg(long, value_name = "N")]
