@@ -81,12 +81,9 @@ fn look(node: &Node, disk: &mut DiskInfo) {
     for child in &node.children {
         if child.kind == "part" {
             let name = child.partlabel.as_ref().or(child.label.as_ref());
-            let words = [
-                Some(&child.path),
-                name,
-                child.fstype.as_ref(),
-                Some(&decimal_size(child.size)),
-            ];
+            // Bound here, because Rust 1.88 would drop it at the end of the next statement.
+            let size = decimal_size(child.size);
+            let words = [Some(&child.path), name, child.fstype.as_ref(), Some(&size)];
             let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
             disk.partitions.push(words.join(" "));
         } else {
