@@ -57,17 +57,16 @@ pub fn flake(nix: &Nix, root: &Path, build: bool) -> Result<Exit> {
 }
 
 fn build_checks(nix: &Nix) -> Result<()> {
-    if let Some(reason) = nix.realisable(CHECKS[0])? {
-        outln!("skipped: building the checks ({})", reason.0);
-        return Ok(());
-    }
     for check in CHECKS {
-        match nix.realisable(check)? {
-            Some(reason) => outln!("skipped: building {check} ({})", reason.0),
-            None => {
-                nix.build(check)?;
-                outln!("nix flake check: built {check}");
-            }
+        let Some(reason) = nix.realisable(check)? else {
+            nix.build(check)?;
+            outln!("nix flake check: built {check}");
+            continue;
+        };
+        outln!("skipped: building {check} ({})", reason.0);
+        // Without the system itself nothing else can be built or booted.
+        if *check == CHECKS[0] {
+            return Ok(());
         }
     }
     match no_machines(nix)? {

@@ -16,7 +16,6 @@ use super::{DiskFixtures, DiskSetup, MODELS};
 #[derive(Debug, Clone)]
 pub struct PluggedDisks {
     fixtures: DiskFixtures,
-    setup: DiskSetup,
     pub stick: StickImage,
     others: Vec<Disk>,
     /// The bytes in the place of the UUID of PERSIST's file system when the stick was plugged in, if it has a PERSIST.
@@ -43,7 +42,6 @@ impl PluggedDisks {
             mark: stick.mark(&fixtures.persist).ok(),
             tables: tables(&others),
             fixtures,
-            setup,
             stick,
             others,
             folder: folder.to_path_buf(),
@@ -113,11 +111,6 @@ impl PluggedDisks {
     /// Whether a models drive is plugged in.
     pub fn has_models_drive(&self) -> bool {
         self.others.iter().any(|disk| disk.serial == MODELS)
-    }
-
-    /// Which disks these are.
-    pub fn setup(&self) -> DiskSetup {
-        self.setup
     }
 }
 
