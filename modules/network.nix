@@ -4,6 +4,7 @@
   lib,
   ...
 }: let
+  inherit (config.ollamalive) ssh;
   cfg = config.ollamalive.ollama;
   isIPv6 = lib.hasInfix ":";
   ruleFor = network: "${
@@ -18,7 +19,7 @@ in {
 
   networking.firewall = {
     enable = true;
-    allowedTCPPorts = [22] ++ lib.optional (cfg.allowedNetworks == []) cfg.port;
+    allowedTCPPorts = [ssh.port] ++ lib.optional (cfg.allowedNetworks == []) cfg.port;
     extraInputRules = lib.concatMapStringsSep "\n" ruleFor cfg.allowedNetworks;
     allowPing = true;
     # Otherwise a port scan would fill the journal on the stick.

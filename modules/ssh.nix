@@ -1,8 +1,21 @@
 # SSH with public keys only. The authorized keys and the host keys are on PERSIST, so they survive a new image.
 {
-  services.openssh = {
+  config,
+  lib,
+  ...
+}: let
+  cfg = config.ollamalive.ssh;
+in {
+  options.ollamalive.ssh.port = lib.mkOption {
+    type = lib.types.port;
+    default = 22;
+    example = 2222;
+    description = "TCP port of SSH. The firewall opens it for every network.";
+  };
+
+  config.services.openssh = {
     enable = true;
-    ports = [22];
+    ports = [cfg.port];
     # network.nix lists all open ports.
     openFirewall = false;
 

@@ -215,9 +215,10 @@ in
       packages = lib.filter (name: lib.any (lib.hasPrefix name) installed) wantedPackages;
     };
 
-    users =
-      lib.mapAttrs
-      (
+    users = {
+      # The account that logs in.
+      owner = cfg.user;
+      accounts = lib.mapAttrs (
         _: user: {
           inherit
             (user)
@@ -230,22 +231,19 @@ in
           shell = baseNameOf (text (user.shell.shellPath or user.shell));
           authorizedKeys = unique user.openssh.authorizedKeys.keys;
         }
-      )
-      (
-        lib.filterAttrs (name: user: user.isNormalUser || name == "root") config.users.users
-      )
-      // {
-        mutable = config.users.mutableUsers;
-        sudo = {inherit (config.security.sudo) enable wheelNeedsPassword;};
-        zsh = {
-          inherit (config.programs.zsh) enable histSize;
-          autosuggestions = config.programs.zsh.autosuggestions.enable;
-          syntaxHighlighting = config.programs.zsh.syntaxHighlighting.enable;
-        };
+      ) (lib.filterAttrs (name: user: user.isNormalUser || name == "root") config.users.users);
+      mutable = config.users.mutableUsers;
+      sudo = {inherit (config.security.sudo) enable wheelNeedsPassword;};
+      zsh = {
+        inherit (config.programs.zsh) enable histSize;
+        autosuggestions = config.programs.zsh.autosuggestions.enable;
+        syntaxHighlighting = config.programs.zsh.syntaxHighlighting.enable;
       };
+    };
 
     ssh = {
-      inherit (openssh) authorizedKeysFiles enable ports;
+      inherit (openssh) authorizedKeysFiles enable;
+      inherit (cfg.ssh) port;
       hostKeys = map (key: {inherit (key) path type;}) openssh.hostKeys;
     };
 

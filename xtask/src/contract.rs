@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Result;
-use serde::Deserialize;
+use ipnet::IpNet;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -68,13 +71,15 @@ pub struct Autologin {
     pub user: Option<String>,
 }
 
-/// `users.users`, with the two settings of `sudo` and `zsh` beside them.
+/// Who can log in.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Users {
+    /// The name of the owner's account.
+    pub owner: String,
+    /// The owner, root and every other account of a person, by name.
+    pub accounts: BTreeMap<String, User>,
     pub sudo: Sudo,
     pub zsh: Zsh,
-    #[serde(flatten)]
-    others: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -107,23 +112,12 @@ pub struct User {
     pub authorized_keys: Vec<String>,
 }
 
-impl Users {
-    /// Every account by name.
-    pub fn accounts(&self) -> BTreeMap<String, User> {
-        self.others
-            .iter()
-            .filter_map(|(name, value)| {
-                Some((name.clone(), serde_json::from_value(value.clone()).ok()?))
-            })
-            .collect()
-    }
-}
-
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ssh {
     pub host_keys: Vec<HostKey>,
-    pub ports: Vec<u16>,
+    /// The TCP port on which the owner logs in.
+    pub port: u16,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -143,11 +137,25 @@ pub struct Docker {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ollama {
+    /// Who may reach it; empty: every network.
+    #[serde(deserialize_with = "networks")]
+    pub allowed_networks: Vec<IpNet>,
     pub image: String,
     pub port: u16,
     pub container: String,
     pub unit: String,
     pub models_dir: String,
+}
+
+/// Networks as `ADDRESS/PREFIX`, or `ADDRESS` for a single host.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let network = |text: &String| {
+        text.parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| D::Error::custom(format!("{text:?} is not a network")))
+    };
+    texts.iter().map(network).collect()
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -37,7 +37,7 @@ pub fn run(options: &Test) -> Result<Exit> {
     }
     let report = report(options)?;
     match report.verdict {
-        Verdict::Pass => Ok(Exit::Ok),
+        Verdict::Pass | Verdict::NotApplicable => Ok(Exit::Ok),
         Verdict::Fail => Ok(Exit::PromiseBroken),
         Verdict::Skip => Err(usage(format!(
             "{} promises were not checked",

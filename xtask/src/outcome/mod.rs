@@ -36,6 +36,9 @@ pub enum Verdict {
     Fail,
     /// Not checked; never counted as passed.
     Skip,
+    /// It is not made to this configuration, so there was nothing to check.
+    #[serde(rename = "not-applicable")]
+    NotApplicable,
 }
 
 impl Verdict {
@@ -45,7 +48,13 @@ impl Verdict {
             Verdict::Pass => "pass",
             Verdict::Fail => "FAIL",
             Verdict::Skip => "skip",
+            Verdict::NotApplicable => "n/a",
         }
+    }
+
+    /// The promise applies, and was not found to hold.
+    pub fn is_open(self) -> bool {
+        matches!(self, Verdict::Fail | Verdict::Skip)
     }
 }
 
@@ -128,7 +137,8 @@ impl Report {
         promise.verdict.word()
     }
 
-    /// `27 passed, 1 failed, 0 skipped`; with `--repeat` also the number of runs and of flaky promises.
+    /// `27 passed, 1 failed, 0 skipped`; then the number of promises that do not apply, if any, and with `--repeat` that of
+    /// runs and of flaky promises.
     pub fn tally_line(&self) -> String {
         let mut line = format!(
             "{} passed, {} failed, {} skipped",
@@ -136,6 +146,11 @@ impl Report {
             self.count(Verdict::Fail),
             self.count(Verdict::Skip),
         );
+        match self.count(Verdict::NotApplicable) {
+            0 => {}
+            1 => line += ", 1 does not apply",
+            several => line += &format!(", {several} do not apply"),
+        }
         if let Some(runs) = self.tallies.iter().map(Tally::runs).max() {
             let flaky = self.tallies.iter().filter(|tally| tally.flaky()).count();
             line += &format!("; {runs} runs of each, {flaky} flaky");
@@ -152,6 +167,8 @@ pub struct Tally {
     pub passed: usize,
     pub failed: usize,
     pub skipped: usize,
+    #[serde(default)]
+    pub not_applicable: usize,
 }
 
 impl Tally {
@@ -162,7 +179,7 @@ impl Tally {
 
     /// The number of runs.
     pub fn runs(&self) -> usize {
-        self.passed + self.failed + self.skipped
+        self.passed + self.failed + self.skipped + self.not_applicable
     }
 
     /// `passed 4 of 5`
@@ -171,7 +188,8 @@ impl Tally {
     }
 }
 
-/// The verdict on a whole run: fail before skip before pass. A run without promises proves nothing: skip.
+/// The verdict on a whole run: fail before skip before pass; not applicable if no promise applies. A run without promises
+/// proves nothing: skip.
 pub fn verdict(scenarios: &[ScenarioOutcome]) -> Verdict {
     let all = || {
         scenarios
@@ -183,6 +201,8 @@ pub fn verdict(scenarios: &[ScenarioOutcome]) -> Verdict {
         Verdict::Fail
     } else if all().any(|verdict| verdict == Verdict::Skip) || all().next().is_none() {
         Verdict::Skip
+    } else if all().all(|verdict| verdict == Verdict::NotApplicable) {
+        Verdict::NotApplicable
     } else {
         Verdict::Pass
     }
@@ -201,7 +221,7 @@ pub(crate) mod tests {
                 promise: "it holds".into(),
                 verdict,
                 evidence: "what was <seen>".into(),
-                found: verdict != Verdict::Skip,
+                found: matches!(verdict, Verdict::Pass | Verdict::Fail),
                 seconds: 0.25,
             })
             .collect();
@@ -227,8 +247,15 @@ pub(crate) mod tests {
 
     #[test]
     fn a_run_passes_only_if_every_promise_passes() {
-        use Verdict::{Fail, Pass, Skip};
+        use Verdict::{Fail, NotApplicable, Pass, Skip};
         assert_eq!(sample(&[Pass, Pass]).verdict, Pass);
+        assert_eq!(sample(&[Pass, NotApplicable]).verdict, Pass);
+        assert_eq!(sample(&[NotApplicable]).verdict, NotApplicable);
+        assert_eq!(sample(&[NotApplicable, Skip]).verdict, Skip);
+        assert_eq!(
+            sample(&[Pass, NotApplicable]).tally_line(),
+            "1 passed, 0 failed, 0 skipped, 1 does not apply"
+        );
         assert_eq!(sample(&[Pass, Skip]).verdict, Skip);
         assert_eq!(sample(&[Pass, Skip, Fail]).verdict, Fail);
         assert_eq!(sample(&[]).verdict, Skip);

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::manifest::{TestRun, TestedPromise};
 use crate::error::usage;
 use crate::git;
-use crate::outcome::{PromiseOutcome, Report, Verdict};
+use crate::outcome::{PromiseOutcome, Report};
 
 /// The report at `path`, the `--json` of `cargo xtask test`.
 ///
@@ -45,7 +45,7 @@ pub fn refusal(report: &Report, commit: &str, promises: &[&str]) -> Option<Strin
         }
         Some(_) => {}
     }
-    let bad = |promise: &&PromiseOutcome| promise.verdict != Verdict::Pass;
+    let bad = |promise: &&PromiseOutcome| promise.verdict.is_open();
     if let Some(promise) = report.promises().find(bad) {
         return Some(format!("does not pass, see {}", promise.id));
     }
@@ -59,7 +59,7 @@ pub fn refusal(report: &Report, commit: &str, promises: &[&str]) -> Option<Strin
             first
         ));
     }
-    (report.verdict != Verdict::Pass).then(|| "does not pass".into())
+    report.verdict.is_open().then(|| "does not pass".into())
 }
 
 /// The manifest's entry for `report`.
@@ -83,7 +83,7 @@ pub fn test_run(report: &Report) -> TestRun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::ScenarioOutcome;
+    use crate::outcome::{ScenarioOutcome, Verdict};
 
     const PROMISES: [&str; 4] = ["a.one", "a.two", "b.one", "b.two"];
 
@@ -112,6 +112,9 @@ mod tests {
     #[test]
     fn only_a_complete_passing_run_of_this_commit_is_enough() {
         assert_eq!(refusal(&whole(), "abc", &PROMISES), None);
+        let mut without_drive = whole();
+        without_drive.scenarios[0].promises[3].verdict = Verdict::NotApplicable;
+        assert_eq!(refusal(&without_drive, "abc", &PROMISES), None);
         let refused = |change: Change| {
             let mut report = whole();
             change(&mut report);

@@ -120,6 +120,7 @@ impl ConsoleReporter {
             Verdict::Pass => 32,
             Verdict::Fail => 31,
             Verdict::Skip => 33,
+            Verdict::NotApplicable => 90,
         };
         let word = if self.colour {
             format!("\x1b[{code}m{word}\x1b[0m")

@@ -56,7 +56,7 @@ fn append(file: &Path, text: &str) -> anyhow::Result<()> {
 fn annotations(report: &Report, promises: SourceFile) -> Vec<String> {
     let open = report
         .promises()
-        .filter(|promise| promise.verdict != Verdict::Pass);
+        .filter(|promise| promise.verdict.is_open());
     open.map(|promise| {
         let level = match promise.verdict {
             Verdict::Fail => "error",
@@ -104,7 +104,7 @@ fn cut(text: &str) -> String {
 /// Markdown in GitHub's flavour: a verdict, what is not kept with its evidence, and every promise folded away.
 pub fn summary(report: &Report) -> String {
     let mark = match report.verdict {
-        Verdict::Pass => "✅",
+        Verdict::Pass | Verdict::NotApplicable => "✅",
         Verdict::Fail => "❌",
         Verdict::Skip => "⚠️",
     };
@@ -122,7 +122,7 @@ pub fn summary(report: &Report) -> String {
         report.seconds,
     );
     for promise in report.promises() {
-        if promise.verdict != Verdict::Pass {
+        if promise.verdict.is_open() {
             text += &section(report, promise);
         }
     }

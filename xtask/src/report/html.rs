@@ -60,6 +60,7 @@ pub(super) fn badge(verdict: Verdict, text: &str) -> Markup {
         Verdict::Pass => "badge pass",
         Verdict::Fail => "badge fail",
         Verdict::Skip => "badge skip",
+        Verdict::NotApplicable => "badge",
     };
     html! { span class=(class) { (text) } }
 }
@@ -104,7 +105,7 @@ fn entry(report: &Report, promise: &PromiseOutcome, most: f64) -> Markup {
         .find_map(|file| fs::read(file).ok())
         .map(|png| format!("data:image/png;base64,{}", STANDARD.encode(png)));
     html! {
-        details open[promise.verdict != Verdict::Pass] id=(promise.id) {
+        details open[promise.verdict.is_open()] id=(promise.id) {
             summary {
                 (badge(promise.verdict, report.word(promise)))
                 span.promise { code { (promise.id) } span { (promise.promise) } }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Report, Verdict};
+use super::Report;
 
 /// The file in the cache.
 const FILE: &str = "last-failed.json";
@@ -36,7 +36,7 @@ pub fn remember(cache: &Path, report: &Report) -> Result<()> {
         let broken = scenario
             .promises
             .iter()
-            .filter(|promise| promise.verdict != Verdict::Pass);
+            .filter(|promise| promise.verdict.is_open());
         open.extend(broken.map(|promise| Open {
             guest: report.guest.clone(),
             scenario: scenario.name.clone(),
@@ -65,8 +65,8 @@ pub fn failed_last<'k>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::ScenarioOutcome;
     use crate::outcome::tests::sample;
+    use crate::outcome::{ScenarioOutcome, Verdict};
 
     /// Every promise that there is in these tests.
     const KNOWN: [&str; 3] = ["ssh.a", "docker.a", "firewall.a"];

@@ -42,11 +42,14 @@ fn merge_promise(all: &[&PromiseOutcome]) -> (PromiseOutcome, Tally) {
         passed: count(Verdict::Pass),
         failed: count(Verdict::Fail),
         skipped: count(Verdict::Skip),
+        not_applicable: count(Verdict::NotApplicable),
     };
     let verdict = if tally.failed > 0 {
         Verdict::Fail
     } else if tally.skipped > 0 {
         Verdict::Skip
+    } else if tally.not_applicable == tally.runs() {
+        return (last.clone(), tally);
     } else {
         Verdict::Pass
     };
@@ -56,7 +59,7 @@ fn merge_promise(all: &[&PromiseOutcome]) -> (PromiseOutcome, Tally) {
         evidence += &format!("; last: {}", last.evidence);
     }
     for (number, one) in (1..).zip(all) {
-        if one.verdict != Verdict::Pass {
+        if one.verdict.is_open() {
             evidence += &format!("; run {number}: {}", one.evidence);
         }
     }
@@ -104,6 +107,20 @@ mod tests {
         assert_eq!(flaky, [false, true, false]);
         assert_eq!(scenarios[0].promises[0].seconds, 0.25);
         assert_eq!(crate::outcome::verdict(&scenarios), Fail);
+    }
+
+    #[test]
+    fn a_promise_that_does_not_apply_keeps_its_reason() {
+        use Verdict::NotApplicable;
+        let runs = [
+            sample(&[NotApplicable]).scenarios,
+            sample(&[NotApplicable]).scenarios,
+        ];
+        let (scenarios, tallies) = merge(&runs);
+        let promise = &scenarios[0].promises[0];
+        assert_eq!(promise.verdict, NotApplicable);
+        assert_eq!(promise.evidence, "what was <seen>");
+        assert_eq!(tallies[0].runs(), 2);
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub fn summary(report: &Report) -> String {
             Verdict::Pass => Color::Green,
             Verdict::Fail => Color::Red,
             Verdict::Skip => Color::Yellow,
+            Verdict::NotApplicable => Color::DarkGrey,
         };
         let verdict = Cell::new(report.word(promise));
         table.add_row([

@@ -3,6 +3,7 @@
 //! A check has two steps. `gather` reads plain facts from the machine; `judge` is a pure function from the facts, and from
 //! what the contract expects, to a [`Finding`]. A scenario sees the machine and the contract, never the kind of guest.
 
+mod applies;
 mod boot;
 mod console_patterns;
 mod degraded_storage;
@@ -23,6 +24,7 @@ mod system;
 mod systemd;
 mod vm_job;
 
+pub use applies::Applies;
 pub use promises::{PROMISES, promises_of};
 pub use run::{Boot, Observer, Quiet, judge_all, switch_on};
 pub use scenarios::{SCENARIOS, scenario};
@@ -51,6 +53,7 @@ pub struct Promise {
     pub sentence: &'static str,
     /// The [`Scenario`] that it belongs to.
     pub scenario: &'static str,
+    pub applies: Applies,
     pub check: fn(&mut Context) -> Result<Finding>,
 }
 

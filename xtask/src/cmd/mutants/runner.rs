@@ -205,7 +205,7 @@ impl<'a> Runner<'a> {
         process::check_interrupt()?;
         drop(spinner);
         let mut promises = seen.promises.iter();
-        if let Some(promise) = promises.find(|promise| promise.verdict != Verdict::Pass) {
+        if let Some(promise) = promises.find(|promise| promise.verdict.is_open()) {
             return Err(usage(format!(
                 "the unchanged configuration breaks {} ({}): make `cargo xtask test` pass before you run mutants",
                 promise.id,

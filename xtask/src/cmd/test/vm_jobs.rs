@@ -10,7 +10,7 @@ use anyhow::{Error, Result};
 
 use crate::failure_artifacts::{self, FailureArtifacts};
 use crate::job_view::JobView;
-use crate::outcome::{ScenarioOutcome, Tally, Verdict};
+use crate::outcome::{self, ScenarioOutcome, Tally, Verdict};
 use crate::parallel::{self, Queue};
 use crate::report::{self, ConsoleReporter};
 use crate::scenario::{Context, Plan, Scenario, VmJob, judge_all, promises_of, switch_on};
@@ -165,7 +165,7 @@ impl JobRunner<'_> {
         scenarios.extend(judge(&mut machine, rest)?);
         artifacts.conclude(&machine.vm, &scenarios)?;
         let mut promises = scenarios.iter().flat_map(|scenario| &scenario.promises);
-        if self.debug && promises.any(|promise| promise.verdict != Verdict::Pass) {
+        if self.debug && promises.any(|promise| promise.verdict.is_open()) {
             self.open_shell(&mut machine.vm, &name)?;
         }
         let boots = machine.vm.boots.clone();
@@ -277,9 +277,7 @@ impl JobRunner<'_> {
 /// sound machine is: one on which something was checked (`done`) and everything passed. Without an idle worker it would
 /// only cost time: an emulator that resumes has to translate the guest's code again.
 fn worth_sharing(done: &[ScenarioOutcome], rest: usize, idle: bool) -> bool {
-    let mut promises = done.iter().flat_map(|scenario| &scenario.promises);
-    let sound = !done.is_empty() && promises.all(|promise| promise.verdict == Verdict::Pass);
-    sound && rest >= 2 && idle
+    outcome::verdict(done) == Verdict::Pass && rest >= 2 && idle
 }
 
 #[cfg(test)]

@@ -13,24 +13,24 @@ const FIRST_GROUP: u32 = 400;
 const FIRST_USER: u32 = 1000;
 
 pub fn add(archive: &mut Archive, users: &Users, base: &Base) -> Result<()> {
-    let accounts = users.accounts();
-    let groups = groups(&base.fact("group")?, &accounts);
+    let accounts = &users.accounts;
+    let groups = groups(&base.fact("group")?, accounts);
     archive.file(
         "/etc/passwd",
-        passwd(&base.fact("passwd")?, &groups, &accounts),
+        passwd(&base.fact("passwd")?, &groups, accounts),
     );
     archive.file("/etc/group", &groups);
     archive.file_with_mode(
         "/etc/shadow",
         0o640,
-        shadow(&base.fact("shadow")?, &accounts),
+        shadow(&base.fact("shadow")?, accounts),
     );
     archive.file_with_mode(
         "/etc/sudoers.d/wheel",
         0o440,
         sudoers(users.sudo.wheel_needs_password),
     );
-    for (name, user) in &accounts {
+    for (name, user) in accounts {
         if !user.authorized_keys.is_empty() {
             let keys = user.authorized_keys.join("\n") + "\n";
             archive.file(&format!("/etc/ssh/authorized_keys.d/{name}"), keys);

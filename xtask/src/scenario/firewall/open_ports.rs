@@ -32,14 +32,7 @@ struct Scan {
 }
 
 pub fn check(cx: &mut Context) -> Result<Finding> {
-    let contract = cx.contract;
-    let promised: Vec<u16> = contract
-        .ssh
-        .ports
-        .iter()
-        .copied()
-        .chain([contract.ollama.port])
-        .collect();
+    let promised = [cx.contract.ssh.port, cx.contract.ollama.port];
     Ok(judge(&gather(cx)?, &promised))
 }
 
@@ -52,7 +45,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         .succeed("ss -lunH | tr -s ' ' | cut -d' ' -f4 | grep -o '[0-9]*$' | sort -un")?;
     let tcp: Vec<u16> = (1..=u16::MAX).collect();
     let udp = udp_ports(&listening);
-    let ssh = cx.contract.ssh.ports.first().copied().unwrap_or(22);
+    let ssh = cx.contract.ssh.port;
     let mut scans = Vec::new();
     for target in [IpAddr::from(GUEST_ADDRESS), v6] {
         for (transport, ports) in [(Transport::Tcp, &tcp), (Transport::Udp, &udp)] {

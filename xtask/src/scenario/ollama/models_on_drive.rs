@@ -1,6 +1,6 @@
 //! `ollama.models-on-drive`
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::client::wait_until_up;
 use crate::scenario::{Context, Finding, one_line};
@@ -32,9 +32,9 @@ struct Expected<'a> {
 pub fn check(cx: &mut Context) -> Result<Finding> {
     wait_until_up(cx)?;
     let drive = cx.contract.models.drive.as_deref();
-    let Some((kind, id)) = drive.and_then(|drive| drive.split_once('=')) else {
-        return Ok(Finding::Broken("no models drive is configured".into()));
-    };
+    let (kind, id) = drive
+        .and_then(|drive| drive.split_once('='))
+        .context("the configuration names no models drive")?;
     let expected = Expected {
         folder: &cx.contract.ollama.models_dir,
         kind,

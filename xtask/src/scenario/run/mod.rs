@@ -71,6 +71,8 @@ pub fn judge_all(
 
 /// Where promises are checked: a machine or, in tests, a script.
 trait Subject {
+    /// Why `promise` does not apply to the machine's configuration; `None` if it does.
+    fn not_applicable(&self, promise: &Promise) -> Option<String>;
     fn check(&mut self, promise: &Promise) -> Result<Finding>;
     /// Turns `error` into the one that is behind it.
     fn blame(&mut self, error: Error) -> Error;
@@ -90,6 +92,10 @@ struct BootedMachine<'a> {
 }
 
 impl Subject for BootedMachine<'_> {
+    fn not_applicable(&self, promise: &Promise) -> Option<String> {
+        promise.applies.reason_not(self.cx.contract)
+    }
+
     fn check(&mut self, promise: &Promise) -> Result<Finding> {
         (promise.check)(&mut self.cx)
     }
@@ -116,12 +122,15 @@ fn judge_on(
         for &promise in group {
             observer.judging(promise);
             let first = scenarios.is_empty() && outcomes.is_empty();
-            let outcome = match boot {
-                Ok(_) => judge(subject, promise)?,
-                Err(no_login) => not_booted(promise, no_login, first),
+            let outcome = match (subject.not_applicable(promise), boot) {
+                (Some(reason), _) => {
+                    outcome(promise, Verdict::NotApplicable, reason, Instant::now())
+                }
+                (None, Ok(_)) => judge(subject, promise)?,
+                (None, Err(no_login)) => not_booted(promise, no_login, first),
             };
             observer.judged(&outcome);
-            if outcome.verdict != Verdict::Pass {
+            if outcome.verdict.is_open() {
                 subject.not_kept(&outcome);
             }
             outcomes.push(outcome);
@@ -192,7 +201,7 @@ fn outcome(
         promise: promise.sentence.into(),
         verdict,
         evidence,
-        found: verdict != Verdict::Skip,
+        found: matches!(verdict, Verdict::Pass | Verdict::Fail),
         seconds: start.elapsed().as_secs_f64(),
     }
 }

@@ -10,6 +10,8 @@ type Check = fn(&Promise) -> Result<Finding>;
 
 /// Answers every check by one function, and records which outcomes it is handed.
 struct Script {
+    /// A promise that does not apply, and the reason.
+    not_applicable: Option<(&'static str, &'static str)>,
     check: Check,
     blame: fn(Error) -> Error,
     interrupted: bool,
@@ -19,6 +21,7 @@ struct Script {
 impl Script {
     fn new(check: Check) -> Self {
         Script {
+            not_applicable: None,
             check,
             blame: |error| error,
             interrupted: false,
@@ -28,6 +31,11 @@ impl Script {
 }
 
 impl Subject for Script {
+    fn not_applicable(&self, promise: &Promise) -> Option<String> {
+        let (id, reason) = self.not_applicable?;
+        (promise.id == id).then(|| reason.to_string())
+    }
+
     fn check(&mut self, promise: &Promise) -> Result<Finding> {
         (self.check)(promise)
     }
@@ -199,6 +207,28 @@ fn outcomes_are_grouped_by_scenario_and_observed_in_order() {
         subject.not_kept,
         ["persist.mounted", "docker.state-on-persist"]
     );
+}
+
+#[test]
+fn a_promise_that_does_not_apply_is_not_checked() {
+    let mut subject = Script {
+        not_applicable: Some(("persist.mounted", "there is no PERSIST")),
+        ..Script::new(|promise| match promise.id {
+            "persist.mounted" => panic!("it was checked"),
+            _ => kept(promise),
+        })
+    };
+    let no_login = Err(NoLogin {
+        why: "no login within 5 s".to_string(),
+        tail: String::new(),
+    });
+    for boot in [Ok(Duration::from_secs(1)), no_login] {
+        let all = judge_on(&mut subject, &three_scenarios(), &boot, &Quiet).unwrap();
+        let outcome = &all[1].promises[0];
+        assert_eq!(outcome.verdict, Verdict::NotApplicable);
+        assert_eq!(outcome.evidence, "there is no PERSIST");
+        assert!(!subject.not_kept.contains(&outcome.id));
+    }
 }
 
 #[test]

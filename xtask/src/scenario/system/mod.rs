@@ -47,8 +47,9 @@ impl Expected {
     fn new(contract: &Contract, user: &str) -> Result<Self> {
         let account = contract
             .users
-            .accounts()
-            .remove(user)
+            .accounts
+            .get(user)
+            .cloned()
             .with_context(|| format!("the configuration has no user {user}"))?;
         Ok(Expected {
             host_name: contract.system.host_name.clone(),

@@ -1,0 +1,63 @@
+//! When a promise applies: what an owner has not configured cannot be broken.
+
+use crate::contract::Contract;
+
+/// The configurations that a promise is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applies {
+    Always,
+    /// Those that name a models drive.
+    WithModelsDrive,
+    /// Those that store models on PERSIST.
+    WithoutModelsDrive,
+    /// Those that let only some networks reach Ollama.
+    WithAllowedNetworks,
+}
+
+impl Applies {
+    /// Why a promise does not apply to `contract`; `None` if it does.
+    pub fn reason_not(self, contract: &Contract) -> Option<String> {
+        match (self, &contract.models.drive) {
+            (Applies::WithModelsDrive, None) => Some("no models drive is configured".to_string()),
+            (Applies::WithoutModelsDrive, Some(drive)) => {
+                Some(format!("the models drive {drive} is configured"))
+            }
+            (Applies::WithAllowedNetworks, _) if contract.ollama.allowed_networks.is_empty() => {
+                Some("every network may reach Ollama".to_string())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{project, snapshot};
+
+    #[test]
+    fn a_promise_that_does_not_apply_says_why() {
+        let mut contract = snapshot::load(&snapshot::folder(&project::root().unwrap())).unwrap();
+        let reason = |applies: Applies, contract: &Contract| applies.reason_not(contract);
+        contract.models.drive = None;
+        contract.ollama.allowed_networks.clear();
+        assert_eq!(reason(Applies::Always, &contract), None);
+        assert_eq!(reason(Applies::WithoutModelsDrive, &contract), None);
+        assert_eq!(
+            reason(Applies::WithModelsDrive, &contract).as_deref(),
+            Some("no models drive is configured")
+        );
+        assert_eq!(
+            reason(Applies::WithAllowedNetworks, &contract).as_deref(),
+            Some("every network may reach Ollama")
+        );
+        contract.models.drive = Some("LABEL=Models".to_string());
+        contract.ollama.allowed_networks = vec!["192.168.1.0/24".parse().unwrap()];
+        assert_eq!(reason(Applies::WithModelsDrive, &contract), None);
+        assert_eq!(reason(Applies::WithAllowedNetworks, &contract), None);
+        assert_eq!(
+            reason(Applies::WithoutModelsDrive, &contract).as_deref(),
+            Some("the models drive LABEL=Models is configured")
+        );
+    }
+}
