@@ -1,6 +1,6 @@
 //! A guest for tests: a network stack of a hundred lines at the other end of a socket pair.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use super::packets::tests::GUEST;
 use super::packets::{self, written};
 use super::relay::{locked, read_frame, write_frame};
-use super::types::{LAN_PEER, PortState, Transport};
+use super::types::{LAN_PEER, Mac, PortState, Transport};
 use super::{LanProbe, Pacing, arp_ndp};
 
 /// How the guest behaves. Ports that are not listed are filtered.
@@ -20,6 +20,8 @@ pub struct Behavior {
     pub ports: BTreeMap<(Transport, u16), PortState>,
     /// It answers canaries.
     pub canary: bool,
+    /// It sends its answers to this card, its router, as it does for a host of another network.
+    pub router: Option<Mac>,
     /// It does not answer anything, ARP and NDP included.
     pub dead: bool,
     /// It loses this many of the first probes and canaries.
@@ -34,6 +36,8 @@ pub struct Seen {
     /// How often each port was probed.
     pub probes: BTreeMap<u16, usize>,
     pub canaries: usize,
+    /// Where probes and canaries came from.
+    pub sources: BTreeSet<IpAddr>,
     /// The most probes between two canaries.
     pub burst: usize,
     since_canary: usize,
@@ -114,6 +118,7 @@ fn replies(behavior: &Behavior, seen: &mut Seen, frame: &[u8]) -> Vec<Vec<u8>> {
         }
         _ => return Vec::new(),
     };
+    seen.sources.insert(source);
     let canary = from == packets::CANARY_PORT;
     let lost = seen.canaries + seen.probes.values().sum::<usize>() < behavior.loses_first;
     let state = if canary {
@@ -131,8 +136,12 @@ fn replies(behavior: &Behavior, seen: &mut Seen, frame: &[u8]) -> Vec<Vec<u8>> {
     };
     match state {
         Some(state) if !lost => {
-            let answer = answer(source, transport, state, (port, from), frame);
-            vec![arp_ndp::who_has(GUEST, source), answer]
+            let mac = behavior.router.unwrap_or(LAN_PEER.mac);
+            let answer = answer((mac, source), transport, state, (port, from), frame);
+            match behavior.router {
+                Some(_) => vec![answer],
+                None => vec![arp_ndp::who_has(GUEST, source), answer],
+            }
         }
         _ => Vec::new(),
     }
@@ -140,13 +149,13 @@ fn replies(behavior: &Behavior, seen: &mut Seen, frame: &[u8]) -> Vec<Vec<u8>> {
 
 /// The guest's answer from and to `ports`.
 fn answer(
-    to: IpAddr,
+    (mac, to): (Mac, IpAddr),
     transport: Transport,
     state: PortState,
     (port, from): (u16, u16),
     probe: &[u8],
 ) -> Vec<u8> {
-    let ip = || packets::ip(GUEST, LAN_PEER.mac, to);
+    let ip = || packets::ip(GUEST, mac, to);
     let tcp = || ip().tcp(port, from, 7, 100);
     written(|out| {
         let done = match (transport, state, to) {

@@ -10,6 +10,8 @@ mod packets;
 mod relay;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_peer;
 mod types;
 
 use std::net::IpAddr;
@@ -22,8 +24,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::process::check_interrupt;
+pub use packets::SOURCE_PORT;
 use relay::{Dhcp, locked};
-pub use types::{Answer, LAN_PEER, LanPeer, Mac, PortState, Transport};
+pub use types::{Answer, LAN_PEER, LanPeer, Mac, PortState, Scanned, Transport};
 
 /// How long an address may take to resolve before a scan gives up.
 const RESOLVE_DEADLINE: Duration = Duration::from_secs(10);
@@ -59,6 +62,8 @@ const PACING: Pacing = Pacing {
 pub struct LanProbe {
     guest: Arc<Mutex<UnixStream>>,
     frames: Receiver<Vec<u8>>,
+    /// The addresses that it has now.
+    peer: Arc<Mutex<LanPeer>>,
     dhcp: Arc<Mutex<Dhcp>>,
     pacing: Pacing,
 }
@@ -74,16 +79,35 @@ impl LanProbe {
         let (guest_in, uplink_out) = (guest.try_clone()?, uplink.try_clone()?);
         let guest = Arc::new(Mutex::new(guest));
         let guest_out = Arc::clone(&guest);
-        thread::spawn(move || relay::from_guest(guest_in, uplink_out, &sender));
+        let peer = Arc::new(Mutex::new(LAN_PEER));
+        let addresses = Arc::clone(&peer);
+        thread::spawn(move || relay::from_guest(guest_in, uplink_out, &sender, &addresses));
         let dhcp = Arc::new(Mutex::new(Dhcp::default()));
         let server = Arc::clone(&dhcp);
         thread::spawn(move || relay::to_guest(uplink, &guest_out, &server));
         Ok(LanProbe {
             guest,
             frames,
+            peer,
             dhcp,
             pacing,
         })
+    }
+
+    /// Gives the probe the addresses of `peer` while `act` runs. Answers reach it even where the guest sends them to its
+    /// router.
+    ///
+    /// # Errors
+    /// Those of `act`.
+    pub fn at<T>(&mut self, peer: LanPeer, act: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let before = std::mem::replace(&mut *locked(&self.peer), peer);
+        let done = act(self);
+        *locked(&self.peer) = before;
+        done
+    }
+
+    fn peer(&self) -> LanPeer {
+        *locked(&self.peer)
     }
 
     /// For `time` from now on, drops the answers of the network's DHCP server.
@@ -104,7 +128,7 @@ impl LanProbe {
         let end = Instant::now() + deadline;
         while Instant::now() < end {
             check_interrupt()?;
-            self.send(&arp_ndp::who_has(LAN_PEER, target))?;
+            self.send(&arp_ndp::who_has(self.peer(), target))?;
             let next = Instant::now() + self.pacing.resolve;
             while let Some(frame) = self.receive(next)? {
                 if let Some(mac) = arp_ndp::resolved(&frame, target) {
@@ -115,7 +139,7 @@ impl LanProbe {
         bail!("{target} does not answer on the LAN segment")
     }
 
-    /// Probes each of `ports` at `target`; returns their states in the same order.
+    /// Probes each of `ports` at `target`.
     ///
     /// Frames reach the guest in order. So after every burst goes a canary: a SYN to the TCP port `open`, which is known
     /// to answer. Once it has, the guest has handled the whole burst, and a port without an answer is filtered. Without a
@@ -129,9 +153,10 @@ impl LanProbe {
         transport: Transport,
         ports: &[u16],
         open: u16,
-    ) -> Result<Vec<(u16, PortState)>> {
+    ) -> Result<Scanned> {
         let mac = self.resolve(target, RESOLVE_DEADLINE)?;
-        let mut scan = Scan::new(mac, target, transport);
+        let mut sent = 0;
+        let mut scan = Scan::new(self.peer(), mac, target, transport);
         let mut canary = true;
         for _ in 0..self.pacing.rounds {
             for burst in scan.silent(ports).chunks(self.pacing.burst) {
@@ -139,6 +164,7 @@ impl LanProbe {
                 for &port in burst {
                     self.send(&scan.probe(port))?;
                 }
+                sent += burst.len();
                 if canary {
                     canary = self.wait_for_canary(&mut scan, open)?;
                 } else {
@@ -150,13 +176,16 @@ impl LanProbe {
                 break;
             }
         }
-        Ok(ports.iter().map(|&port| (port, scan.state(port))).collect())
+        Ok(Scanned {
+            ports: ports.iter().map(|&port| (port, scan.state(port))).collect(),
+            sent,
+        })
     }
 
     /// The state of one TCP port of a target that need not be on the segment: the machine whose card is `mac` is used as
     /// the router to it.
     pub fn ask_via(&mut self, mac: Mac, target: IpAddr, port: u16) -> Result<PortState> {
-        let mut scan = Scan::new(mac, target, Transport::Tcp);
+        let mut scan = Scan::new(self.peer(), mac, target, Transport::Tcp);
         for _ in 0..self.pacing.rounds {
             check_interrupt()?;
             self.send(&scan.probe(port))?;
@@ -174,7 +203,7 @@ impl LanProbe {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.frames.recv_timeout(left) {
-                Ok(frame) => match arp_ndp::reply_to_request(LAN_PEER, &frame) {
+                Ok(frame) => match arp_ndp::reply_to_request(self.peer(), &frame) {
                     Some(reply) => self.send(&reply)?,
                     None => return Ok(Some(frame)),
                 },
@@ -188,11 +217,11 @@ impl LanProbe {
 
     /// Sends a canary to `open` and notes answers until its own. False when it gets none in time.
     fn wait_for_canary(&mut self, scan: &mut Scan, open: u16) -> Result<bool> {
-        self.send(&packets::canary(LAN_PEER, scan.mac, scan.target, open))?;
+        self.send(&packets::canary(scan.peer, scan.mac, scan.target, open))?;
         let until = Instant::now() + self.pacing.canary;
         while let Some(frame) = self.receive(until)? {
-            if packets::answers_canary(LAN_PEER, scan.target, open, &frame) {
-                self.send(&packets::reset(LAN_PEER, scan.mac, scan.target, &frame))?;
+            if packets::answers_canary(scan.peer, scan.target, open, &frame) {
+                self.send(&packets::reset(scan.peer, scan.mac, scan.target, &frame))?;
                 return Ok(true);
             }
             self.note(scan, &frame)?;
@@ -213,14 +242,14 @@ impl LanProbe {
     }
 
     fn note(&mut self, scan: &mut Scan, frame: &[u8]) -> Result<()> {
-        let found = packets::answer(LAN_PEER, scan.target, scan.transport, frame);
+        let found = packets::answer(scan.peer, scan.target, scan.transport, frame);
         let Some(Answer { port, state }) = found else {
             return Ok(());
         };
         scan.states[usize::from(port)] = Some(state);
         if scan.transport == Transport::Tcp && state == PortState::Open {
             // Without a reset the guest would repeat its SYN-ACK for a minute.
-            self.send(&packets::reset(LAN_PEER, scan.mac, scan.target, frame))?;
+            self.send(&packets::reset(scan.peer, scan.mac, scan.target, frame))?;
         }
         Ok(())
     }
@@ -228,6 +257,7 @@ impl LanProbe {
 
 /// One scan: what is probed, and the answers so far.
 struct Scan {
+    peer: LanPeer,
     mac: Mac,
     target: IpAddr,
     transport: Transport,
@@ -236,8 +266,9 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(mac: Mac, target: IpAddr, transport: Transport) -> Self {
+    fn new(peer: LanPeer, mac: Mac, target: IpAddr, transport: Transport) -> Self {
         Scan {
+            peer,
             mac,
             target,
             transport,
@@ -246,7 +277,7 @@ impl Scan {
     }
 
     fn probe(&self, port: u16) -> Vec<u8> {
-        packets::probe(LAN_PEER, self.mac, self.target, self.transport, port)
+        packets::probe(self.peer, self.mac, self.target, self.transport, port)
     }
 
     fn answered(&self, port: u16) -> bool {

@@ -11,8 +11,8 @@ use etherparse::{
 
 use super::types::{Answer, LanPeer, Mac, PortState, Transport};
 
-/// The source port of probes; the guest answers to it.
-const SOURCE_PORT: u16 = 40_022;
+/// The source port of probes (and of resets, but not of canaries); the guest answers to it.
+pub const SOURCE_PORT: u16 = 40_022;
 /// The source port of canaries.
 pub const CANARY_PORT: u16 = 40_023;
 /// The initial sequence number of every SYN.

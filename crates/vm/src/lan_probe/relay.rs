@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::packets;
-use super::types::LAN_PEER;
+use super::types::LanPeer;
 
 /// The network's DHCP server, which can be kept from answering.
 #[derive(Default)]
@@ -32,11 +32,18 @@ impl Dhcp {
 }
 
 /// Passes the guest's frames on: to the user-mode network, to the probe, or (broadcast and multicast) to both. Ends when
-/// a channel closes.
-pub fn from_guest(mut guest: UnixStream, mut uplink: UnixStream, probe: &Sender<Vec<u8>>) {
+/// a channel closes. What the guest sends to an address of the `peer` through its router reaches the probe as well: the peer
+/// may be a host of another network.
+pub fn from_guest(
+    mut guest: UnixStream,
+    mut uplink: UnixStream,
+    probe: &Sender<Vec<u8>>,
+    peer: &Mutex<LanPeer>,
+) {
     while let Ok(frame) = read_frame(&mut guest) {
+        let peer = *locked(peer);
         let to = &frame[..6.min(frame.len())];
-        let to_probe = to == LAN_PEER.mac;
+        let to_probe = to == peer.mac || peer.is_addressed_by(&frame);
         let to_all = to.first().is_some_and(|first| first & 1 == 1);
         if !to_probe && write_frame(&mut uplink, &frame).is_err() {
             break;

@@ -9,14 +9,14 @@ use super::fake_guest::{Behavior, Segment};
 use super::packets::tests::{GUEST, both};
 use super::packets::written;
 use super::relay::{locked, read_frame, write_frame};
-use super::types::{LAN_PEER, PortState, Transport};
+use super::types::{LAN_PEER, PortState, Scanned, Transport};
 use super::{PACING, Pacing, arp_ndp};
 
 const DEADLINE: Duration = Duration::from_secs(20);
-const SSH: u16 = 22;
+pub const SSH: u16 = 22;
 
 /// For a guest that answers canaries: its answers come before the canary's, so nothing waits.
-const PACED: Pacing = Pacing {
+pub const PACED: Pacing = Pacing {
     canary: DEADLINE,
     last_answer: Duration::from_millis(1),
     ..PACING
@@ -38,7 +38,7 @@ fn ports(
         .collect()
 }
 
-fn listens_on(ports_: impl IntoIterator<Item = u16>) -> Behavior {
+pub fn listens_on(ports_: impl IntoIterator<Item = u16>) -> Behavior {
     let states: Vec<_> = ports_
         .into_iter()
         .map(|port| (port, PortState::Open))
@@ -71,7 +71,7 @@ fn open_closed_and_filtered_ports_differ() {
             };
             let mut segment = Segment::new(behavior, PACED);
             let found = segment.probe.scan(target, transport, &[SSH, 80, 81], SSH);
-            assert_eq!(found.unwrap(), states, "{transport:?} {target}");
+            assert_eq!(found.unwrap().ports, states, "{transport:?} {target}");
         }
     }
 }
@@ -81,10 +81,11 @@ fn with_canaries_each_port_is_probed_once_and_a_burst_fits_the_ring() {
     let all: Vec<u16> = (1..=700).collect();
     let mut segment = Segment::new(listens_on([SSH, 600]), PACED);
     let target = GUEST.v4.into();
-    let found = segment
+    let Scanned { ports: found, sent } = segment
         .probe
         .scan(target, Transport::Tcp, &all, SSH)
         .unwrap();
+    assert_eq!(sent, 700);
     let open = |&(_, state): &(u16, PortState)| state == PortState::Open;
     let open: Vec<u16> = found
         .iter()
@@ -111,11 +112,11 @@ fn without_canaries_silent_ports_are_probed_in_three_rounds() {
         let mut segment = Segment::new(behavior, UNPACED);
         let target = GUEST.v6.into();
         let found = segment.probe.scan(target, Transport::Tcp, &[80, 81], SSH);
-        let state = found.unwrap()[0].1;
-        (state, locked(&segment.seen).probes[&80])
+        let Scanned { ports, sent } = found.unwrap();
+        (ports[0].1, sent, locked(&segment.seen).probes[&80])
     };
-    assert_eq!(scan(2), (PortState::Open, 3));
-    assert_eq!(scan(3), (PortState::Filtered, 3));
+    assert_eq!(scan(2), (PortState::Open, 6, 3));
+    assert_eq!(scan(3), (PortState::Filtered, 6, 3));
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn a_lost_burst_is_sent_again() {
     let found = segment
         .probe
         .scan(GUEST.v4.into(), Transport::Tcp, &all, SSH);
-    let found = found.unwrap();
+    let found = found.unwrap().ports;
     assert_eq!(found[usize::from(SSH) - 1], (SSH, PortState::Open));
     assert_eq!(found[298], (299, PortState::Open));
     assert_eq!(found[99], (100, PortState::Filtered));

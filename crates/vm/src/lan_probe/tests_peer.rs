@@ -1,0 +1,57 @@
+//! The probe at other addresses.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::fake_guest::{Behavior, Segment};
+use super::packets::tests::both;
+use super::relay::locked;
+use super::tests::{PACED, SSH, listens_on};
+use super::types::{LAN_PEER, LanPeer, PortState, Transport};
+
+/// A host of another network.
+const FAR: LanPeer = LanPeer::at(
+    Ipv4Addr::new(192, 168, 7, 7),
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7),
+);
+
+#[test]
+fn answers_reach_the_probe_at_any_address_even_through_the_router() {
+    for router in [None, Some([0x52, 0x55, 10, 0, 2, 2])] {
+        for target in both() {
+            let behavior = Behavior {
+                router,
+                ..listens_on([SSH, 80])
+            };
+            let mut segment = Segment::new(behavior, PACED);
+            let probe = &mut segment.probe;
+            let found = probe.at(FAR, |probe| {
+                probe.scan(target, Transport::Tcp, &[80, 81], SSH)
+            });
+            let states = [(80, PortState::Open), (81, PortState::Filtered)];
+            assert_eq!(found.unwrap().ports, states, "{router:?} {target}");
+            let from: IpAddr = if target.is_ipv4() {
+                FAR.v4.into()
+            } else {
+                FAR.v6.into()
+            };
+            let seen = locked(&segment.seen);
+            assert_eq!(seen.sources, BTreeSet::from([from]), "{router:?} {target}");
+            assert_eq!(seen.canaries, 1);
+        }
+    }
+}
+
+#[test]
+fn the_probe_has_its_own_addresses_again_even_after_an_error() {
+    let mut segment = Segment::new(listens_on([SSH, 80]), PACED);
+    let failed = segment
+        .probe
+        .at(FAR, |_| Err::<(), _>(anyhow::anyhow!("failed")));
+    assert_eq!(failed.unwrap_err().to_string(), "failed");
+    let target = both()[0];
+    let found = segment.probe.scan(target, Transport::Tcp, &[80], SSH);
+    assert_eq!(found.unwrap().ports, [(80, PortState::Open)]);
+    let seen = locked(&segment.seen);
+    assert_eq!(seen.sources, BTreeSet::from([LAN_PEER.v4.into()]));
+}
