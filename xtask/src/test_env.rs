@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use ipnet::IpNet;
 use tempfile::TempDir;
+use vm::lan::Lan;
 use vm::ssh::Key;
 use vm::{
     Accelerator, Boot, BootedWhen, Forward, Login, Machine, MachineConfig, QemuConfig, accel,
@@ -202,6 +204,7 @@ impl TestEnv {
                 disks: disks.disks(self.guest.configuration.as_deref()),
                 cable: setup.cable(),
                 clock: setup.clock().to_string(),
+                lan: self.lan()?,
                 forwards: vec![
                     Forward {
                         host: host_ports.0,
@@ -223,6 +226,25 @@ impl TestEnv {
         };
         let vm = Machine::new(config, folder)?;
         Ok(TestMachine { vm, disks })
+    }
+
+    /// A network whose host may reach Ollama.
+    ///
+    /// # Errors
+    /// Only IPv6 networks may: QEMU forwards connections over IPv4 alone.
+    fn lan(&self) -> Result<Lan> {
+        let allowed = &self.contract.ollama.allowed_networks;
+        let v4 = allowed.iter().find_map(|network| match network {
+            IpNet::V4(network) => Some(*network),
+            IpNet::V6(_) => None,
+        });
+        match v4 {
+            Some(network) => Ok(Lan::reached_from(network)),
+            None if allowed.is_empty() => Ok(Lan::default()),
+            None => Err(usage(
+                "ollamalive.ollama.allowedNetworks has no IPv4 network, and the tests reach Ollama over IPv4: add one",
+            )),
+        }
     }
 
     /// How the guest boots. Under emulation, a kernel loaded by UEFI gets extra arguments that save time.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use vm::lan::Lan;
 use vm::{Accelerator, Boot, BootedWhen, Machine, MachineConfig, QemuConfig};
 use vm::{accel, kernel_args, process};
 
@@ -38,6 +39,7 @@ fn main() -> Result<()> {
             disks: Vec::new(),
             cable: true,
             clock: "utc".into(),
+            lan: Lan::default(),
             forwards: Vec::new(),
         },
         booted: BootedWhen {

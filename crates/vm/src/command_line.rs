@@ -127,7 +127,11 @@ impl QemuConfig {
             |id: &str, fd: i32| format!("stream,id={id},server=off,addr.type=fd,addr.str={fd}");
         args.pair(
             "-netdev",
-            format!("user,id=user{}", forwards.collect::<String>()),
+            format!(
+                "user,id=user,{}{}",
+                self.lan.options(),
+                forwards.collect::<String>()
+            ),
         )
         .words("-netdev hubport,id=user-port,hubid=1,netdev=user")
         .pair("-netdev", stream("uplink", fd::UPLINK))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::accel::Accelerator;
+use crate::lan::Lan;
 
 /// The network card's link, as QMP names it.
 pub(crate) const NIC: &str = "nic";
@@ -83,5 +84,6 @@ pub struct QemuConfig {
     pub cable: bool,
     /// The hardware clock: `utc` for the host's time, or else a date and time in UTC, as ISO 8601.
     pub clock: String,
+    pub lan: Lan,
     pub forwards: Vec<Forward>,
 }

@@ -17,6 +17,7 @@ pub mod console;
 pub mod error;
 pub mod firmware;
 pub mod kernel_args;
+pub mod lan;
 pub mod lan_probe;
 mod machine;
 pub mod process;

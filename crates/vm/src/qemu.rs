@@ -18,9 +18,6 @@ use crate::error::host_error;
 use crate::process::{self, Group};
 use crate::qmp::Qmp;
 
-/// The guest's own address on the user-mode network (QEMU's default).
-pub const GUEST_ADDRESS: [u8; 4] = [10, 0, 2, 15];
-
 /// A running QEMU. Dropping it kills the process.
 pub struct Qemu {
     group: Group,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use vm::lan::Lan;
 use vm::ssh::Key;
 use vm::{
     Accelerator, Boot, BootedWhen, Disk, Ended, Forward, Login, Machine, MachineConfig, NoLogin,
@@ -66,6 +67,7 @@ fn empty_machine(
             disks: vec![Disk::new(image, "stick")],
             cable: true,
             clock: "utc".into(),
+            lan: Lan::default(),
             forwards: vec![
                 Forward {
                     host: host_ports.0,

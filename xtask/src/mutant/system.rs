@@ -46,7 +46,7 @@ pub const MUTANTS: &[Mutant] = &[
             "system.shell",
             "the owner has a different shell",
             "/bash",
-            &[Set("/users/ollamalive/shell", r#""bash""#)],
+            &[Set("/users/accounts/ollamalive/shell", r#""bash""#)],
             "users.users.ollamalive.shell = pkgs.bashInteractive;",
         )
     },
@@ -54,28 +54,34 @@ pub const MUTANTS: &[Mutant] = &[
         "system.group-missing",
         "the owner is not in a group",
         "not in video",
-        &[RemoveItem("/users/ollamalive/extraGroups", r#""video""#)],
+        &[RemoveItem(
+            "/users/accounts/ollamalive/extraGroups",
+            r#""video""#,
+        )],
         r#"users.users.ollamalive.extraGroups = lib.mkForce [ "docker" "networkmanager" "render" "wheel" ];"#,
     ),
     mutant(
         "system.group-added",
         "the owner is in one more group, which may read every disk",
         "in disk too",
-        &[Append("/users/ollamalive/extraGroups", r#""disk""#)],
+        &[Append(
+            "/users/accounts/ollamalive/extraGroups",
+            r#""disk""#,
+        )],
         r#"users.users.ollamalive.extraGroups = [ "disk" ];"#,
     ),
     mutant(
         "system.user-number",
         "the owner has a different user ID, and does not own the files on PERSIST",
         "user's number: ",
-        &[Set("/users/ollamalive/uid", "1001")],
+        &[Set("/users/accounts/ollamalive/uid", "1001")],
         "users.users.ollamalive.uid = lib.mkForce 1001;",
     ),
     mutant(
         "system.empty-password",
         "the owner's password is empty",
         "locked passwords",
-        &[Set("/users/ollamalive/hashedPassword", r#""""#)],
+        &[Set("/users/accounts/ollamalive/hashedPassword", r#""""#)],
         r#"users.users.ollamalive.hashedPassword = lib.mkForce "";"#,
     ),
     Mutant {

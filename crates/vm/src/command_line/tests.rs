@@ -3,6 +3,7 @@
 use super::*;
 use crate::accel::Accelerator;
 use crate::config::Forward;
+use crate::lan::Lan;
 
 fn machine(accelerator: Accelerator, boot: Boot) -> QemuConfig {
     QemuConfig {
@@ -12,6 +13,7 @@ fn machine(accelerator: Accelerator, boot: Boot) -> QemuConfig {
         disks: vec![Disk::new("/run/stick.img", "stick")],
         cable: true,
         clock: "utc".into(),
+        lan: Lan::default(),
         forwards: vec![
             Forward { host: 0, guest: 22 },
             Forward {

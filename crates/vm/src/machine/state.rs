@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::config::{Disk, QemuConfig};
 use crate::console::{self, Console};
+use crate::lan::Lan;
 use crate::lan_probe::LanProbe;
 use crate::qemu::Qemu;
 use crate::shell::Shell;
@@ -172,6 +173,11 @@ impl Machine {
     /// Where the guest's SSH server is reached.
     pub fn server(&mut self) -> Result<Server> {
         Ok(self.running()?.server()?.clone())
+    }
+
+    /// The network that the guest is plugged into.
+    pub fn lan(&self) -> Lan {
+        self.config.qemu.lan
     }
 
     /// The port of 127.0.0.1 that leads to the guest's TCP port `guest`.

@@ -6,13 +6,12 @@ pub mod published_ports;
 use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
-use vm::qemu::GUEST_ADDRESS;
 
 use super::Context;
 
 /// The guest's link-local IPv6 address on the network card that has the IPv4 address.
 fn link_local(cx: &mut Context) -> Result<IpAddr> {
-    let v4 = IpAddr::from(GUEST_ADDRESS);
+    let v4 = cx.machine.lan().guest;
     let text = cx.machine.succeed(&format!(
         "card=$(ip -4 -o addr | grep ' {v4}/' | tr -s ' ' | cut -d' ' -f2); ip -6 -o addr show dev $card scope link | tr -s ' ' | cut -d' ' -f4"
     ))?;

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use vm::lan_probe::{PortState, Transport};
-use vm::qemu::GUEST_ADDRESS;
 
 use super::link_local;
 use crate::scenario::{Context, Finding, ollama};
@@ -47,13 +46,13 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     let udp = udp_ports(&listening);
     let ssh = cx.contract.ssh.port;
     let mut scans = Vec::new();
-    for target in [IpAddr::from(GUEST_ADDRESS), v6] {
+    for target in [IpAddr::from(cx.machine.lan().guest), v6] {
         for (transport, ports) in [(Transport::Tcp, &tcp), (Transport::Udp, &udp)] {
             let probe = cx.machine.lan_probe()?;
             scans.push(Scan {
                 target,
                 transport,
-                ports: probe.scan(target, transport, ports, ssh)?,
+                ports: probe.scan(target, transport, ports, ssh)?.ports,
             });
         }
     }
@@ -139,7 +138,7 @@ mod tests {
     use crate::scenario::testing::{assert_each_breaks, assert_kept};
 
     fn good() -> Facts {
-        let v4 = IpAddr::from(GUEST_ADDRESS);
+        let v4 = IpAddr::from([10, 0, 2, 15]);
         let v6 = IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]);
         let tcp = vec![
             (22, PortState::Open),

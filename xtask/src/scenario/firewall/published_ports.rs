@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use vm::lan_probe::PortState;
-use vm::qemu::GUEST_ADDRESS;
 
 use super::link_local;
 use crate::scenario::{Context, Finding, ollama};
@@ -51,7 +50,7 @@ fn probe(cx: &mut Context, v6: IpAddr) -> Result<Facts> {
     if !inside.ok() {
         return Ok(Facts::NotPublished(inside.text));
     }
-    let guest = IpAddr::from(GUEST_ADDRESS);
+    let guest = IpAddr::from(cx.machine.lan().guest);
     let container: IpAddr = address
         .text
         .trim()
