@@ -63,6 +63,10 @@ pub enum Command {
     #[command(after_long_help = help::CODEGEN)]
     Codegen(Codegen),
     /// Write an image to a USB stick and keep its PERSIST partition
+    ///
+    /// Writing to a device needs root. Before anything is written, the whole image is read and compared with SHA256SUMS and
+    /// IMAGE.sha256 beside it. Exits with 1 if the image is damaged or differs from a checksum, or if the stick differs from
+    /// the image when it is read back; with 2 if anything else prevents it.
     #[command(after_long_help = help::FLASH)]
     Flash(Flash),
     /// Boot the appliance in a virtual machine until Ctrl-C
@@ -88,6 +92,9 @@ pub enum Command {
     #[command(after_long_help = help::RELEASE)]
     Release(Release),
     /// Verify a downloaded release, or one of its files
+    ///
+    /// Exits with 1 if a file is missing, damaged, or differs from its checksum, as `flash` does; with 2 if there is nothing
+    /// to verify it with.
     #[command(after_long_help = help::VERIFY)]
     Verify(Verify),
 }
