@@ -2,14 +2,16 @@
 //! help (`--help`).
 
 mod options;
+mod values;
 
 pub use options::*;
+pub use values::{CompletedShell, GuestChoice, Measure};
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
-use crate::help;
+use crate::{help, output};
 
 /// Builds, tests and releases the OllamaLive appliance
 ///
@@ -73,6 +75,9 @@ pub enum Command {
     #[command(after_long_help = help::VM)]
     Vm(Vm),
     /// Show what this machine can run, missing packages, and the cache
+    ///
+    /// Names the guest that `--guest auto` picks here, and why. If Nix is installed, the configuration is evaluated for that,
+    /// which can take minutes.
     #[command(after_long_help = help::DOCTOR)]
     Doctor(Doctor),
     /// Install the packages that the tests need (apt-get)
@@ -103,11 +108,11 @@ pub enum Command {
 pub fn explain(refused: &clap::Error) -> Exit {
     match refused.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = refused.print();
+            output::remember(refused.print(), "standard output");
             Exit::Ok
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = refused.print();
+            output::remember(refused.print(), "standard error");
             Exit::NotRun
         }
         _ => {
