@@ -24,6 +24,23 @@ pub fn usage(message: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Usage(message.into()))
 }
 
+/// From here on (1 is the same word) a name is close enough to a known one to be a slip of the keyboard.
+const CLOSE: f64 = 0.8;
+
+/// The error for a `name` that is none of the `known` ones; it suggests the nearest if that is close.
+pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
+    let nearest = known
+        .map(|known| (strsim::jaro_winkler(known, name), known))
+        .filter(|(closeness, _)| *closeness >= CLOSE)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    usage(match nearest {
+        Some((_, nearest)) => {
+            format!("there is no {kind} {name:?}; did you mean {nearest:?}? (--list shows all)")
+        }
+        None => format!("there is no {kind} {name:?}: --list shows all"),
+    })
+}
+
 /// `error` and its causes on one line. An interrupt is printed without the step that it ended.
 pub fn one_line(error: &anyhow::Error) -> String {
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
@@ -39,6 +56,19 @@ pub fn one_line(error: &anyhow::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_close_name_is_suggested() {
+        let known = ["firewall", "durability", "ssh"];
+        let said = |name: &str| unknown("scenario", name, known.into_iter()).to_string();
+        assert!(said("firewal").contains(r#"did you mean "firewall"?"#));
+        assert!(said("durab").contains(r#"did you mean "durability"?"#));
+        for far in ["zebra", "", "gpu", "network"] {
+            let said = said(far);
+            assert!(!said.contains("did you mean"), "{said}");
+            assert!(said.contains("--list"), "{said}");
+        }
+    }
 
     #[test]
     fn causes_share_the_line() {

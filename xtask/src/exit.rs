@@ -1,5 +1,6 @@
 //! The exit codes of `cargo xtask`. This enum is their only definition; `--help` prints [`Exit::HELP`].
 
+use stick::flash::image::DamagedImage;
 use vm::process::Interrupted;
 
 use crate::error::{Broken, InterruptedWith};
@@ -9,7 +10,8 @@ use crate::error::{Broken, InterruptedWith};
 pub enum Exit {
     /// Everything asked for was done, and every promise that was checked holds.
     Ok = 0,
-    /// A promise is broken: the appliance is wrong. Also: a mutant survived, a file fails `verify`.
+    /// A promise is broken: the appliance is wrong. Also: a mutant survived; a download, or a stick when it is read back, is
+    /// not what was released, in `verify` as in `flash`.
     PromiseBroken = 1,
     /// The run could not be done, or not all of it: bad arguments, a missing program, a full disk.
     NotRun = 2,
@@ -25,7 +27,7 @@ impl Exit {
     pub const HELP: &str = "\
 Exit status:
   0    done; every promise that was checked holds
-  1    a promise is broken, a mutant survived, or a file failed verification
+  1    a promise is broken, a mutant survived, or a download or a written stick failed verification
   2    the run could not be done, or not all of it
   3    one of the project's own checks failed: format, lints, tests, generated files, the record
   130  interrupted
@@ -35,7 +37,7 @@ Exit status:
     pub fn of(error: &anyhow::Error) -> Exit {
         if error.is::<Interrupted>() || error.is::<InterruptedWith>() {
             Exit::Interrupted
-        } else if error.is::<Broken>() {
+        } else if error.is::<Broken>() || error.is::<DamagedImage>() {
             Exit::PromiseBroken
         } else {
             Exit::NotRun
@@ -65,6 +67,8 @@ mod tests {
     fn the_type_of_an_error_decides_the_exit_code() {
         let interrupted = || anyhow::Error::new(Interrupted);
         assert_eq!(Exit::of(&Broken.into()), Exit::PromiseBroken);
+        let damaged = DamagedImage("image.raw is cut off".to_string());
+        assert_eq!(Exit::of(&damaged.into()), Exit::PromiseBroken);
         assert_eq!(Exit::of(&usage("no QEMU: run setup")), Exit::NotRun);
         assert_eq!(Exit::of(&anyhow::anyhow!("interrupted")), Exit::NotRun);
         assert_eq!(Exit::of(&interrupted()), Exit::Interrupted);

@@ -3,7 +3,7 @@
 //! Data flows one way: modules -> (Nix) -> [`contract`] -> [`guest`] -> [`vm`] -> [`scenario`] -> [`outcome`] -> [`report`].
 
 #[macro_use]
-mod output;
+pub mod output;
 
 pub mod cli;
 pub mod cmd;

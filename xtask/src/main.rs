@@ -7,12 +7,12 @@ use vm::process;
 use xtask::cli::{self, Cli};
 use xtask::error::{self, Broken};
 use xtask::exit::Exit;
-use xtask::{cmd, errln};
+use xtask::{cmd, errln, output};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(refused) => return cli::explain(&refused).into(),
+        Err(refused) => return output::conclude(cli::explain(&refused)).into(),
     };
     let result = process::catch_interrupts().and_then(|()| cmd::run(cli.command));
     let exit = result.unwrap_or_else(|error| {
@@ -21,5 +21,5 @@ fn main() -> ExitCode {
         }
         Exit::of(&error)
     });
-    exit.into()
+    output::conclude(exit).into()
 }

@@ -265,14 +265,13 @@ impl TestEnv {
 
 /// `Some` if the nixos guest runs, `None` if the stand-in does; with `auto` it prints the reason.
 fn choose(wanted: Wanted, root: &Path, console: &ConsoleReporter) -> Result<Option<Nix>> {
-    let find = || Nix::find(root, wanted.nixpkgs.nixpkgs.clone());
     match wanted.guest {
         GuestChoice::Standin => Ok(None),
         GuestChoice::Nixos if wanted.snapshots.is_some() => Err(usage(
             "--snapshots is for the stand-in guest: leave it out, or use --guest standin",
         )),
         GuestChoice::Nixos => {
-            let nix = find()?;
+            let nix = Nix::find(root, wanted.nixpkgs.nixpkgs.clone())?;
             match nixos::realisable(&nix)? {
                 None => Ok(Some(nix)),
                 Some(reason) => Err(usage(format!(
@@ -282,23 +281,31 @@ fn choose(wanted: Wanted, root: &Path, console: &ConsoleReporter) -> Result<Opti
             }
         }
         GuestChoice::Auto if wanted.snapshots.is_some() => Ok(None),
-        GuestChoice::Auto => {
-            let Ok(nix) = find() else {
-                console.say("guest standin: Nix is not installed");
-                return Ok(None);
-            };
-            // Without nixpkgs nothing can even be evaluated.
-            let hindrance = match nix.nixpkgs_unreachable()? {
-                None => nixos::realisable(&nix)?,
-                unreachable => unreachable,
-            };
-            match hindrance {
-                None => Ok(Some(nix)),
-                Some(reason) => {
-                    console.say(&format!("guest standin: {}", reason.0));
-                    Ok(None)
-                }
+        GuestChoice::Auto => match auto(root, wanted.nixpkgs)? {
+            Ok(nix) => Ok(Some(nix)),
+            Err(reason) => {
+                console.say(&format!("guest standin: {reason}"));
+                Ok(None)
             }
-        }
+        },
     }
+}
+
+/// What `--guest auto` picks: NixOS, built with this Nix, or the stand-in for this reason.
+///
+/// # Errors
+/// The configuration does not evaluate, or Ctrl-C.
+pub fn auto(root: &Path, nixpkgs: &Nixpkgs) -> Result<Result<Nix, String>> {
+    let Ok(nix) = Nix::find(root, nixpkgs.nixpkgs.clone()) else {
+        return Ok(Err("Nix is not installed".to_string()));
+    };
+    // Without nixpkgs nothing can even be evaluated.
+    let hindrance = match nix.nixpkgs_unreachable()? {
+        None => nixos::realisable(&nix)?,
+        unreachable => unreachable,
+    };
+    Ok(match hindrance {
+        None => Ok(nix),
+        Some(reason) => Err(reason.0),
+    })
 }

@@ -2,14 +2,16 @@
 //! help (`--help`).
 
 mod options;
+mod values;
 
 pub use options::*;
+pub use values::{CompletedShell, GuestChoice, Measure};
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
-use crate::help;
+use crate::{help, output};
 
 /// Builds, tests and releases the OllamaLive appliance
 ///
@@ -63,12 +65,19 @@ pub enum Command {
     #[command(after_long_help = help::CODEGEN)]
     Codegen(Codegen),
     /// Write an image to a USB stick and keep its PERSIST partition
+    ///
+    /// Writing to a device needs root. Before anything is written, the whole image is read and compared with SHA256SUMS and
+    /// IMAGE.sha256 beside it. Exits with 1 if the image is damaged or differs from a checksum, or if the stick differs from
+    /// the image when it is read back; with 2 if anything else prevents it.
     #[command(after_long_help = help::FLASH)]
     Flash(Flash),
     /// Boot the appliance in a virtual machine until Ctrl-C
     #[command(after_long_help = help::VM)]
     Vm(Vm),
     /// Show what this machine can run, missing packages, and the cache
+    ///
+    /// Names the guest that `--guest auto` picks here, and why. If Nix is installed, the configuration is evaluated for that,
+    /// which can take minutes.
     #[command(after_long_help = help::DOCTOR)]
     Doctor(Doctor),
     /// Install the packages that the tests need (apt-get)
@@ -88,6 +97,9 @@ pub enum Command {
     #[command(after_long_help = help::RELEASE)]
     Release(Release),
     /// Verify a downloaded release, or one of its files
+    ///
+    /// Exits with 1 if a file is missing, damaged, or differs from its checksum, as `flash` does; with 2 if there is nothing
+    /// to verify it with.
     #[command(after_long_help = help::VERIFY)]
     Verify(Verify),
 }
@@ -96,11 +108,11 @@ pub enum Command {
 pub fn explain(refused: &clap::Error) -> Exit {
     match refused.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = refused.print();
+            output::remember(refused.print(), "standard output");
             Exit::Ok
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = refused.print();
+            output::remember(refused.print(), "standard error");
             Exit::NotRun
         }
         _ => {

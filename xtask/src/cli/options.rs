@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+
+use super::values::{CompletedShell, GuestChoice, Measure, count};
 
 /// Which nixpkgs the flake is evaluated with.
 #[derive(Debug, Clone, Default, Args)]
@@ -18,17 +20,6 @@ pub struct Consent {
     /// Install missing packages without asking
     #[arg(long)]
     pub yes: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum GuestChoice {
-    /// nixos if Nix can build the image here, else standin
-    #[default]
-    Auto,
-    /// Debian, configured from the recorded configuration
-    Standin,
-    /// The image that users flash
-    Nixos,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -67,10 +58,10 @@ pub struct Test {
     /// Run everything N times, to find flaky promises
     ///
     /// A promise that passes in some runs only is reported as flaky, and counts as failed.
-    #[arg(long, alias = "multiply", value_name = "N")]
+    #[arg(long, alias = "multiply", value_name = "N", value_parser = count)]
     pub repeat: Option<NonZeroUsize>,
     /// Number of machines at the same time [default: as many as the cores keep busy]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub jobs: Option<NonZeroUsize>,
     /// Keep disks and logs, and print their folder
     #[arg(long)]
@@ -118,7 +109,7 @@ pub struct Mutants {
     #[arg(long)]
     pub alone: bool,
     /// Number of machines at the same time [default: two more than the cores keep busy]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub jobs: Option<NonZeroUsize>,
     /// Write the kill table as JSON
     #[arg(long, value_name = "FILE")]
@@ -130,28 +121,13 @@ pub struct Mutants {
     pub consent: Consent,
 }
 
-/// Measurements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Measure {
-    /// The round trip of one command to the machine
-    Assertions,
-    /// A scan of all ports from another machine
-    Scan,
-    /// Saving a machine and resuming it
-    Restore,
-    /// Power cuts at random moments: while writing, rebooting, or at the first boot
-    PowerCuts,
-    /// Writing a new image to a stick in use
-    Reflashes,
-}
-
 #[derive(Debug, Clone, Default, Args)]
 pub struct Bench {
     /// Only these measurements [default: all]
     #[arg(value_name = "WHAT")]
     pub what: Vec<Measure>,
     /// Number of runs of each [default: 5 to 100, by kind]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub runs: Option<NonZeroUsize>,
     /// The guest to boot
     #[arg(long, value_enum, default_value_t = GuestChoice::Standin)]
@@ -226,6 +202,8 @@ pub struct Vm {
 
 #[derive(Debug, Clone, Args)]
 pub struct Doctor {
+    #[command(flatten)]
+    pub nixpkgs: Nixpkgs,
     /// Write the findings as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -241,9 +219,9 @@ pub struct Ci {
 
 #[derive(Debug, Clone, Args)]
 pub struct Completions {
-    /// bash, zsh or fish
+    /// The shell
     #[arg(value_name = "SHELL")]
-    pub shell: clap_complete::Shell,
+    pub shell: CompletedShell,
 }
 
 #[derive(Debug, Clone, Default, Args)]

@@ -32,6 +32,12 @@ const LINTERS: &[(&str, &str, &[&str])] = &[
     ("zizmor", "zizmor", &["--offline", ".github/workflows"]),
     ("actionlint", "actionlint", &[]),
 ];
+/// The programs of [`LINTERS`] that are not installed.
+pub fn missing_linters() -> Vec<&'static str> {
+    let programs = LINTERS.iter().map(|(_, program, _)| *program);
+    programs.filter(|program| !packages::has(program)).collect()
+}
+
 /// Folders with shell scripts, which shellcheck gets by name.
 const SCRIPTS: &[&str] = &["modules", "xtask/src/guest/standin"];
 

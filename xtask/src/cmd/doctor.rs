@@ -1,14 +1,18 @@
 //! `doctor`: what this machine can run, which packages are missing, and where the cache is.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use super::ci::missing_linters;
 use crate::cli::Doctor;
+use crate::error::one_line;
 use crate::exit::Exit;
 use crate::guest::{self, nixos};
 use crate::nix::Nix;
+use crate::test_env::auto;
 use crate::{files, packages, project};
 use vm::process;
 use vm::{accel, qemu};
@@ -29,6 +33,8 @@ pub fn run(options: &Doctor) -> Result<Exit> {
     let firmware = nixos::firmware().map(|(code, _)| code.display().to_string());
     let used = project::disk_usage(&cache);
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let guest = auto_guest(&root, options)?;
+    let linters = missing_linters();
     let findings = json!({
         "cores": cores,
         "memoryMiB": memory_mib(),
@@ -36,6 +42,8 @@ pub fn run(options: &Doctor) -> Result<Exit> {
         "accelerator": accelerator,
         "firmware": firmware,
         "nix": nix,
+        "guest": guest,
+        "missingLinters": linters,
         "missing": missing,
         "cache": { "path": cache, "bytes": used },
     });
@@ -52,6 +60,7 @@ pub fn run(options: &Doctor) -> Result<Exit> {
             .unwrap_or("not installed: needed for the nixos guest")
     );
     outln!("Nix          {nix}");
+    outln!("guest        auto is {guest}");
     outln!(
         "cache        {} ({} MiB); to clear it: rm -r {}",
         cache.display(),
@@ -66,10 +75,28 @@ pub fn run(options: &Doctor) -> Result<Exit> {
             packages::command(&missing)
         ),
     }
+    match linters[..] {
+        [] => outln!("linters      all installed"),
+        _ => outln!(
+            "linters      missing: {}; `cargo xtask ci` skips them (docs/contributor.md lists what each checks)",
+            linters.join(", ")
+        ),
+    }
     if let Some(file) = &options.json {
         files::write(file, &serde_json::to_string_pretty(&findings)?)?;
     }
     Ok(Exit::Ok)
+}
+
+/// The guest that `--guest auto` picks, and why.
+fn auto_guest(root: &Path, options: &Doctor) -> Result<String> {
+    let picked = auto(root, &options.nixpkgs);
+    process::check_interrupt()?;
+    Ok(match picked {
+        Ok(Ok(_)) => "nixos: Nix can build the image here".to_string(),
+        Ok(Err(reason)) => format!("standin: {reason}"),
+        Err(error) => format!("not to be had: {}", one_line(&error)),
+    })
 }
 
 fn version() -> Result<String> {

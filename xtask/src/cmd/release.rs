@@ -2,24 +2,24 @@
 
 mod images;
 mod progress;
+mod refusals;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use stick::archive::{self, PackOptions};
 use stick::sums::{self, SUMS};
 use stick::units::binary_size;
 use stick::{digest, split};
 
-use self::images::{BUILT, builder};
+use self::images::BUILT;
 use self::progress::PackProgress;
 use crate::cli::{Release, Test};
 use crate::error::{Broken, usage};
 use crate::git::Git;
 use crate::nix::{self, Nix};
 use crate::outcome::{Report, Verdict};
-use crate::project;
 use crate::release::github::GitHub;
 use crate::release::image::{self, ReleaseImage};
 use crate::release::manifest::{Asset, FORMAT, Manifest, PackedImage, SystemInfo};
@@ -87,61 +87,7 @@ pub fn release(options: &Release) -> Result<Released> {
     plan.conclude(&manifest, &assets)
 }
 
-impl<'a> ReleasePlan<'a> {
-    /// All refusals are made here, before any work.
-    fn check(options: &'a Release) -> Result<Self> {
-        let root = project::root()?;
-        let git = Git::at(&root);
-        let commit = git.commit()?;
-        let version = Version::choose(options.version.as_deref(), &commit)?;
-        let images = image::all(&options.image)?;
-        let out = match &options.out {
-            Some(out) => real(out)?,
-            None => real(&root.join("target/distrib").join(&version.name))?,
-        };
-        if out.exists() && !out.is_dir() {
-            return Err(usage(format!("--out {} is not a folder", out.display())));
-        }
-        git.require_clean()?;
-        git.require_history()?;
-        git.require_ignored(&out)?;
-        if version.tagged && git.has_tag(&version.name)? {
-            return Err(usage(format!(
-                "the tag {} exists: take another --version",
-                version.name
-            )));
-        }
-        let reports: Result<Vec<Report>> = options
-            .report
-            .iter()
-            .map(|path| test_report::read(path, &commit, &promises()))
-            .collect();
-        let reports = reports?;
-        if options.publish && !version.tagged {
-            return Err(usage(
-                "--publish needs a --version, such as 1.2.0 or build-7",
-            ));
-        }
-        let github = options.publish.then(|| GitHub::find(&root)).transpose()?;
-        if let Some(github) = &github {
-            github.require_free(&version.name, &commit)?;
-        }
-        let nix = images.is_empty().then(|| builder(&root)).transpose()?;
-        Ok(ReleasePlan {
-            options,
-            root,
-            git,
-            commit,
-            version,
-            out,
-            images,
-            nix,
-            reports,
-            github,
-            console: ConsoleReporter::default(),
-        })
-    }
-
+impl ReleasePlan<'_> {
     /// Runs all tests, those with faults included.
     fn test(&self) -> Result<Report> {
         let report = super::test::report(&Test {
@@ -332,20 +278,4 @@ impl<'a> ReleasePlan<'a> {
 /// The ids of all promises, which a release has to keep.
 fn promises() -> Vec<&'static str> {
     PROMISES.iter().map(|promise| promise.id).collect()
-}
-
-/// `path` without symbolic links, as far as it exists.
-fn real(path: &Path) -> Result<PathBuf> {
-    let whole = std::path::absolute(path).context("cannot find the current folder")?;
-    for existing in whole.ancestors() {
-        if let Ok(known) = existing.canonicalize() {
-            let rest = whole.strip_prefix(existing).unwrap_or(Path::new(""));
-            return Ok(if rest.as_os_str().is_empty() {
-                known
-            } else {
-                known.join(rest)
-            });
-        }
-    }
-    Ok(whole)
 }

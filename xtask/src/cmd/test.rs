@@ -9,7 +9,7 @@ use chrono::Local;
 
 use self::vm_jobs::JobRunner;
 use crate::cli::{GuestChoice, Test};
-use crate::error::usage;
+use crate::error::{unknown, usage};
 use crate::exit::Exit;
 use crate::files::{require_writable, write};
 use crate::git::Git;
@@ -125,13 +125,24 @@ pub fn report(options: &Test) -> Result<Report> {
     Ok(report)
 }
 
-/// What `--list` prints.
+/// What `--list` prints. Promises that a plain run leaves out are marked.
 fn list(scenarios: &[&'static Scenario]) -> String {
-    let mut table = report::table(&["scenario", "promise", "what is promised"]);
+    let mut table = report::table(&["scenario", "promise", "needs", "what is promised"]);
+    let (mut all, mut with_fault) = (0, 0);
     for promise in promises_of(scenarios) {
-        table.add_row([promise.scenario, promise.id, promise.sentence]);
+        let fault = scenario(promise.scenario).is_some_and(|scenario| scenario.fault);
+        let needs = if fault { "--fault" } else { "" };
+        table.add_row([promise.scenario, promise.id, needs, promise.sentence]);
+        all += 1;
+        with_fault += usize::from(fault);
     }
-    table.to_string()
+    let note = match with_fault {
+        0 => String::new(),
+        _ => format!(
+            "; {with_fault} of them are checked only with --fault, or if their scenario is named"
+        ),
+    };
+    format!("{table}\n{all} promises{note}")
 }
 
 /// The scenarios of the promises that failed last, on the guest that `options` name or on any.
@@ -162,16 +173,8 @@ fn chosen(names: &[String], fault: bool) -> Result<Vec<&'static Scenario>> {
     let by_default = |scenario: &&Scenario| names.is_empty() && !scenario.fault;
     for name in names {
         if scenario(name).is_none() {
-            let nearest = SCENARIOS
-                .iter()
-                .max_by(|a, b| {
-                    strsim::jaro_winkler(a.name, name)
-                        .total_cmp(&strsim::jaro_winkler(b.name, name))
-                })
-                .map_or("", |scenario| scenario.name);
-            return Err(usage(format!(
-                "there is no scenario {name:?}; did you mean {nearest:?}? (--list shows all)"
-            )));
+            let known = SCENARIOS.iter().map(|scenario| scenario.name);
+            return Err(unknown("scenario", name, known));
         }
     }
     Ok(SCENARIOS
@@ -199,6 +202,17 @@ mod tests {
     }
 
     #[test]
+    fn the_list_marks_what_only_fault_runs() {
+        let all = list(&chosen(&[], true).unwrap());
+        let line = |id: &str| all.lines().find(|line| line.contains(id)).unwrap();
+        assert!(line("fault.drive-pulled").contains("--fault"), "{all}");
+        assert!(!line("ssh.root-refused").contains("--fault"), "{all}");
+        assert!(all.ends_with("if their scenario is named"), "{all}");
+        let some = list(&chosen(&["ssh".to_string()], false).unwrap());
+        assert!(some.ends_with(" promises"), "{some}");
+    }
+
+    #[test]
     fn an_unknown_scenario_names_the_nearest() {
         let error = chosen(&["firewal".to_string()], false)
             .err()
@@ -207,6 +221,11 @@ mod tests {
         assert!(
             error.contains(r#"no scenario "firewal"; did you mean "firewall"?"#),
             "{error}"
+        );
+        let far = chosen(&["zebra".to_string()], false).err().unwrap();
+        assert_eq!(
+            far.to_string(),
+            r#"there is no scenario "zebra": --list shows all"#
         );
         assert_eq!(chosen(&["ssh".to_string()], false).unwrap().len(), 1);
         assert_eq!(chosen(&["faults".to_string()], false).unwrap().len(), 1);

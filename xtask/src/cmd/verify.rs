@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use stick::sums::SUMS;
 
 use crate::cli::Verify;
 use crate::error::usage;
@@ -51,6 +52,13 @@ pub fn verify(path: &Path) -> Result<Verified> {
         }
     } else {
         let (folder, file) = place(path)?;
+        if file == SUMS {
+            return Err(usage(format!(
+                "{} is the list of checksums, and has none itself: give its folder, {}, to verify all files in the list",
+                path.display(),
+                folder.display()
+            )));
+        }
         ReleaseFolder::open(&folder)?.check_one(&file, &mut found)?;
     }
     let Verified { ok, failed } = verified;

@@ -21,7 +21,7 @@ pub use verdict::judge;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::error::usage;
+use crate::error::unknown;
 
 /// A configuration with one thing wrong.
 #[derive(Debug)]
@@ -114,16 +114,11 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
 /// The mutants with these ids, or all, in the order of [`all`].
 ///
 /// # Errors
-/// An unknown id; the message names the nearest one.
+/// An unknown id; the message names one that is close to it.
 pub fn chosen(ids: &[String]) -> Result<Vec<&'static Mutant>> {
     for id in ids {
         if !all().any(|mutant| mutant.id == id) {
-            let near = |mutant: &&Mutant| strsim::jaro_winkler(mutant.id, id);
-            let nearest = all().max_by(|a, b| near(a).total_cmp(&near(b)));
-            return Err(usage(format!(
-                "there is no mutant {id:?}; did you mean {:?}? (--list shows all)",
-                nearest.map_or("", |mutant| mutant.id)
-            )));
+            return Err(unknown("mutant", id, all().map(|mutant| mutant.id)));
         }
     }
     Ok(all()

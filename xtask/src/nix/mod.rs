@@ -2,18 +2,20 @@
 
 mod changed;
 mod parse;
+mod realisable;
 
 pub use changed::Changed;
+pub use realisable::Unrealisable;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use self::parse::{features, fixed_outputs, reason, to_be_built};
+use self::parse::{features, reason};
 use crate::error::usage;
 use vm::process;
 
@@ -29,8 +31,6 @@ const ASK_CACHE: Duration = Duration::from_secs(20);
 const CONTRACT: &str = "lib.contract";
 /// The evaluated system, which can be extended.
 const APPLIANCE: &str = "nixosConfigurations.OllamaLive";
-/// The binary cache of nixpkgs.
-const CACHE: &str = "https://cache.nixos.org";
 
 /// Nix, pointed at this project's flake.
 #[derive(Debug, Clone)]
@@ -38,10 +38,6 @@ pub struct Nix {
     root: PathBuf,
     nixpkgs: Option<String>,
 }
-
-/// Why the image cannot be built here; one line.
-#[derive(Debug)]
-pub struct Unrealisable(pub String);
 
 impl Nix {
     /// # Errors
@@ -188,85 +184,6 @@ impl Nix {
                 .context("nix build printed no path")?
                 .trim(),
         ))
-    }
-
-    /// Why Nix cannot build `attribute` here, if so: a source must be downloaded, and cannot be.
-    ///
-    /// # Errors
-    /// The configuration does not evaluate, which has nothing to do with this machine.
-    pub fn realisable(&self, attribute: &str) -> Result<Option<Unrealisable>> {
-        let mut dry = self.on_flake(&["build", "--dry-run"]);
-        dry.arg(format!(".#{attribute}"));
-        let finished = process::finish(dry, "nix build --dry-run", EVALUATE)?;
-        if !finished.status.success() {
-            return Err(self.explain(&finished.stderr, &format!("evaluating {attribute}")));
-        }
-        let downloads = self.downloads(&to_be_built(&finished.stderr))?;
-        if downloads.is_empty() || self.cache_answers()? {
-            return Ok(None);
-        }
-        Ok(Some(Unrealisable(format!(
-            "{} and {} other sources would have to be downloaded, and {CACHE} does not answer",
-            downloads[0],
-            downloads.len() - 1
-        ))))
-    }
-
-    /// The names of those `derivations` that are downloads: their output hash is fixed.
-    fn downloads(&self, derivations: &[String]) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        for some in derivations.chunks(500) {
-            let mut show = self.command(&["derivation", "show"]);
-            show.args(some);
-            let text = self.finish(show, "nix derivation show", EVALUATE)?;
-            names.extend(fixed_outputs(
-                &serde_json::from_str(&text).context("derivations are not JSON")?,
-            ));
-        }
-        Ok(names)
-    }
-
-    fn cache_answers(&self) -> Result<bool> {
-        // The verb was called `ping` before Nix 2.19.
-        for verb in ["info", "ping"] {
-            let start = Instant::now();
-            let mut ask = self.command(&["store", verb]);
-            ask.args(["--store", CACHE]);
-            match process::finish(ask, "asking the binary cache", ASK_CACHE) {
-                Ok(finished) if finished.status.success() => return Ok(true),
-                _ => process::check_interrupt()?,
-            }
-            if start.elapsed() > ASK_CACHE / 2 {
-                break;
-            }
-        }
-        Ok(false)
-    }
-
-    /// Why the flake's nixpkgs cannot be fetched here, if so.
-    pub fn nixpkgs_unreachable(&self) -> Result<Option<Unrealisable>> {
-        let mut metadata = self.on_flake(&["eval", "--raw"]);
-        metadata.arg(".#lib.release");
-        let finished = process::finish(metadata, "fetching nixpkgs", EVALUATE)?;
-        if finished.status.success() {
-            return Ok(None);
-        }
-        let why = reason(&finished.stderr);
-        let unreachable = [
-            "unable to download",
-            "Could not resolve host",
-            "cannot connect",
-            "unable to fetch",
-        ];
-        if unreachable
-            .iter()
-            .any(|sign| finished.stderr.contains(sign))
-        {
-            return Ok(Some(Unrealisable(format!(
-                "nixpkgs cannot be downloaded: {why}"
-            ))));
-        }
-        Err(usage(format!("evaluating the flake: {why}")))
     }
 
     fn finish(&self, command: Command, what: &str, deadline: Duration) -> Result<String> {

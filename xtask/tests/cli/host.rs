@@ -29,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
             no_qemu,
         ),
         trial("a_hanging_kvm_is_not_used", &[], hanging_kvm),
+        trial("doctor_names_guest_and_linters", &[], doctor),
         trial("a_full_disk_leaves_no_half_made_guest", STANDIN, full_disk),
         trial("an_interrupt_leaves_nothing_behind", STANDIN, interrupt),
     ]
@@ -55,7 +56,7 @@ fn no_qemu() -> Result<(), Failed> {
 fn hanging_kvm() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let fake = "case $1 in --version) echo 'QEMU emulator version 9';; *) exec sleep 600;; esac";
-    let path = path_with(folder.path(), &[], &[("qemu-system-x86_64", fake)]);
+    let path = path_with(folder.path(), &["nix"], &[("qemu-system-x86_64", fake)]);
     let start = Instant::now();
     let output = xtask(folder.path(), &["doctor"])
         .env("PATH", path)
@@ -75,6 +76,30 @@ fn hanging_kvm() -> Result<(), Failed> {
     }
     assert!(start.elapsed() < Duration::from_secs(60));
     assert!(text.contains("to clear it: rm -r"), "{text}");
+    Ok(())
+}
+
+/// Without Nix `auto` is the stand-in; one linter is missing.
+fn doctor() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = path_with(
+        folder.path(),
+        &["nix", "deadnix", "qemu-system-x86_64"],
+        &[],
+    );
+    let output = xtask(folder.path(), &["doctor"])
+        .env("PATH", path)
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    assert!(
+        text.contains("auto is standin: Nix is not installed"),
+        "{text}"
+    );
+    let linters = text.lines().find(|line| line.starts_with("linters "));
+    assert!(
+        linters.is_some_and(|line| line.contains("missing: ") && line.contains("deadnix")),
+        "{text}"
+    );
     Ok(())
 }
 

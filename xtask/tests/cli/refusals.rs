@@ -82,8 +82,14 @@ fn nothing_to_rerun() -> Result<(), Failed> {
     refused(&other, &["no promise failed", "--rerun"])?;
     let both = xtask(cache.path(), &["test", "--rerun", "ssh"]).output()?;
     refused(&both, &["--rerun", "cannot be used with"])?;
-    let none = xtask(cache.path(), &["test", "--repeat", "0"]).output()?;
-    refused(&none, &["--repeat"])
+    for option in ["--repeat", "--jobs"] {
+        for count in ["0", "-1", "many"] {
+            let option_and_count = format!("{option}={count}");
+            let none = xtask(cache.path(), &["test", &option_and_count]).output()?;
+            refused(&none, &[option, count, "give a whole number, 1 or more"])?;
+        }
+    }
+    Ok(())
 }
 
 fn no_nix() -> Result<(), Failed> {

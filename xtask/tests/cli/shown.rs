@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trial("stale_generated_files_are_named_and_written", &[], codegen),
         trial("bash_completes_the_verbs", &["bash"], completions),
         trial("a_closed_pipe_is_not_an_error", &[], closed_pipe),
+        trial("lost_output_is_an_error", &[], full_disk),
     ]
 }
 
@@ -46,6 +47,7 @@ fn mutants() -> Result<(), Failed> {
         let listed = lines.any(|line| line.contains(mutant.id) && line.contains(mutant.caught_by));
         assert!(listed, "{} is not listed:\n{text}", mutant.id);
     }
+    assert!(text.contains("those with `yes` on nixos too"), "{text}");
     let unknown = xtask(cache.path(), &["mutants", "ssh.pasword-login"]).output()?;
     refused(
         &unknown,
@@ -121,8 +123,14 @@ fn completions() -> Result<(), Failed> {
         .output()?;
     let text = String::from_utf8(offered.stdout)?;
     assert_eq!(text, "mutants\n--repeat\n", "{:?}", offered.stderr);
+    let help = xtask(cache.path(), &["completions", "--help"]).output()?;
+    let help = String::from_utf8(help.stdout)?.to_lowercase();
+    assert!(
+        !help.contains("elvish") && !help.contains("powershell"),
+        "{help}"
+    );
     let elvish = xtask(cache.path(), &["completions", "elvish"]).output()?;
-    refused(&elvish, &["elvish", "bash, zsh or fish"])
+    refused(&elvish, &["elvish", "bash, zsh, fish"])
 }
 
 fn closed_pipe() -> Result<(), Failed> {
@@ -135,5 +143,29 @@ fn closed_pipe() -> Result<(), Failed> {
     let output = child.wait_with_output()?;
     assert!(output.status.success(), "{}", output.status);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    Ok(())
+}
+
+/// `/dev/full` refuses every write, as a full disk does.
+fn full_disk() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let full = || fs::File::options().write(true).open("/dev/full");
+    for arguments in [
+        &["mutants", "--list"][..],
+        &["--help"],
+        &["completions", "bash"],
+    ] {
+        let output = xtask(cache.path(), arguments).stdout(full()?).output()?;
+        refused(
+            &output,
+            &["cannot write to standard output", "No space left"],
+        )?;
+        assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+    }
+    // There is nowhere to say it.
+    let output = xtask(cache.path(), &["test", "firewal"])
+        .stderr(full()?)
+        .output()?;
+    assert_eq!(output.status.code(), Some(2));
     Ok(())
 }

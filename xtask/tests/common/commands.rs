@@ -88,6 +88,9 @@ impl Facts {
             ["sudo", rest @ ..] => self.command(rest),
             [variable, rest @ ..] if is_assignment(variable) => self.command(rest),
             ["cargo", "xtask", ..] => self.xtask(&words[1..]),
+            // The same tool, run as root.
+            ["cargo", "build", "--package", "xtask"] => Ok(Vec::new()),
+            ["target/debug/xtask", ..] => self.xtask(words),
             ["cargo", "test", rest @ ..] => cargo_test(rest),
             ["cargo", "install", "--locked", tool] => pinned(tool, "@"),
             ["cargo", tool, ..] if CARGO_TOOLS.contains(tool) => Ok(Vec::new()),

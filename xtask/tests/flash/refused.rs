@@ -7,7 +7,7 @@ use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::common::{refused, trial};
+use crate::common::{ended_with, refused, trial};
 use crate::setting::{Case, SLOT, STICK, USED, flash, same, succeeded};
 use crate::stick::{MIB, compress, image, noise, persist, used_stick};
 
@@ -103,13 +103,17 @@ fn no_image() -> Result<(), Failed> {
     let bad = [
         ("noise", "has no partition table (GPT)"),
         ("empty", "has no partition table (GPT)"),
-        ("none", "cannot read the image"),
+        ("none", "there is no such file; give a downloaded .raw.zst"),
         (".", "it is not a file"),
-        ("long", "extends past the start of PERSIST"),
     ];
     for (name, words) in bad {
         refused(&flash(&[&at(name), &stick, &"--yes"]), &[words])?;
     }
+    ended_with(
+        1,
+        &flash(&[&long, &stick, &"--yes"]),
+        &["extends past the start of PERSIST"],
+    )?;
     assert!(fs::read(&stick)? == before);
     Ok(())
 }
@@ -132,23 +136,27 @@ fn damaged() -> Result<(), Failed> {
     let mut flipped = good.clone();
     flipped[good.len() / 2 + (64 << 10)] ^= 1;
     fs::write(&packed, flipped)?;
-    refused(
+    ended_with(
+        1,
         &flash(&[&packed, &case.stick, &"--yes"]),
         &["image.zst is damaged", "download it again", "checksum"],
     )?;
     fs::write(&packed, &good)?;
     cut(&packed, good.len() as u64 - 9);
-    refused(
+    ended_with(
+        1,
         &flash(&[&packed, &case.stick, &"--yes"]),
         &["image.zst is damaged", "incomplete"],
     )?;
     fs::write(&packed, [&good[..], b"more"].concat())?;
-    refused(
+    ended_with(
+        1,
         &flash(&[&packed, &case.stick, &"--yes"]),
         &["image.zst is damaged"],
     )?;
     cut(&case.raw, persist(SLOT) - MIB);
-    refused(
+    ended_with(
+        1,
         &flash(&[&case.raw, &case.stick, &"--yes"]),
         &["is cut off", "download it again"],
     )?;
@@ -165,7 +173,9 @@ fn checksums() -> Result<(), Failed> {
     let own = folder.path().join("image.zst.sha256");
 
     fs::write(&sums, format!("{}  image.zst\n", "0".repeat(64)))?;
-    refused(
+    // The same exit code as `verify` has for it.
+    ended_with(
+        1,
         &flash(&[&packed, &stick, &"--yes"]),
         &["has the SHA-256", "SHA256SUMS says 0000", "download both"],
     )?;

@@ -143,6 +143,10 @@ fn uncheckable() -> Result<(), Failed> {
     let nowhere = case.folder.path().join("nowhere");
     refused(&verify(&nowhere)?, &["no file or folder", "nowhere"])?;
     refused(&verify(&case.image)?, &["cannot read", "SHA256SUMS"])?;
+    refused(
+        &verify(&case.file("SHA256SUMS"))?,
+        &["is the list of checksums", "give its folder"],
+    )?;
     fs::write(case.file("other.zst"), "")?;
     refused(
         &verify(&case.file("other.zst"))?,

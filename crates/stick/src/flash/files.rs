@@ -1,14 +1,17 @@
 //! The owner's files: SSH keys and network connections, for the folder of the stick's FAT partition that the machine reads.
 //! The checks are those of modules/esp.sh, so that nothing is put there that the machine would refuse.
 
+mod connection;
+mod key;
+
 use std::fs;
-use std::io::Write;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Error, Result, bail};
 
-use crate::command;
+use self::connection::connection;
+use self::key::{fingerprint, is_private, text};
 use crate::esp;
 use crate::gpt::Extent;
 use crate::monitor::Monitor;
@@ -16,7 +19,6 @@ use crate::monitor::Monitor;
 /// The machine reads no more of a file.
 const LIMIT: usize = 65_536;
 const KEYS: &str = "authorized_keys";
-const ASK: Duration = Duration::from_secs(20);
 
 /// Files for the stick.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -82,9 +84,15 @@ pub fn gather(
     Ok(files)
 }
 
-fn content(path: &Path) -> Result<Vec<u8>> {
-    let bytes = fs::read(path)
-        .map_err(|error| Error::msg(format!("cannot read {}: {error}", path.display())))?;
+/// The bytes of a file. `otherwise` says what to do if there is no such file.
+fn content(path: &Path, otherwise: &str) -> Result<Vec<u8>> {
+    let bytes = fs::read(path).map_err(|error| {
+        let path = path.display();
+        Error::msg(match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no file {path}: {otherwise}"),
+            _ => format!("cannot read {path}: {error}"),
+        })
+    })?;
     if bytes.len() > LIMIT {
         return Err(Error::msg(format!(
             "{} is too long: the machine reads {LIMIT} bytes of it",
@@ -92,84 +100,6 @@ fn content(path: &Path) -> Result<Vec<u8>> {
         )));
     }
     Ok(bytes)
-}
-
-fn text(path: &Path) -> Result<String> {
-    let text = String::from_utf8(content(path)?).map_err(|_| {
-        Error::msg(format!(
-            "{} is not text in UTF-8: save it as such",
-            path.display()
-        ))
-    })?;
-    Ok(text.trim_start_matches('\u{feff}').to_string())
-}
-
-/// OpenSSH's and OpenSSL's formats, and PuTTY's.
-fn is_private(text: &str) -> bool {
-    text.lines().any(|line| {
-        (line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY"))
-            || line.starts_with("PuTTY-User-Key-File")
-    })
-}
-
-/// ssh-keygen's description of a line of authorized_keys.
-fn fingerprint(line: &str, place: &str, monitor: &dyn Monitor) -> Result<String> {
-    let mut file = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
-    writeln!(file, "{line}").context("cannot write a temporary file")?;
-    let mut ask = command::command("ssh-keygen");
-    ask.args(["-l", "-f"]).arg(file.path());
-    let answer = command::finish(ask, "reading a key's fingerprint", ASK, monitor)?;
-    let facts = answer.stdout.trim().to_string();
-    if !answer.status.success() || facts.is_empty() {
-        return Err(Error::msg(format!(
-            "{place}: not a public SSH key: give a file like ~/.ssh/id_ed25519.pub"
-        )));
-    }
-    let bits: u32 = facts
-        .split(' ')
-        .next()
-        .and_then(|bits| bits.parse().ok())
-        .unwrap_or(0);
-    if facts.ends_with("(DSA)") || (facts.ends_with("(RSA)") && bits < 2048) {
-        return Err(Error::msg(format!(
-            "{place}: the machine refuses weak keys such as this one ({facts}): make one with `ssh-keygen -t ed25519`"
-        )));
-    }
-    Ok(facts)
-}
-
-fn connection(path: &Path) -> Result<(String, Vec<u8>)> {
-    let refuse = |why: &str| Error::msg(format!("{} {why}", path.display()));
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let good = |letter: char| !letter.is_control() && !"\"*/:<>?\\|\u{fffd}".contains(letter);
-    let (true, true, false) = (
-        name.ends_with(".nmconnection"),
-        name.chars().all(good),
-        name.starts_with('.'),
-    ) else {
-        return Err(refuse(
-            "has a name that the machine ignores: call it NAME.nmconnection",
-        ));
-    };
-    let content = content(path)?;
-    let text = String::from_utf8_lossy(&content);
-    let section = text
-        .trim_start_matches('\u{feff}')
-        .lines()
-        .any(|line| line == "[connection]");
-    let of_a_type = text
-        .lines()
-        .any(|line| line.starts_with("type=") || line.starts_with("type ="));
-    if !section || !of_a_type {
-        return Err(refuse(
-            "is not a connection of NetworkManager (it has no [connection] with a type=): copy one from /etc/NetworkManager/system-connections",
-        ));
-    }
-    Ok((name, content))
 }
 
 impl OwnerFiles {
@@ -230,6 +160,7 @@ impl OwnerFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command;
     use crate::monitor::NoMonitor;
 
     const KEY: &str =
@@ -288,7 +219,12 @@ mod tests {
         assert!(refusal(&[empty], &[]).contains("contains no key"));
         let long = file(folder.path(), "long", &"x".repeat(LIMIT + 1));
         assert!(refusal(&[long], &[]).contains("too long"));
-        assert!(refusal(&[folder.path().join("none")], &[]).contains("cannot read"));
+        let none = refusal(&[folder.path().join("none")], &[]);
+        assert!(
+            none.contains("there is no file") && none.contains("ssh-keygen"),
+            "{none}"
+        );
+        assert!(refusal(&[folder.path().into()], &[]).contains("cannot read"));
     }
 
     #[test]
@@ -302,6 +238,8 @@ mod tests {
             ("Home.nmconnection".into(), good.into())
         );
         assert!(refusal(&[], &[home.clone(), home]).contains("two --network files"));
+        let none = folder.path().join("none.nmconnection");
+        assert!(refusal(&[], &[none]).contains("none.nmconnection: copy one from"));
         let misnamed = file(folder.path(), "Home.txt", good);
         assert!(refusal(&[], &[misnamed]).contains("NAME.nmconnection"));
         let other = file(folder.path(), "other.nmconnection", "[wifi]\nssid=x\n");

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use super::chunks::{self, CHUNK};
 use super::os;
@@ -18,6 +19,11 @@ use crate::sparse::SparseReader;
 /// (RFC 8878, 3.1), both little-endian.
 const FRAME: u32 = 0xfd2f_b528;
 const SKIPPABLE: u32 = 0x184d_2a50;
+
+/// The file is not the image that was released: it is damaged, cut off or too long, or a checksum beside it differs.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct DamagedImage(pub String);
 
 /// An image file that was opened for flashing.
 pub struct StickImage {
@@ -38,9 +44,14 @@ impl StickImage {
     /// No such file, or one that cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         let refuse = |why: &dyn std::fmt::Display| {
-            Error::msg(format!("cannot read the image {}: {why}", path.display()))
+            anyhow::Error::msg(format!("cannot read the image {}: {why}", path.display()))
         };
-        let meta = fs::metadata(path).map_err(|error| refuse(&error))?;
+        let meta = fs::metadata(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => refuse(
+                &"there is no such file; give a downloaded .raw.zst, or an image that you built",
+            ),
+            _ => refuse(&error),
+        })?;
         if !meta.is_file() {
             return Err(refuse(&"it is not a file"));
         }
@@ -82,7 +93,7 @@ impl StickImage {
         let length = chunks::fill(&mut self.reader(None)?, &mut start)
             .map_err(|error| self.corrupt(&error))?;
         Layout::of(&start[..length])
-            .map_err(|error| Error::msg(format!("{} {error}", self.path.display())))
+            .map_err(|error| anyhow::Error::msg(format!("{} {error}", self.path.display())))
     }
 
     /// # Errors
@@ -99,17 +110,21 @@ impl StickImage {
     /// The error for a file that was changed.
     pub fn changed(&self) -> anyhow::Error {
         let path = self.path.display();
-        Error::msg(format!("{path} was changed while it was being read"))
+        anyhow::Error::msg(format!("{path} was changed while it was being read"))
     }
 
-    /// The error for a failed read.
+    /// The error for a failed read: of the disk that the image is on, or of the image itself.
     pub fn corrupt(&self, error: &io::Error) -> anyhow::Error {
         let path = self.path.display();
-        Error::msg(if self.compressed {
-            format!("{path} is damaged: download it again (zstd: {error})")
+        // An error of zstd has no number of the system.
+        if self.compressed && error.raw_os_error().is_none() {
+            DamagedImage(format!(
+                "{path} is damaged: download it again (zstd: {error})"
+            ))
+            .into()
         } else {
-            format!("cannot read the image {path}: {error}")
-        })
+            anyhow::Error::msg(format!("cannot read the image {path}: {error}"))
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use sha2::{Digest, Sha256};
 
 use super::chunks::{self, RunKind};
-use super::image::StickImage;
+use super::image::{DamagedImage, StickImage};
 use crate::layout::{Layout, erofs_bytes};
 use crate::monitor::{Monitor, Pass};
 use crate::sums::{self, ExpectedDigest};
@@ -29,7 +29,8 @@ pub struct VerifiedImage {
 /// Reads all of `image`, whose partitions are those of `layout`.
 ///
 /// # Errors
-/// It is damaged, cut off, too long, or does not match a checksum beside it; or `monitor` ends the operation.
+/// [`DamagedImage`] if it is damaged, cut off, too long, or does not match a checksum beside it; also if it cannot be read,
+/// or `monitor` ends the operation.
 pub fn verify_image(
     image: &StickImage,
     layout: Layout,
@@ -90,20 +91,22 @@ pub fn verify_image(
 }
 
 fn wrong_length(image: &StickImage, length: u64, how: &str) -> anyhow::Error {
-    Error::msg(format!(
+    DamagedImage(format!(
         "{} {how} (at byte {length}): download it again",
         image.path.display()
     ))
+    .into()
 }
 
 fn compare(image: &StickImage, expected: &[ExpectedDigest], digest: &str) -> Result<()> {
     match expected.iter().find(|expected| expected.sha256 != digest) {
-        Some(other) => Err(Error::msg(format!(
+        Some(other) => Err(DamagedImage(format!(
             "{} has the SHA-256 {digest}, but {} says {}: download both again",
             image.path.display(),
             other.source.display(),
             other.sha256
-        ))),
+        ))
+        .into()),
         None => Ok(()),
     }
 }

@@ -92,7 +92,11 @@ fn list(mutants: &[&Mutant]) -> String {
         let nixos = if mutant.nixos.is_some() { "yes" } else { "" };
         table.add_row([mutant.id, mutant.breaks, mutant.caught_by, nixos]);
     }
-    format!("{table}\n{} mutants", mutants.len())
+    format!(
+        "{table}\n{} mutants; all run on the stand-in guest, and those with `yes` on nixos too: an option of NixOS has the \
+         same defect",
+        mutants.len()
+    )
 }
 
 /// The mutants that the guest `kind` can have. If others were `named`, that is an error.
