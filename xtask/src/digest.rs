@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use stick::digest::sha256_hex;
 
+use crate::variant;
+
 /// The sources of the configuration, relative to the project's top folder.
 const SOURCES: &[&str] = &[
     "flake.lock",
@@ -24,6 +26,10 @@ pub fn sources(root: &Path) -> Result<BTreeMap<String, String>> {
     let mut files = Vec::new();
     for source in SOURCES {
         collect(&root.join(source), &mut files)?;
+    }
+    let variants = root.join(variant::FOLDER);
+    if variants.exists() {
+        collect(&variants, &mut files)?;
     }
     files
         .into_iter()

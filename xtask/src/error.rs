@@ -24,20 +24,29 @@ pub fn usage(message: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Usage(message.into()))
 }
 
+/// What shows every scenario and every mutant.
+pub const LISTED: &str = "--list shows all";
+
 /// From here on (1 is the same word) a name is close enough to a known one to be a slip of the keyboard.
 const CLOSE: f64 = 0.8;
 
-/// The error for a `name` that is none of the `known` ones; it suggests the nearest if that is close.
-pub fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
+/// The error for a `name` that is none of the `known` ones; it suggests the nearest if that is close. `all` says what shows
+/// every name.
+pub fn unknown<'a>(
+    kind: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+    all: &str,
+) -> anyhow::Error {
     let nearest = known
         .map(|known| (strsim::jaro_winkler(known, name), known))
         .filter(|(closeness, _)| *closeness >= CLOSE)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     usage(match nearest {
         Some((_, nearest)) => {
-            format!("there is no {kind} {name:?}; did you mean {nearest:?}? (--list shows all)")
+            format!("there is no {kind} {name:?}; did you mean {nearest:?}? ({all})")
         }
-        None => format!("there is no {kind} {name:?}: --list shows all"),
+        None => format!("there is no {kind} {name:?}: {all}"),
     })
 }
 
@@ -60,7 +69,7 @@ mod tests {
     #[test]
     fn only_a_close_name_is_suggested() {
         let known = ["firewall", "durability", "ssh"];
-        let said = |name: &str| unknown("scenario", name, known.into_iter()).to_string();
+        let said = |name: &str| unknown("scenario", name, known.into_iter(), LISTED).to_string();
         assert!(said("firewal").contains(r#"did you mean "firewall"?"#));
         assert!(said("durab").contains(r#"did you mean "durability"?"#));
         for far in ["zebra", "", "gpu", "network"] {

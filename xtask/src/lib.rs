@@ -32,3 +32,4 @@ pub mod scenario;
 pub mod snapshot;
 pub mod test_env;
 pub mod test_machine;
+pub mod variant;

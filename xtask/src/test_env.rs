@@ -20,6 +20,7 @@ use crate::guest::{self, Guest, GuestKind, nixos, standin};
 use crate::nix::Nix;
 use crate::report::ConsoleReporter;
 use crate::test_machine::TestMachine;
+use crate::variant::Variant;
 use crate::{ollama_stub, packages, project, snapshot};
 
 /// Which guest a verb asks for, and what may be done to get it.
@@ -32,6 +33,8 @@ pub struct Wanted<'a> {
     pub snapshots: Option<&'a Path>,
     /// A ready image, and the contract that it is held to.
     pub ready: Option<(&'a Path, &'a Path)>,
+    /// Another owner's configuration in place of the default.
+    pub variant: Option<&'a Variant>,
 }
 
 impl<'a> Wanted<'a> {
@@ -47,6 +50,7 @@ impl<'a> Wanted<'a> {
             consent,
             snapshots: None,
             ready: None,
+            variant: None,
         }
     }
 }
@@ -109,10 +113,20 @@ impl TestEnv {
         let (guest, contract, nixpkgs) = match &nix {
             Some(nix) => {
                 console.say("evaluating the configuration");
-                let contract = serde_json::from_value(nix.contract()?)
+                let (guest, contract) = match wanted.variant {
+                    Some(variant) => {
+                        console.say("building the image");
+                        nixos::prepare_changed(nix, &[&variant.module()])?
+                    }
+                    None => {
+                        let contract = nix.contract()?;
+                        console.say("building the image");
+                        (nixos::prepare(nix)?, contract)
+                    }
+                };
+                let contract = serde_json::from_value(contract)
                     .context("tests/contract.nix and the harness differ")?;
-                console.say("building the image");
-                (nixos::prepare(nix)?, contract, nix.nixpkgs().to_string())
+                (guest, contract, nix.nixpkgs().to_string())
             }
             None => {
                 let record = match wanted.snapshots {
@@ -123,7 +137,13 @@ impl TestEnv {
                         record
                     }
                 };
-                let contract = snapshot::load(&record)?;
+                let contract = match wanted.variant {
+                    None => snapshot::load(&record)?,
+                    Some(variant) => {
+                        let own = snapshot::variants::folder(&record, &variant.name);
+                        snapshot::load_variant(&record, &own)?
+                    }
+                };
                 let spinner = console.spinner("guest");
                 let guest = standin::prepare(&contract, cache, folder, &mut |text| {
                     spinner.step(text.to_string());

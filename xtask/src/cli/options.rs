@@ -40,6 +40,11 @@ pub struct Test {
     /// Make the stand-in guest from this record of the configuration
     #[arg(long, value_name = "DIR")]
     pub snapshots: Option<PathBuf>,
+    /// Test this other configuration (a file in tests/variants), or all of them
+    ///
+    /// With all, each report file has the variant's name before its extension.
+    #[arg(long, value_name = "NAME|all", conflicts_with_all = ["snapshots", "rerun", "image"])]
+    pub variant: Option<String>,
     /// Print the promises and exit
     #[arg(long)]
     pub list: bool,

@@ -2,14 +2,16 @@
 
 mod vm_jobs;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use chrono::Local;
+use vm::process;
 
 use self::vm_jobs::JobRunner;
 use crate::cli::{GuestChoice, Test};
-use crate::error::{unknown, usage};
+use crate::error::{LISTED, one_line, unknown, usage};
 use crate::exit::Exit;
 use crate::files::{require_writable, write};
 use crate::git::Git;
@@ -19,6 +21,7 @@ use crate::project;
 use crate::report::{self, ConsoleReporter, SourceFile};
 use crate::scenario::{PROMISES, Plan, SCENARIOS, Scenario, promises_of, scenario};
 use crate::test_env::{Session, Wanted};
+use crate::variant::{self, Variant};
 
 /// The list of promises, to which annotations on GitHub point.
 const SOURCE: SourceFile = SourceFile {
@@ -35,7 +38,18 @@ pub fn run(options: &Test) -> Result<Exit> {
         );
         return Ok(Exit::Ok);
     }
-    let report = report(options)?;
+    let Some(name) = &options.variant else {
+        return exit(&report(options)?);
+    };
+    let variants = variant::chosen(&project::root()?, name)?;
+    let [one] = variants.as_slice() else {
+        return each(options, &variants);
+    };
+    exit(&report_on(options, Some(one))?)
+}
+
+/// The exit code of one run.
+fn exit(report: &Report) -> Result<Exit> {
     match report.verdict {
         Verdict::Pass | Verdict::NotApplicable => Ok(Exit::Ok),
         Verdict::Fail => Ok(Exit::PromiseBroken),
@@ -46,12 +60,61 @@ pub fn run(options: &Test) -> Result<Exit> {
     }
 }
 
+/// Runs the tests on each of `variants`, whatever becomes of the others. Returns the exit code of all: a broken promise
+/// outweighs a run that could not be done.
+fn each(options: &Test, variants: &[Variant]) -> Result<Exit> {
+    let mut all = Exit::Ok;
+    let mut lines = Vec::new();
+    for variant in variants {
+        let named =
+            |file: &Option<PathBuf>| file.as_deref().map(|file| beside(file, &variant.name));
+        let own = Test {
+            json: named(&options.json),
+            junit: named(&options.junit),
+            html: named(&options.html),
+            ..options.clone()
+        };
+        let done = report_on(&own, Some(variant));
+        let tally = done.as_ref().map(Report::tally_line);
+        lines.push(match &tally {
+            Ok(tally) => format!("{}: {tally}", variant.name),
+            Err(error) => format!("{}: not run: {}", variant.name, one_line(error)),
+        });
+        match done.and_then(|report| exit(&report)) {
+            Ok(Exit::Ok) => {}
+            Ok(broken) => all = broken,
+            Err(error) => {
+                process::check_interrupt()?;
+                errln!("error: variant {}: {}", variant.name, one_line(&error));
+                if all == Exit::Ok {
+                    all = Exit::NotRun;
+                }
+            }
+        }
+    }
+    outln!("{}", lines.join("\n"));
+    Ok(all)
+}
+
+/// `file` with the name of a variant before its extension.
+fn beside(file: &Path, variant: &str) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = file.extension().unwrap_or_default().to_string_lossy();
+    let dot = if extension.is_empty() { "" } else { "." };
+    file.with_file_name(format!("{stem}-{variant}{dot}{extension}"))
+}
+
 /// Runs the tests, prints the summary, and writes the files that `options` ask for. Whatever the verdict, the report is
 /// returned.
 ///
 /// # Errors
 /// The run could not be done: see [`Session::prepare`]; also if a file cannot be written.
 pub fn report(options: &Test) -> Result<Report> {
+    report_on(options, None)
+}
+
+/// [`report`] on a variant.
+pub fn report_on(options: &Test, variant: Option<&Variant>) -> Result<Report> {
     let scenarios = if options.rerun {
         failed_last(options)?
     } else {
@@ -71,9 +134,13 @@ pub fn report(options: &Test) -> Result<Report> {
     let wanted = Wanted {
         snapshots: options.snapshots.as_deref(),
         ready,
+        variant,
         ..Wanted::from_project(options.guest, &options.nixpkgs, &options.consent)
     };
     let Session { cache, folder, env } = Session::prepare(wanted, &console)?;
+    if let Some(variant) = variant {
+        outln!("variant {}", variant.name);
+    }
     env.print_summary();
     let jobs = JobRunner {
         env: &env,
@@ -98,6 +165,7 @@ pub fn report(options: &Test) -> Result<Report> {
             .position(|scenario| scenario.name == report.name)
     });
     let report = Report {
+        variant: variant.map(|variant| variant.name.clone()),
         guest: env.guest.kind.to_string(),
         accelerator: env.accelerator.to_string(),
         nixpkgs: env.nixpkgs.clone(),
@@ -110,7 +178,9 @@ pub fn report(options: &Test) -> Result<Report> {
         tallies: results.tallies,
         failures: results.failures,
     };
-    report::remember(&cache, &report)?;
+    if variant.is_none() {
+        report::remember(&cache, &report)?;
+    }
     outln!("{}", report::summary(&report));
     if let Some(file) = &options.json {
         write(file, &serde_json::to_string_pretty(&report)?)?;
@@ -174,7 +244,7 @@ fn chosen(names: &[String], fault: bool) -> Result<Vec<&'static Scenario>> {
     for name in names {
         if scenario(name).is_none() {
             let known = SCENARIOS.iter().map(|scenario| scenario.name);
-            return Err(unknown("scenario", name, known));
+            return Err(unknown("scenario", name, known, LISTED));
         }
     }
     Ok(SCENARIOS
@@ -210,6 +280,13 @@ mod tests {
         assert!(all.ends_with("if their scenario is named"), "{all}");
         let some = list(&chosen(&["ssh".to_string()], false).unwrap());
         assert!(some.ends_with(" promises"), "{some}");
+    }
+
+    #[test]
+    fn each_variant_has_files_of_its_own() {
+        let name = |file: &str| beside(Path::new(file), "no-drive").display().to_string();
+        assert_eq!(name("out/report.json"), "out/report-no-drive.json");
+        assert_eq!(name("report"), "report-no-drive");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use verdict::judge;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::error::unknown;
+use crate::error::{LISTED, unknown};
 
 /// A configuration with one thing wrong.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
 pub fn chosen(ids: &[String]) -> Result<Vec<&'static Mutant>> {
     for id in ids {
         if !all().any(|mutant| mutant.id == id) {
-            return Err(unknown("mutant", id, all().map(|mutant| mutant.id)));
+            return Err(unknown("mutant", id, all().map(|mutant| mutant.id), LISTED));
         }
     }
     Ok(all()

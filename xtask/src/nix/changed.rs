@@ -44,6 +44,23 @@ impl Nix {
         serde_json::from_str(&text).context("the changed contract is not JSON")
     }
 
+    /// The contract of the configuration with more modules; see [`Nix::changed`].
+    ///
+    /// # Errors
+    /// As [`Nix::contract`].
+    pub fn changed_contract(&self, modules: &[&str]) -> Result<Value> {
+        let apply = format!(
+            "appliance: {}.contract",
+            evaluated(&changing(modules, "appliance"), &self.maker())
+        );
+        let text = self.finish(
+            self.apply(&apply),
+            "evaluating the changed configuration",
+            EVALUATE,
+        )?;
+        serde_json::from_str(&text).context("the changed contract is not JSON")
+    }
+
     /// Evaluates one configuration for each of `modules`, contract and image, a chunk of them in one process. Calls `each`
     /// with the index of the module and, if it does not evaluate, Nix's reason.
     ///

@@ -61,6 +61,9 @@ impl Verdict {
 /// A whole run; its JSON is the `--json` file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
+    /// The variant of the configuration; `None` for the default.
+    #[serde(default)]
+    pub variant: Option<String>,
     /// `nixos` or `standin`
     pub guest: String,
     /// `kvm` or `tcg`
@@ -122,6 +125,14 @@ impl Report {
         self.promises()
             .filter(|promise| promise.verdict == verdict)
             .count()
+    }
+
+    /// The guest, and the variant if it is not the default: `standin, variant no-drive`.
+    pub fn subject(&self) -> String {
+        match &self.variant {
+            None => self.guest.clone(),
+            Some(variant) => format!("{}, variant {variant}", self.guest),
+        }
     }
 
     fn flaky(&self, id: &str) -> bool {
@@ -231,6 +242,7 @@ pub(crate) mod tests {
             promises,
         }];
         Report {
+            variant: None,
             guest: "standin".into(),
             accelerator: "tcg".into(),
             nixpkgs: "flake.lock".into(),

@@ -45,6 +45,9 @@ pub fn refusal(report: &Report, commit: &str, promises: &[&str]) -> Option<Strin
         }
         Some(_) => {}
     }
+    if let Some(variant) = &report.variant {
+        return Some(format!("was made on the variant {variant}"));
+    }
     let bad = |promise: &&PromiseOutcome| promise.verdict.is_open();
     if let Some(promise) = report.promises().find(bad) {
         return Some(format!("does not pass, see {}", promise.id));
@@ -132,6 +135,10 @@ mod tests {
             (
                 &|report| report.commit = Some("abd".into()),
                 "from abd and not from abc",
+            ),
+            (
+                &|report| report.variant = Some("no-drive".into()),
+                "was made on the variant no-drive",
             ),
             (
                 &|report| report.scenarios[0].promises[3].verdict = Verdict::Skip,

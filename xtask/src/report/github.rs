@@ -67,7 +67,7 @@ fn annotations(report: &Report, promises: SourceFile) -> Vec<String> {
         });
         format!(
             "::{level} {place}title={}::{}",
-            property(&format!("{} on {}", promise.id, report.guest)),
+            property(&format!("{} on {}", promise.id, report.subject())),
             data(&format!("{}\n{}", promise.promise, cut(&promise.evidence)))
         )
     })
@@ -110,7 +110,7 @@ pub fn summary(report: &Report) -> String {
     };
     let mut text = format!(
         "## {mark} Promises on {}: {}\n\n{}, nixpkgs {}{}; {} boots; {:.0} s\n\n",
-        report.guest,
+        report.subject(),
         report.tally_line(),
         report.accelerator,
         code(&report.nixpkgs),

@@ -16,7 +16,11 @@ const CONSOLE_LINES: usize = 40;
 
 /// The page. Screenshots are read from the folders that the report names.
 pub fn html(report: &Report) -> String {
-    let title = format!("OllamaLive on {}: {}", report.guest, report.tally_line());
+    let title = format!(
+        "OllamaLive on {}: {}",
+        report.subject(),
+        report.tally_line()
+    );
     // At least a second, so that no bar of a short run is long.
     let most = report
         .promises()
@@ -24,7 +28,7 @@ pub fn html(report: &Report) -> String {
         .fold(1.0, f64::max);
     let body = html! {
         header {
-            h1 { (badge(report.verdict, report.verdict.word())) " Promises on " (report.guest) }
+            h1 { (badge(report.verdict, report.verdict.word())) " Promises on " (report.subject()) }
             p { (report.tally_line()) }
             (facts(report))
         }

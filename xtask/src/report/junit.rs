@@ -10,7 +10,7 @@ use super::{Report, Verdict};
 
 /// One suite per scenario, one case per promise; `started` is the time at which the run began.
 pub fn junit(report: &Report, started: DateTime<FixedOffset>) -> Result<String> {
-    let mut xml = Xml::new(format!("ollamalive on {}", report.guest));
+    let mut xml = Xml::new(format!("ollamalive on {}", report.subject()));
     xml.set_timestamp(started);
     xml.set_time(Duration::from_secs_f64(report.seconds));
     for scenario in &report.scenarios {

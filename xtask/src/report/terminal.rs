@@ -55,7 +55,7 @@ pub fn summary(report: &Report) -> String {
         report.seconds,
         report.boots,
         report.boot_seconds,
-        report.guest,
+        report.subject(),
         report.accelerator,
     );
     text

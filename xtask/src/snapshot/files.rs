@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Map, Value};
 
+use super::variants::{ABSENT, VARIANTS};
 use super::{ACCEPT, PLAIN, SOURCES};
 use crate::contract::Contract;
 use crate::digest;
@@ -36,6 +37,9 @@ fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> std::io::Res
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        if prefix.is_empty() && name == VARIANTS {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
             collect(&entry.path(), &format!("{prefix}{name}/"), names)?;
         } else if let Some(name) = name.strip_suffix(".snap") {
@@ -82,11 +86,36 @@ pub fn load(folder: &Path) -> Result<Contract> {
 /// # Errors
 /// A file is missing or is not JSON; it is named.
 pub fn load_json(folder: &Path) -> Result<Value> {
+    let name = |name: String| (name.clone(), file(folder, &name));
+    assemble(recorded(folder)?.into_iter().map(name))
+}
+
+/// The recorded contract of a variant: the files in `own`, and those in `folder` for all that it has in common with the
+/// default.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_variant(folder: &Path, own: &Path) -> Result<Contract> {
+    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for from in [folder, own] {
+        for name in recorded(from)? {
+            files.insert(name.clone(), file(from, &name));
+        }
+    }
+    serde_json::from_value(assemble(files.into_iter())?).map_err(|error| {
+        usage(format!(
+            "the record in {} is not a configuration ({error}); `{ACCEPT}` records it anew",
+            own.display()
+        ))
+    })
+}
+
+/// The contract in `files`, each with the name of its snapshot.
+fn assemble(files: impl Iterator<Item = (String, PathBuf)>) -> Result<Value> {
     let mut whole = Map::new();
-    for name in recorded(folder)? {
-        let path = file(folder, &name);
+    for (name, path) in files {
         let concern = name.split('/').next().unwrap_or(&name);
-        if name == SOURCES {
+        if name == SOURCES || text(&path)? == ABSENT {
             continue;
         } else if PLAIN.contains(&concern) {
             insert(&mut whole, &name, Value::String(text(&path)?));

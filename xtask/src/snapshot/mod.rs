@@ -3,6 +3,7 @@
 //! - `NAME.snap`: the values of one concern as JSON, the same on every supported release of NixOS.
 //! - `scripts/` and `sshd_config.snap`: plain text with the same property.
 //! - `texts/`: plain text that NixOS renders, compared only on the release that it was recorded on.
+//! - `variants/NAME/`: the same files for a variant, only those that differ from the default's.
 //! - `sources.snap`: the digests of the evaluated files, so that a stale record is never tested.
 //!
 //! Store hashes and versions are left out. `tests/record.rs` compares the record with insta's own macro. A program cannot
@@ -12,8 +13,9 @@
 mod files;
 #[cfg(test)]
 mod tests;
+pub mod variants;
 
-pub use files::{load, load_json, recorded, require_fresh};
+pub use files::{load, load_json, load_variant, recorded, require_fresh};
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -125,8 +127,17 @@ pub struct Comparison {
 /// # Errors
 /// There is no record, or a file of it cannot be read.
 pub fn compare(folder: &Path, snapshots: &BTreeMap<String, String>) -> Result<Comparison> {
+    compare_beside(folder, snapshots, other_release(folder, snapshots)?)
+}
+
+/// [`compare`], without the texts if there is a reason to skip them.
+fn compare_beside(
+    folder: &Path,
+    snapshots: &BTreeMap<String, String>,
+    texts_skipped: Option<String>,
+) -> Result<Comparison> {
     let mut comparison = Comparison {
-        texts_skipped: other_release(folder, snapshots)?,
+        texts_skipped,
         ..Comparison::default()
     };
     let mut names = recorded(folder)?;

@@ -1,0 +1,12 @@
+# Every name and port that an owner can choose is another one.
+{lib, ...}: {
+  networking.hostName = lib.mkForce "Hal";
+  time.timeZone = lib.mkForce "America/New_York";
+  console.keyMap = lib.mkForce "us";
+
+  ollamalive.user = lib.mkForce "alice";
+  ollamalive.ssh.port = lib.mkForce 2222;
+  ollamalive.ollama.port = lib.mkForce 8080;
+  ollamalive.ollama.image = lib.mkForce "ollama/ollama:0.12.5";
+  ollamalive.models.drive = lib.mkForce "UUID=01D9A1B2C3D4E5F6";
+}

@@ -1,0 +1,4 @@
+# Models are stored on PERSIST.
+{lib, ...}: {
+  ollamalive.models.drive = lib.mkForce null;
+}
