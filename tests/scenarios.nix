@@ -6,11 +6,13 @@ check: {
   vm-system = check "system";
   # ssh.key-accepted
   # ssh.modern-crypto
+  # ssh.forwards-only-tcp
   # ssh.unknown-key-refused
   # ssh.password-refused
   # ssh.keyboard-interactive-refused
   # ssh.empty-password-refused
   # ssh.root-refused
+  # ssh.strict-modes
   vm-ssh = check "ssh";
   # persist.mounted
   # persist.bind-mounts

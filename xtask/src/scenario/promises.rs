@@ -33,6 +33,12 @@ pub const PROMISES: &[Promise] = &[
         check: ssh::crypto::check,
     },
     Promise {
+        id: "ssh.forwards-only-tcp",
+        sentence: "a session forwards local TCP ports (as to Ollama) and nothing else: no X11, agent, remote port, variable, socket or tunnel",
+        scenario: "ssh",
+        check: ssh::forwards::check,
+    },
+    Promise {
         id: "ssh.unknown-key-refused",
         sentence: "a key that is not authorized is refused",
         scenario: "ssh",
@@ -61,6 +67,12 @@ pub const PROMISES: &[Promise] = &[
         sentence: "root cannot log in, not even with the owner's key",
         scenario: "ssh",
         check: ssh::root::check,
+    },
+    Promise {
+        id: "ssh.strict-modes",
+        sentence: "a key is refused while other accounts can write its file or folder",
+        scenario: "ssh",
+        check: ssh::strict_modes::check,
     },
     Promise {
         id: "persist.mounted",
