@@ -22,6 +22,7 @@ check: {
   # ollama.answers
   # ollama.models-on-drive
   # ollama.without-gpu
+  # ollama.contained
   vm-ollama = check "ollama";
   # firewall.only-open-ports
   # firewall.published-ports-contained

@@ -111,6 +111,12 @@ pub const PROMISES: &[Promise] = &[
         check: ollama::without_gpu::check,
     },
     Promise {
+        id: "ollama.contained",
+        sentence: "Ollama's container has no capabilities, gains no privileges, and sees nothing of the PC but the models and the GPU",
+        scenario: "ollama",
+        check: ollama::contained::check,
+    },
+    Promise {
         id: "firewall.only-open-ports",
         sentence: "of all 65,535 TCP ports and the UDP ports tried, over IPv4 and IPv6, seen from another machine on the \
                    same segment, only the SSH and Ollama ports answer",
