@@ -18,6 +18,7 @@ check: {
   # persist.bind-mounts
   vm-persist = check "persist";
   # docker.state-on-persist
+  # docker.prunes-weekly
   vm-docker = check "docker";
   # ollama.answers
   # ollama.models-on-drive

@@ -90,7 +90,13 @@ pub const PROMISES: &[Promise] = &[
         id: "docker.state-on-persist",
         sentence: "Docker's data root is on PERSIST and Docker waits for it",
         scenario: "docker",
-        check: docker::check,
+        check: docker::state_on_persist::check,
+    },
+    Promise {
+        id: "docker.prunes-weekly",
+        sentence: "unused images are removed once a week, on a PC that is on for a few hours a day too; the configured one never is",
+        scenario: "docker",
+        check: docker::prunes_weekly::check,
     },
     Promise {
         id: "ollama.answers",
