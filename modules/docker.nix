@@ -1,16 +1,51 @@
 # Docker. All its state is on PERSIST.
 {
+  config,
+  lib,
+  ...
+}: {
   virtualisation.docker = {
     enable = true;
     storageDriver = "overlay2";
     daemon.settings.features.cdi = true;
-    autoPrune = {
-      enable = true;
-      dates = "weekly";
-    };
   };
 
   # Nothing waits for a nofail mount automatically. Without this, Docker would start before the mount and fill the root
   # file system, which is in memory.
   systemd.services.docker.unitConfig.RequiresMountsFor = ["/var/lib/docker"];
+
+  # In place of NixOS's autoPrune, which keeps every image with a name, or else removes Ollama's while it is stopped.
+  systemd.services.docker-image-prune = {
+    description = "Removal of Docker images that no container uses";
+    requires = ["docker.service"];
+    # Until then, the image may not be loaded yet.
+    after = ["docker.service" "docker-ollama.service"];
+    path = [config.virtualisation.docker.package];
+    serviceConfig.Type = "oneshot";
+    script = ''
+      image=${lib.escapeShellArg config.ollamalive.ollama.image}
+      keeper=keeps-configured-image
+
+      if docker image inspect "$image" >/dev/null 2>&1; then
+        # Docker removes no image that a container has, even one that never runs.
+        docker rm --force "$keeper" >/dev/null 2>&1 || true
+        docker create --name "$keeper" --pull never "$image" >/dev/null
+        docker image prune --all --force
+        docker rm "$keeper" >/dev/null
+      else
+        # It may arrive at any moment, so every image with a name stays.
+        docker image prune --force
+      fi
+    '';
+  };
+
+  systemd.timers.docker-image-prune = {
+    description = "Weekly removal of unused Docker images";
+    wantedBy = ["timers.target"];
+    timerConfig = {
+      OnCalendar = "weekly";
+      # The PC is rarely on at that moment, so the next start makes up for it. persist.nix keeps the time of the last run.
+      Persistent = true;
+    };
+  };
 }

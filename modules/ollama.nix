@@ -47,6 +47,13 @@ in {
           # The host network instead of a published port, so that the firewall's input rules apply.
           "--network=host"
           "--device=nvidia.com/gpu=all"
+          # Everyone on the network can talk to Ollama. Someone who finds a way in gets the models and the GPU, and nothing
+          # else of this machine.
+          "--cap-drop=all"
+          "--security-opt=no-new-privileges"
+          "--read-only"
+          "--tmpfs=/tmp"
+          "--pids-limit=512"
         ];
       };
     };

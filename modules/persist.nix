@@ -52,6 +52,7 @@ in {
         "/home" = "home";
         "/var/lib/docker" = "docker";
         "/var/lib/nixos" = "nixos";
+        "/var/lib/systemd/timers" = "timers";
         "/var/log/journal" = "journal";
         "/etc/NetworkManager/system-connections" = "network";
       };

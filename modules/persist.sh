@@ -148,7 +148,7 @@ fi
 # shellcheck disable=SC2164 # systemd units run their scripts with bash -e.
 cd "$root/persist"
 # On a full disk these fail; the existing folders are still used.
-install -d -m 0755 home images journal nixos ssh || true
+install -d -m 0755 home images journal nixos ssh timers || true
 install -d -m 0710 docker || true
 install -d -m 0700 network || true
 # sshd reads this file as the user who logs in, and accepts it only if it belongs to root.

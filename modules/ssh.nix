@@ -40,9 +40,18 @@ in {
       KbdInteractiveAuthentication = false;
       PermitEmptyPasswords = false;
       HostbasedAuthentication = false;
-      X11Forwarding = false;
       UsePAM = true;
       StrictModes = true;
+
+      # A client may forward a local port, for example to Ollama, and nothing else: what it brings in (a display, an
+      # agent, variables) runs code in sessions, and what it opens here (ports, tunnels) goes past the firewall. sshd
+      # accepts no variables unless AcceptEnv names some.
+      AllowTcpForwarding = "local";
+      AllowAgentForwarding = false;
+      AllowStreamLocalForwarding = false;
+      PermitTunnel = "no";
+      PermitUserEnvironment = false;
+      X11Forwarding = false;
 
       KexAlgorithms = [
         "mlkem768x25519-sha256"

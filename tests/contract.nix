@@ -56,6 +56,7 @@
 
   # Units of this project, and NixOS's units that it relies on.
   ourUnits = [
+    "docker-image-prune"
     "docker-ollama"
     "esp-import"
     "gpu-fallback"
@@ -298,7 +299,6 @@ in
         lib.getAttrs ["features" "group" "hosts" "log-driver" "storage-driver"] docker.daemon.settings
       );
       dataRoot = docker.daemon.settings.data-root or "/var/lib/docker";
-      autoPrune = {inherit (docker.autoPrune) dates enable flags;};
     };
 
     ollama = {
@@ -362,8 +362,10 @@ in
       inherit (lib.trivial) release;
       fstab = text config.environment.etc.fstab.text;
       units = lib.listToAttrs (
-        map (name: lib.nameValuePair "${name}.service" (unitText config.systemd.units."${name}.service")) (
-          lib.filter (name: config.systemd.units ? "${name}.service") (ourUnits ++ renderedUnits)
+        map (name: lib.nameValuePair name (unitText config.systemd.units.${name})) (
+          lib.filter (name: config.systemd.units ? ${name}) (
+            map (name: "${name}.service") (ourUnits ++ renderedUnits) ++ map (name: "${name}.timer") ourUnits
+          )
         )
       );
       scripts = merge (

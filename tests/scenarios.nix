@@ -6,20 +6,24 @@ check: {
   vm-system = check "system";
   # ssh.key-accepted
   # ssh.modern-crypto
+  # ssh.forwards-only-tcp
   # ssh.unknown-key-refused
   # ssh.password-refused
   # ssh.keyboard-interactive-refused
   # ssh.empty-password-refused
   # ssh.root-refused
+  # ssh.strict-modes
   vm-ssh = check "ssh";
   # persist.mounted
   # persist.bind-mounts
   vm-persist = check "persist";
   # docker.state-on-persist
+  # docker.prunes-weekly
   vm-docker = check "docker";
   # ollama.answers
   # ollama.models-on-drive
   # ollama.without-gpu
+  # ollama.contained
   vm-ollama = check "ollama";
   # firewall.only-open-ports
   # firewall.published-ports-contained

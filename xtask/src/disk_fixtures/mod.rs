@@ -193,7 +193,7 @@ impl DiskFixtures {
                 // The folders that an earlier boot has created: a full disk has no room for them.
                 let home = format!("home/{}", self.user);
                 let folders = |content: &Path| {
-                    ["docker", "journal", "network", "nixos", &home]
+                    ["docker", "journal", "network", "nixos", "timers", &home]
                         .iter()
                         .try_for_each(|folder| Ok(fs::create_dir_all(content.join(folder))?))
                 };

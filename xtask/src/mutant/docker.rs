@@ -1,8 +1,12 @@
-//! Docker's state in the wrong place, or Docker too early.
+//! Docker's state in the wrong place, Docker too early, or images that are never removed or should not be.
 
-use super::Edit::{Line, Set};
+use super::Edit::{Line, Remove, Replace, Set};
 use super::HeldTo::Itself;
-use super::Mutant;
+use super::{Mutant, in_both};
+
+const PRUNES: &str = "docker.prunes-weekly";
+const TIMER: &str = "/texts/units/docker-image-prune.timer";
+const SCRIPT: &str = "/scripts/docker-image-prune-start";
 
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -51,4 +55,59 @@ pub const MUTANTS: &[Mutant] = &[
         comes_up: true,
         alone: false,
     },
+    in_both(
+        "docker.never-prunes",
+        "no timer removes unused images",
+        PRUNES,
+        "docker-image-prune.timer is inactive",
+        &[Remove(TIMER)],
+        "systemd.timers.docker-image-prune.enable = lib.mkForce false;",
+    ),
+    in_both(
+        "docker.missed-prunes-forgotten",
+        "images are removed only on a PC that is on at the time",
+        PRUNES,
+        "was not made up for",
+        &[Line(TIMER, "Persistent=", "")],
+        "systemd.timers.docker-image-prune.timerConfig.Persistent = lib.mkForce false;",
+    ),
+    in_both(
+        "docker.prunes-once-a-year",
+        "images are removed once a year",
+        PRUNES,
+        "was not made up for",
+        &[Line(TIMER, "OnCalendar=", "OnCalendar=yearly")],
+        r#"systemd.timers.docker-image-prune.timerConfig.OnCalendar = lib.mkForce "yearly";"#,
+    ),
+    Mutant {
+        also: &["persist.bind-mounts"],
+        ..in_both(
+            "docker.prune-times-in-memory",
+            "the time of the last removal is forgotten at each restart",
+            PRUNES,
+            "the time of the last run is on device",
+            &[Line("/texts/fstab", " /var/lib/systemd/timers ", "")],
+            r#"fileSystems."/var/lib/systemd/timers".enable = lib.mkForce false;"#,
+        )
+    },
+    in_both(
+        "docker.prunes-configured-image",
+        "Ollama's own image is removed while no container uses it",
+        PRUNES,
+        "the configured image is gone",
+        &[Line(SCRIPT, "docker create", "")],
+        r#"systemd.services.docker-image-prune.script = lib.mkForce "docker image prune --all --force";"#,
+    ),
+    in_both(
+        "docker.keeps-named-images",
+        "unused images stay if they have a name",
+        PRUNES,
+        "an unused image is still there",
+        &[Replace(
+            SCRIPT,
+            "docker image prune --all --force",
+            "docker image prune --force",
+        )],
+        r#"systemd.services.docker-image-prune.script = lib.mkForce "docker image prune --force";"#,
+    ),
 ];

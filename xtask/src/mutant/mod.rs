@@ -3,10 +3,12 @@
 
 mod batch;
 mod boot;
+mod containment;
 mod docker;
 mod edit;
 mod fault;
 mod firewall;
+mod forwarding;
 mod ollama;
 mod persist;
 mod ssh;
@@ -100,9 +102,11 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         boot::MUTANTS,
         system::MUTANTS,
         ssh::MUTANTS,
+        forwarding::MUTANTS,
         persist::MUTANTS,
         docker::MUTANTS,
         ollama::MUTANTS,
+        containment::MUTANTS,
         firewall::MUTANTS,
         stick::MUTANTS,
         fault::MUTANTS,

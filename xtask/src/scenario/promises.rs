@@ -38,6 +38,13 @@ pub const PROMISES: &[Promise] = &[
         check: ssh::crypto::check,
     },
     Promise {
+        id: "ssh.forwards-only-tcp",
+        sentence: "a session forwards local TCP ports (as to Ollama) and nothing else: no X11, agent, remote port, variable, socket or tunnel",
+        scenario: "ssh",
+        applies: Always,
+        check: ssh::forwards::check,
+    },
+    Promise {
         id: "ssh.unknown-key-refused",
         sentence: "a key that is not authorized is refused",
         scenario: "ssh",
@@ -73,6 +80,13 @@ pub const PROMISES: &[Promise] = &[
         check: ssh::root::check,
     },
     Promise {
+        id: "ssh.strict-modes",
+        sentence: "a key is refused while other accounts can write its file or folder",
+        scenario: "ssh",
+        applies: Always,
+        check: ssh::strict_modes::check,
+    },
+    Promise {
         id: "persist.mounted",
         sentence: "the PERSIST partition is mounted at /persist and writable",
         scenario: "persist",
@@ -91,7 +105,14 @@ pub const PROMISES: &[Promise] = &[
         sentence: "Docker's data root is on PERSIST and Docker waits for it",
         scenario: "docker",
         applies: Always,
-        check: docker::check,
+        check: docker::state_on_persist::check,
+    },
+    Promise {
+        id: "docker.prunes-weekly",
+        sentence: "unused images are removed once a week, on a PC that is on for a few hours a day too; the configured one never is",
+        scenario: "docker",
+        applies: Always,
+        check: docker::prunes_weekly::check,
     },
     Promise {
         id: "ollama.answers",
@@ -113,6 +134,13 @@ pub const PROMISES: &[Promise] = &[
         scenario: "ollama",
         applies: Always,
         check: ollama::without_gpu::check,
+    },
+    Promise {
+        id: "ollama.contained",
+        sentence: "Ollama's container has no capabilities, gains no privileges, and sees nothing of the PC but the models and the GPU",
+        scenario: "ollama",
+        applies: Always,
+        check: ollama::contained::check,
     },
     Promise {
         id: "firewall.only-open-ports",

@@ -1,6 +1,9 @@
 //! The guest's SSH server, tested with the real OpenSSH client.
 
 mod log;
+mod session;
+
+pub use session::Session;
 
 use std::fs;
 use std::io::{BufRead, BufReader};

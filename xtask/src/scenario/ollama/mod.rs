@@ -2,6 +2,7 @@
 
 pub mod answers;
 mod client;
+pub mod contained;
 mod kill;
 pub mod models_on_drive;
 pub mod without_gpu;

@@ -12,6 +12,7 @@ const PERSISTENT: &[(&str, &str)] = &[
     ("/etc/NetworkManager/system-connections", "network"),
     ("/var/lib/nixos", "nixos"),
     ("/var/log/journal", "journal"),
+    ("/var/lib/systemd/timers", "timers"),
 ];
 
 #[derive(Debug, Clone)]
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn kept_when_every_folder_is_on_persist() {
-        assert_kept(judge(&good()), "5 of 5 right and writable");
+        assert_kept(judge(&good()), "6 of 6 right and writable");
     }
 
     #[test]
@@ -141,7 +142,8 @@ mod tests {
                      /home comes from 254:3 /home, not from 254:9 /home; \
                      /etc/NetworkManager/system-connections comes from 254:3 /network, not from 254:9 /network; \
                      /var/lib/nixos comes from 254:3 /nixos, not from 254:9 /nixos; \
-                     /var/log/journal comes from 254:3 /journal, not from 254:9 /journal",
+                     /var/log/journal comes from 254:3 /journal, not from 254:9 /journal; \
+                     /var/lib/systemd/timers comes from 254:3 /timers, not from 254:9 /timers",
                 ),
             ],
         );

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Context, Finding};
+use crate::scenario::{Context, Finding};
 
 /// systemd's name for the mount of /var/lib/docker.
 const MOUNT: &str = "var-lib-docker.mount";

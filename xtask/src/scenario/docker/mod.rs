@@ -1,0 +1,4 @@
+//! Docker: where its state is, and how it stays small.
+
+pub mod prunes_weekly;
+pub mod state_on_persist;
