@@ -14,6 +14,9 @@ use uuid::Uuid;
 
 use crate::error::usage;
 
+/// The owner's number (`users.users.<name>.uid`).
+const OWNER: u32 = 1000;
+
 /// The whole contract, one field per concern.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Contract {
@@ -117,6 +120,18 @@ impl Users {
             })
             .collect()
     }
+
+    /// The owner's account: the one with the number that files on PERSIST belong to or, in a configuration that is broken
+    /// on purpose, any other than root's.
+    pub fn owner(&self) -> String {
+        let mut others = self.accounts();
+        others.remove("root");
+        let by_number = others.iter().find(|(_, user)| user.uid == Some(OWNER));
+        by_number
+            .or_else(|| others.iter().next())
+            .map(|(name, _)| name.clone())
+            .unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -190,4 +205,27 @@ pub struct Texts {
     pub units: BTreeMap<String, String>,
     /// Scripts that those units run, by name.
     pub scripts: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_is_the_account_with_the_owners_number() {
+        let users = |uid: u32| -> Users {
+            let account = |uid: u32| {
+                serde_json::json!({ "uid": uid, "home": "/", "shell": "zsh", "group": "users", "extraGroups": [],
+                                    "hashedPassword": "!", "authorizedKeys": [] })
+            };
+            serde_json::from_value(serde_json::json!({
+                "sudo": { "wheelNeedsPassword": false },
+                "zsh": { "enable": true, "autosuggestions": true, "syntaxHighlighting": true, "histSize": 1 },
+                "mutable": false, "root": account(0), "alice": account(uid), "aaron": account(1001),
+            }))
+            .unwrap()
+        };
+        assert_eq!(users(1000).owner(), "alice");
+        assert_eq!(users(1002).owner(), "aaron");
+    }
 }

@@ -20,9 +20,6 @@ use crate::report::ConsoleReporter;
 use crate::test_machine::TestMachine;
 use crate::{ollama_stub, packages, project, snapshot};
 
-/// The user of the appliance.
-const USER: &str = "ollamalive";
-
 /// Which guest a verb asks for, and what may be done to get it.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
@@ -192,7 +189,7 @@ impl TestEnv {
             persist: self.contract.persist.label.clone(),
             models: self.contract.models.drive.clone(),
             owner: self.owner.clone(),
-            user: USER.to_string(),
+            user: self.contract.users.owner(),
             ollama: self.stub.clone(),
         };
         let disks = PluggedDisks::make(fixtures, setup, &folder)?;
@@ -218,7 +215,7 @@ impl TestEnv {
             },
             booted: BootedWhen::default(),
             login: Some(Login {
-                user: USER.to_string(),
+                user: self.contract.users.owner(),
                 key: self.owner.clone(),
                 ssh_port,
             }),
