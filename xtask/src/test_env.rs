@@ -202,6 +202,7 @@ impl TestEnv {
                 disks: disks.disks(self.guest.configuration.as_deref()),
                 cable: setup.cable(),
                 clock: setup.clock().to_string(),
+                time_zone: Some(self.contract.system.time_zone.clone()),
                 forwards: vec![
                     Forward {
                         host: host_ports.0,

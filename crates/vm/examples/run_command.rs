@@ -38,6 +38,7 @@ fn main() -> Result<()> {
             disks: Vec::new(),
             cable: true,
             clock: "utc".into(),
+            time_zone: None,
             forwards: Vec::new(),
         },
         booted: BootedWhen {

@@ -66,6 +66,7 @@ fn empty_machine(
             disks: vec![Disk::new(image, "stick")],
             cable: true,
             clock: "utc".into(),
+            time_zone: None,
             forwards: vec![
                 Forward {
                     host: host_ports.0,

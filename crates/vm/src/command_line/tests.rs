@@ -12,6 +12,7 @@ fn machine(accelerator: Accelerator, boot: Boot) -> QemuConfig {
         disks: vec![Disk::new("/run/stick.img", "stick")],
         cable: true,
         clock: "utc".into(),
+        time_zone: None,
         forwards: vec![
             Forward { host: 0, guest: 22 },
             Forward {
