@@ -72,8 +72,10 @@
             pkgs.ntfs3g
             pkgs.openssh
             pkgs.qemu
+            pkgs.util-linux
           ]} \
-            --set-default OLLAMALIVE_OVMF ${pkgs.OVMF.fd}/FV
+            --set-default OLLAMALIVE_OVMF ${pkgs.OVMF.fd}/FV \
+            --set-default TZDIR ${pkgs.tzdata}/share/zoneinfo
         '';
         meta = {
           description = "Builds, boots and tests the OllamaLive appliance";

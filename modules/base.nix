@@ -4,6 +4,12 @@
   nixpkgs.config.allowUnfree = true;
   hardware.enableRedistributableFirmware = true;
   hardware.cpu.amd.updateMicrocode = true;
+  hardware.cpu.intel.updateMicrocode = true;
+
+  # Windows keeps the zone's local time in the hardware clock. As UTC, this system would start with a clock that is hours
+  # off, and leave UTC behind for Windows. systemd does not set a clock that keeps local time: Windows goes on doing that,
+  # and is alone in changing it for daylight saving time.
+  time.hardwareClockInLocalTime = true;
 
   # Boot messages go to the screen and to the serial line, for machines without a screen. The last entry becomes
   # /dev/console.
@@ -15,16 +21,8 @@
   # An unplugged disk must not leave a headless machine at an emergency prompt.
   systemd.enableEmergencyMode = false;
 
-  nix.settings = {
-    experimental-features = [
-      "nix-command"
-      "flakes"
-    ];
-    trusted-users = [
-      "root"
-      "@wheel"
-    ];
-  };
+  # The store is read-only, so Nix could neither build nor install anything here.
+  nix.enable = false;
 
   environment.systemPackages = [
     pkgs.curl

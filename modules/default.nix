@@ -13,5 +13,6 @@
     ./ssh.nix
     ./stick.nix
     ./user.nix
+    ./values.nix
   ];
 }

@@ -14,12 +14,6 @@
     ${pkgs.buildPackages.systemd}/bin/systemd-repart "$@" &&
       ${lib.getExe pkgs.buildPackages.python3} ${./end-before-persist.py} "''${!#}" ${config.ollamalive.stick.diskId}
   '';
-
-  # The option was renamed after 25.05.
-  rootIsStore =
-    if lib.versionAtLeast lib.trivial.release "25.11"
-    then {nixStorePrefix = "/";}
-    else {stripNixStorePrefix = true;};
 in {
   config = {
     boot.loader.grub.enable = lib.mkDefault false;
@@ -96,12 +90,11 @@ in {
             };
             repartConfig = cfg.partitions."10-esp";
           };
-          "20-store" =
-            rootIsStore
-            // {
-              storePaths = [config.system.build.toplevel];
-              repartConfig = cfg.partitions."20-store";
-            };
+          "20-store" = {
+            nixStorePrefix = "/";
+            storePaths = [config.system.build.toplevel];
+            repartConfig = cfg.partitions."20-store";
+          };
           "30-persist".repartConfig = cfg.partitions."30-persist";
         };
         # "fragments" packs the tails of files together. The image becomes a third smaller and takes twice as long to build
@@ -115,11 +108,7 @@ in {
     };
 
     # The ISO and the VM do not boot from a stick, so there is nothing to repartition.
-    image.modules.iso.boot.initrd.systemd = {
-      repart.enable = false;
-      # Before 26.05, ISOs support only the scripted initrd.
-      enable = lib.mkForce (lib.versionAtLeast lib.trivial.release "26.05");
-    };
+    image.modules.iso.boot.initrd.systemd.repart.enable = false;
     virtualisation.vmVariant.boot.initrd.systemd.repart.enable = false;
   };
 }

@@ -5,11 +5,6 @@
   ...
 }: let
   cfg = config.ollamalive.models;
-  wellFormed = lib.any (form: builtins.match form cfg.drive != null) [
-    "LABEL=[A-Za-z0-9_. -]{1,32}"
-    "UUID=[0-9A-Fa-f]{16}"
-    "UUID=[0-9A-Fa-f]{4,8}(-[0-9A-Fa-f]{4,12})+"
-  ];
 in {
   options.ollamalive.models = {
     drive = lib.mkOption {
@@ -18,7 +13,8 @@ in {
       example = "LABEL=Models";
       description = ''
         The NTFS drive that holds the models: `LABEL=` and its label, or `UUID=` and its UUID
-        (`lsblk -o NAME,LABEL,UUID` shows both). With `null`, models are stored on PERSIST.
+        (`lsblk -o NAME,LABEL,UUID` shows both). A label is what Explorer shows before the drive's letter, and may hold
+        spaces, umlauts and brackets. With `null`, models are stored on PERSIST.
       '';
     };
 
@@ -35,19 +31,9 @@ in {
   };
 
   config = lib.mkIf (cfg.drive != null) {
-    assertions = [
-      {
-        assertion = wellFormed;
-        message = ''
-          ollamalive.models.drive is "${cfg.drive}", which does not name a drive. Write "LABEL=Models" (the
-          drive's name in Windows) or "UUID=01D9A1B2C3D4E5F6" (from `lsblk -o NAME,LABEL,UUID`), or null to
-          store models on PERSIST.
-        '';
-      }
-    ];
-
     fileSystems."/mnt/models" = {
-      device = cfg.drive;
+      # NixOS escapes blanks for fstab, but not the escape character itself.
+      device = lib.replaceStrings ["\\"] ["\\134"] cfg.drive;
       fsType = "ntfs-3g";
       options = [
         # The drive may be missing at boot and plugged in later.

@@ -26,7 +26,7 @@ in {
     };
 
     allowedNetworks = lib.mkOption {
-      type = lib.types.listOf (lib.types.strMatching "[0-9a-fA-F.:]+(/[0-9]+)?");
+      type = lib.types.listOf lib.types.str;
       default = [];
       example = ["192.168.1.0/24"];
       description = ''
@@ -72,11 +72,11 @@ in {
 
         # Access triggers the automount. Without the drive, the folder cannot be created.
         if ! problem=$( { mkdir -p "$models" && ls "$models"; } 2>&1 >/dev/null); then
-          echo "Ollama cannot start yet: $problem. ${
+          echo "Ollama cannot start yet: $problem. "${lib.escapeShellArg (
           if models.drive == null
           then "Make room on PERSIST."
           else "Plug in the drive ${models.drive}, or correct ollamalive.models.drive."
-        }" | tee "$notice"
+        )} | tee "$notice"
           exit 1
         fi
         rm -f "$notice"

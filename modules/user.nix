@@ -6,6 +6,9 @@
   ...
 }: let
   cfg = config.ollamalive;
+  # Thrown, because the account would be merged with the system's, and fail with NixOS's own words before any assertion.
+  problem = lib.findFirst (lib.hasPrefix "ollamalive.user ") null cfg.problems;
+  name = lib.throwIf (problem != null) problem cfg.user;
 in {
   options.ollamalive.user = lib.mkOption {
     type = lib.types.strMatching "[a-z_][a-z0-9_-]*";
@@ -24,7 +27,7 @@ in {
     users.allowNoPasswordLogin = true;
 
     users.users.root.hashedPassword = "!";
-    users.users.${cfg.user} = {
+    users.users.${name} = {
       isNormalUser = true;
       # Owns the files on PERSIST, so it must never change.
       uid = 1000;

@@ -201,12 +201,16 @@ in
   lib.throwIf (failed != []) "Failed assertions:\n${lib.concatLines failed}" {
     system = {
       inherit (config.networking) hostName;
-      inherit (config.time) timeZone;
+      inherit (config.time) hardwareClockInLocalTime timeZone;
       inherit (config.console) keyMap;
       locale = config.i18n.defaultLocale;
       inherit (config.system) stateVersion;
       inherit (pkgs.config) allowUnfree;
-      experimentalFeatures = config.nix.settings.experimental-features;
+      nix = config.nix.enable;
+      microcode = {
+        amd = config.hardware.cpu.amd.updateMicrocode;
+        intel = config.hardware.cpu.intel.updateMicrocode;
+      };
       kernelParams = lib.filter (lib.hasPrefix "console=") config.boot.kernelParams;
       autologin = {
         user = config.services.getty.autologinUser;

@@ -3,6 +3,8 @@ check: {
   # boot.reaches-target
   vm-boot = check "boot";
   # system.identity
+  # system.leaves-the-clock
+  # system.leaves-the-disks
   vm-system = check "system";
   # ssh.key-accepted
   # ssh.modern-crypto

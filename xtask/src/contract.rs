@@ -59,6 +59,9 @@ impl Contract {
 pub struct System {
     pub host_name: String,
     pub time_zone: String,
+    /// The hardware clock keeps the zone's time, not UTC.
+    #[serde(default)]
+    pub hardware_clock_in_local_time: bool,
     pub key_map: String,
     pub locale: String,
     pub kernel_params: Vec<String>,

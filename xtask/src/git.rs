@@ -150,6 +150,14 @@ impl Git {
         )))
     }
 
+    /// The branches of the repository at `url` that match `pattern`, as `git ls-remote` lists them.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub fn remote_heads(&self, url: &str, pattern: &str) -> Result<String> {
+        self.run(&["ls-remote", "--heads", url, pattern])
+    }
+
     pub fn has_tag(&self, tag: &str) -> Result<bool> {
         let name = format!("refs/tags/{tag}");
         let found = self.ask(&["rev-parse", "--verify", "--quiet", &name])?;

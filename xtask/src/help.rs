@@ -38,6 +38,9 @@ pub const CODEGEN: &str = examples!(
     "codegen" => "write every generated file that is stale",
     "codegen --check" => "only name the stale files",
 );
+pub const NIXOS_RELEASE: &str = examples!(
+    "nixos-release" => "move to the newest release, if there is a newer one; needs the network",
+);
 pub const BENCH: &str = examples!(
     "bench" => "measure everything on the stand-in guest; half an hour without KVM",
     "bench assertions scan restore" => "measure the speed of the harness",

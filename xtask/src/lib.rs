@@ -20,6 +20,7 @@ mod help;
 pub mod job_view;
 pub mod mutant;
 pub mod nix;
+pub mod nixos_release;
 pub mod ollama_stub;
 pub mod options;
 pub mod outcome;

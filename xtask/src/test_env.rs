@@ -225,6 +225,7 @@ impl TestEnv {
                 cable: setup.cable(),
                 clock: setup.clock().to_string(),
                 lan: self.lan()?,
+                time_zone: Some(self.contract.system.time_zone.clone()),
                 forwards: vec![
                     Forward {
                         host: host_ports.0,

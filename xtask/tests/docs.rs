@@ -187,7 +187,9 @@ fn links_resolve() {
             let path = match file {
                 "" => document.path.clone(),
                 // Pages of GitHub, two folders above a file on a branch.
-                "../../releases" | "../../security/advisories/new" => continue,
+                "../../releases" | "../../../releases" | "../../security/advisories/new" => {
+                    continue;
+                }
                 file => document.path.parent().unwrap().join(file),
             };
             assert!(path.exists(), "{}: {link} does not exist", document.name);

@@ -12,6 +12,7 @@ use github_actions_models::common::{Permission, Permissions, Uses};
 use github_actions_models::workflow::job::{NormalJob, Step};
 use github_actions_models::workflow::{Job, Workflow};
 use regex::Regex;
+use xtask::nixos_release::{self, Followed};
 
 /// Every workflow: the name of its file, its text, and its parsed form.
 fn workflows() -> Vec<(String, String, Workflow)> {
@@ -44,6 +45,12 @@ fn jobs<'a>(name: &str, workflow: &'a Workflow) -> Vec<(&'a String, &'a NormalJo
         .collect()
 }
 
+/// The supported releases of NixOS, which the matrix `nixos` takes from their file.
+fn releases() -> Vec<String> {
+    let text = fs::read_to_string(root().join(nixos_release::LIST)).expect("the list of releases");
+    serde_json::from_str(&text).expect("a list of branches")
+}
+
 /// Returns `script` once for each value of the job's matrix. Other expressions become a placeholder word.
 fn expand(script: &str, job: &NormalJob) -> Vec<String> {
     let mut scripts = vec![script.to_string()];
@@ -52,17 +59,19 @@ fn expand(script: &str, job: &NormalJob) -> Vec<String> {
             panic!("a matrix computed at run time cannot be checked");
         };
         for (name, values) in dimensions {
-            let LoE::Literal(values) = values else {
-                panic!("matrix.{name} is computed at run time");
+            let listed = releases();
+            let values = match values {
+                LoE::Literal(values) => values
+                    .iter()
+                    .map(|value| value.as_str().expect("values are words").to_string())
+                    .collect(),
+                LoE::Expr(_) if name == "nixos" => listed,
+                LoE::Expr(_) => panic!("matrix.{name} is computed at run time"),
             };
             let place = format!("${{{{ matrix.{name} }}}}");
             scripts = scripts
                 .iter()
-                .flat_map(|script| {
-                    values.iter().map(|value| {
-                        script.replace(&place, value.as_str().expect("values are words"))
-                    })
-                })
+                .flat_map(|script| values.iter().map(|value| script.replace(&place, value)))
                 .collect();
         }
     }
@@ -142,7 +151,7 @@ fn only_jobs_that_publish_have_write_permission() {
             let writes = matches!(&job.permissions, Permissions::Explicit(_));
             let may = matches!(
                 (name.as_str(), id.as_str()),
-                ("build.yml", "release") | ("update.yml", "update")
+                ("build.yml", "release") | ("update.yml", "update" | "release")
             );
             assert_eq!(writes, may, "{name}: job {id} has {:?}", job.permissions);
         }
@@ -230,6 +239,38 @@ fn pull_requests_that_change_a_checked_file_are_tested() {
 fn a_job_compiles_with_the_rust_version_of_the_crates() {
     let text = fs::read_to_string(root().join(".github/workflows/pr.yml")).expect("pr.yml");
     assert!(text.contains("cargo hack check --rust-version --workspace --all-targets --locked"));
+}
+
+/// A private copy of the repository builds and releases: GitHub attests only what public ones build.
+#[test]
+fn a_private_repository_is_released_without_attestation() {
+    let text = fs::read_to_string(root().join(".github/workflows/build.yml")).expect("build.yml");
+    let (_, step) = text
+        .split_once("name: Attest provenance\n")
+        .expect("the step");
+    let condition = step.lines().next().map(str::trim);
+    assert_eq!(
+        condition,
+        Some("if: ${{ !github.event.repository.private }}")
+    );
+}
+
+/// The flake's release is supported, and so is what follows it.
+#[test]
+fn the_flakes_release_and_unstable_are_evaluated() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).expect(name);
+    let followed = Followed {
+        list: read(nixos_release::LIST),
+        flake: read(nixos_release::FLAKE),
+    };
+    for branch in [followed.branch().unwrap(), "nixos-unstable"] {
+        assert!(
+            releases().iter().any(|release| release == branch),
+            "{branch}"
+        );
+    }
+    let workflow = read(".github/workflows/pr.yml");
+    assert!(workflow.contains(nixos_release::LIST));
 }
 
 #[test]

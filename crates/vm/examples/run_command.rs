@@ -40,6 +40,7 @@ fn main() -> Result<()> {
             cable: true,
             clock: "utc".into(),
             lan: Lan::default(),
+            time_zone: None,
             forwards: Vec::new(),
         },
         booted: BootedWhen {

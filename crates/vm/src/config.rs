@@ -82,8 +82,10 @@ pub struct QemuConfig {
     pub disks: Vec<Disk>,
     /// The network cable is plugged in at power on.
     pub cable: bool,
-    /// The hardware clock: `utc` for the host's time, or else a date and time in UTC, as ISO 8601.
+    /// The hardware clock: `utc` or `localtime` for the present time, or else a date and time, as ISO 8601.
     pub clock: String,
     pub lan: Lan,
+    /// The zone of `localtime`, such as `Europe/Berlin`; the host's zone if none is given.
+    pub time_zone: Option<String>,
     pub forwards: Vec<Forward>,
 }

@@ -48,6 +48,9 @@ impl Qemu {
         let errors = folder.join("qemu.log");
         let mut command = process::command(PROGRAM);
         command.args(config.arguments(files));
+        if let Some(zone) = &config.time_zone {
+            command.env("TZ", zone);
+        }
         let (console, console_end) = UnixStream::pair()?;
         let (control, control_end) = UnixStream::pair()?;
         let (guest, guest_end) = UnixStream::pair()?;

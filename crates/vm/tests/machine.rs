@@ -68,6 +68,7 @@ fn empty_machine(
             cable: true,
             clock: "utc".into(),
             lan: Lan::default(),
+            time_zone: None,
             forwards: vec![
                 Forward {
                     host: host_ports.0,

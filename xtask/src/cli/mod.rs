@@ -64,6 +64,12 @@ pub enum Command {
     /// configuration.
     #[command(after_long_help = help::CODEGEN)]
     Codegen(Codegen),
+    /// Follow the newest stable release of NixOS
+    ///
+    /// Changes flake.nix and .github/nixos-releases.json if NixOS has branched a newer release; flake.lock and the record
+    /// are still to be updated. In a workflow, the output `release` names the new branch.
+    #[command(after_long_help = help::NIXOS_RELEASE)]
+    NixosRelease,
     /// Write an image to a USB stick and keep its PERSIST partition
     ///
     /// Writing to a device needs root. Before anything is written, the whole image is read and compared with SHA256SUMS and

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod doctor;
 pub mod flash;
 pub mod mutants;
+pub mod nixos_release;
 pub mod release;
 pub mod setup;
 pub mod snapshot;
@@ -32,6 +33,7 @@ pub fn run(command: Command) -> Result<Exit> {
         Command::Check(options) => check::run(&options),
         Command::Snapshot(options) => snapshot::run(&options),
         Command::Codegen(options) => codegen::run(&options),
+        Command::NixosRelease => nixos_release::run(),
         Command::Flash(options) => flash::run(&options),
         Command::Vm(options) => vm::run(&options).map(Exit::from),
         Command::Doctor(options) => doctor::run(&options),

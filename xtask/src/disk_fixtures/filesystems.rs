@@ -27,7 +27,9 @@ pub fn models_drive(path: &Path, id: &str) -> Result<()> {
         .split_once('=')
         .with_context(|| format!("models drive {id}: not LABEL=… or UUID=…"))?;
     let mut make = process::command("mkntfs");
-    make.args(["--quick", "--force", "--quiet"]);
+    make.args(["--quick", "--force", "--quiet"])
+        // The label is UTF-8.
+        .env("LC_ALL", "C.UTF-8");
     if kind == "LABEL" {
         make.args(["--label", value]);
     }
@@ -116,6 +118,18 @@ fn free_blocks(device: &str) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_with_spaces_brackets_and_umlauts_is_on_the_drive() {
+        const LABEL: &str = "My Models [1] ä";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("models.img");
+        models_drive(&path, &format!("LABEL={LABEL}")).unwrap();
+        let mut show = process::command("blkid");
+        show.args(["-p", "-s", "LABEL", "-o", "value"]).arg(&path);
+        let shown = process::run(show, "blkid", COPY_DEADLINE).unwrap();
+        assert_eq!(shown.trim_end(), LABEL);
+    }
 
     #[test]
     fn a_filled_file_system_has_no_room() {

@@ -1,6 +1,7 @@
 //! The sticks and drives that machines boot with, in the states in which owners have them.
 
 mod filesystems;
+mod internal;
 mod plugged_in;
 mod setup;
 pub mod stick_image;
@@ -31,6 +32,8 @@ pub const CONNECTION: &str = "[connection]\r\nid=Home\r\nuuid=7f1c1d5e-6f0c-4b43
                               autoconnect=false\r\n\r\n[wifi]\r\nssid=Home\r\n";
 /// The serial number of the models drive.
 pub const MODELS: &str = "models";
+/// The serial number of the PC's own disk.
+pub const INTERNAL: &str = "internal";
 /// The file on the models drive whose sector is unreadable.
 pub const UNREADABLE: &str = "unreadable";
 /// A file that is not an archive, and sorts before the archive of Ollama's image.
@@ -61,7 +64,11 @@ impl DiskFixtures {
         match setup {
             DiskSetup::Complete => {
                 let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &no_more)?;
-                Ok((stick, self.models_drive(folder)?))
+                let mut disks = self.models_drive(folder)?;
+                let path = folder.join("internal.img");
+                internal::make(&path)?;
+                disks.push(Disk::new(path, INTERNAL));
+                Ok((stick, disks))
             }
             DiskSetup::None => Ok((self.flash(folder, "stick.img", ALIGNMENT)?, Vec::new())),
             DiskSetup::Fresh => Ok((self.fresh(folder)?, self.models_drive(folder)?)),

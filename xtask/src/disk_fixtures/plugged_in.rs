@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use stick::digest::sha256_hex;
 use stick::gpt;
 use vm::{Disk, Machine};
 
 use super::stick_image::StickImage;
-use super::{DiskFixtures, DiskSetup, MODELS};
+use super::{DiskFixtures, DiskSetup, INTERNAL, MODELS};
 
 /// A stick, the disks beside it, and the fixtures to make others.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct PluggedDisks {
     mark: Option<[u8; 16]>,
     /// The partition table of each disk beside the stick when it was plugged in; empty where it could not be read.
     tables: Vec<Vec<u8>>,
+    /// The SHA-256 of the PC's own disk when it was plugged in, if there is one.
+    internal: Option<String>,
     /// Holds the disks' files.
     folder: PathBuf,
 }
@@ -34,6 +37,14 @@ fn tables(disks: &[Disk]) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// The SHA-256 of the PC's own disk, if it is among `disks`.
+fn digest(disks: &[Disk]) -> Result<Option<String>> {
+    let internal = disks.iter().find(|disk| disk.serial == INTERNAL);
+    internal
+        .map(|disk| Ok(sha256_hex(&fs::read(&disk.path)?)))
+        .transpose()
+}
+
 impl PluggedDisks {
     /// Makes the disks of `setup` in `folder`, which is created if need be.
     pub fn make(fixtures: DiskFixtures, setup: DiskSetup, folder: &Path) -> Result<Self> {
@@ -41,6 +52,7 @@ impl PluggedDisks {
         Ok(PluggedDisks {
             mark: stick.mark(&fixtures.persist).ok(),
             tables: tables(&others),
+            internal: digest(&others)?,
             fixtures,
             stick,
             others,
@@ -106,6 +118,11 @@ impl PluggedDisks {
     pub fn other_tables_are_unchanged(&self) -> Option<bool> {
         let known = !self.tables.is_empty() && self.tables.iter().all(|table| !table.is_empty());
         known.then(|| tables(&self.others) == self.tables)
+    }
+
+    /// The SHA-256 of the PC's own disk when it was plugged in, if there is one.
+    pub fn internal_digest(&self) -> Option<&str> {
+        self.internal.as_deref()
     }
 
     /// Whether a models drive is plugged in.

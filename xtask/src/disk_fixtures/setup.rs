@@ -3,7 +3,7 @@
 /// The stick and the drives of a machine. Scenarios with the same setup share a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DiskSetup {
-    /// A stick in use, with the owner's key and Ollama's image on PERSIST; and the models drive.
+    /// A stick in use, with the owner's key and Ollama's image on PERSIST; the models drive; and the PC's own disk.
     Complete,
     /// A stick without room for PERSIST, and no models drive.
     None,
@@ -28,11 +28,11 @@ impl DiskSetup {
         self != DiskSetup::BadDay
     }
 
-    /// The hardware clock at power on: `utc`, or a date and time in UTC, as ISO 8601.
+    /// The hardware clock at power on: the time that Windows has left there, local time, or a date and time as ISO 8601.
     pub fn clock(self) -> &'static str {
         match self {
             DiskSetup::BadDay => "1970-01-01T00:00:00",
-            _ => "utc",
+            _ => "localtime",
         }
     }
 }

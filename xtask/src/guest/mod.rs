@@ -45,8 +45,11 @@ const NEEDS: &[Need] = &[
     need("qemu-system-x86_64", "qemu-system-x86"),
     need("mke2fs", "e2fsprogs"),
     need("mkntfs", "ntfs-3g"),
+    need("mkswap", "util-linux"),
     need("ssh", "openssh-client"),
     need("cc", "gcc"),
+    // The machine's hardware clock keeps the time of the configured zone.
+    need("/usr/share/zoneinfo", "tzdata"),
     need("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"),
 ];
 

@@ -1,7 +1,7 @@
 //! A machine that differs from its configuration.
 
 use super::Edit::{Append, RemoveItem, Replace, Set};
-use super::HeldTo::Unchanged;
+use super::HeldTo::{Itself, Unchanged};
 use super::{Edit, Mutant, in_both};
 
 const fn mutant(
@@ -109,6 +109,46 @@ pub const MUTANTS: &[Mutant] = &[
             "sudo without a password",
             &[Set("/users/sudo/wheelNeedsPassword", "true")],
             "security.sudo.wheelNeedsPassword = lib.mkForce true;",
+        )
+    },
+    Mutant {
+        caught_by: "system.leaves-the-clock",
+        ..mutant(
+            "system.clock-in-utc",
+            "the hardware clock is taken for UTC, and set to it",
+            "the system sets the hardware clock to ",
+            &[Set("/system/hardwareClockInLocalTime", "false")],
+            "time.hardwareClockInLocalTime = lib.mkForce false;",
+        )
+    },
+    Mutant {
+        caught_by: "system.leaves-the-disks",
+        held_to: Itself,
+        ..mutant(
+            "system.swap-taken",
+            "a swap partition on the PC's own disk is used",
+            "is used as swap: ",
+            &[Replace(
+                "/texts/fstab",
+                "LABEL=Models /mnt/models ",
+                "LABEL=InternalSwap none swap nofail 0 0\nLABEL=Models /mnt/models ",
+            )],
+            r#"swapDevices = [{ device = "/dev/disk/by-label/InternalSwap"; }];"#,
+        )
+    },
+    Mutant {
+        caught_by: "system.leaves-the-disks",
+        held_to: Itself,
+        ..mutant(
+            "system.windows-mounted",
+            "the partition with Windows is mounted, writable",
+            "is mounted: ",
+            &[Replace(
+                "/texts/fstab",
+                "LABEL=Models /mnt/models ",
+                "LABEL=Windows /mnt/windows ntfs-3g nofail 0 0\nLABEL=Models /mnt/models ",
+            )],
+            r#"fileSystems."/mnt/windows" = { device = "LABEL=Windows"; fsType = "ntfs-3g"; options = [ "nofail" ]; };"#,
         )
     },
 ];

@@ -61,6 +61,19 @@ impl Nix {
         serde_json::from_str(&text).context("the changed contract is not JSON")
     }
 
+    /// The value of `function`, a Nix function of the appliance.
+    ///
+    /// # Errors
+    /// As [`Nix::contract`].
+    pub fn ask(&self, function: &str) -> Result<Value> {
+        let text = self.finish(
+            self.apply(function),
+            "asking the configuration",
+            EVALUATE_CHUNK,
+        )?;
+        serde_json::from_str(&text).context("the answer is not JSON")
+    }
+
     /// Evaluates one configuration for each of `modules`, contract and image, a chunk of them in one process. Calls `each`
     /// with the index of the module and, if it does not evaluate, Nix's reason.
     ///

@@ -23,6 +23,20 @@ pub const PROMISES: &[Promise] = &[
         check: system::check,
     },
     Promise {
+        id: "system.leaves-the-clock",
+        sentence: "the hardware clock keeps the zone's local time, as Windows does, and the system's own time is right",
+        scenario: "system",
+        applies: Always,
+        check: system::clock::check,
+    },
+    Promise {
+        id: "system.leaves-the-disks",
+        sentence: "of the PC's own disks no partition is mounted or used as swap, and no byte changes",
+        scenario: "system",
+        applies: Always,
+        check: system::disks::check,
+    },
+    Promise {
         id: "ssh.key-accepted",
         sentence: "a key on PERSIST logs in as the owner, and so does a key in ~/.ssh/authorized_keys",
         scenario: "ssh",

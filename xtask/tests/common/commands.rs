@@ -96,6 +96,16 @@ impl Facts {
             ["cargo", tool, ..] if CARGO_TOOLS.contains(tool) => Ok(Vec::new()),
             ["go", "run", tool, ..] => pinned(tool, "@v"),
             ["pipx", "run", "--spec", tool, ..] => pinned(tool, "=="),
+            // A message on the page of a workflow's run.
+            ["echo", notice] if notice.starts_with("::notice ") => Ok(Vec::new()),
+            // Writes a file's content to the outputs of a workflow's step.
+            ["jq", "--raw-output", _, file, ">>", "$GITHUB_OUTPUT"] => {
+                if root().join(file).exists() {
+                    Ok(Vec::new())
+                } else {
+                    Err(format!("{file} does not exist"))
+                }
+            }
             ["nix", rest @ ..] => self.nix(rest),
             ["journalctl" | "systemctl", rest @ ..] => self.unit(rest),
             ["docker", "exec", options_and_name @ ..] => self.docker_exec(options_and_name),

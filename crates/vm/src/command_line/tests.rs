@@ -14,6 +14,7 @@ fn machine(accelerator: Accelerator, boot: Boot) -> QemuConfig {
         cable: true,
         clock: "utc".into(),
         lan: Lan::default(),
+        time_zone: None,
         forwards: vec![
             Forward { host: 0, guest: 22 },
             Forward {

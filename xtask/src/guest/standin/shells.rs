@@ -28,6 +28,9 @@ pub fn add(archive: &mut Archive, system: &System, zsh: &Zsh, login_init: &str) 
         "/etc/localtime",
         &format!("/usr/share/zoneinfo/{}", system.time_zone),
     );
+    if system.hardware_clock_in_local_time {
+        archive.file("/etc/adjtime", "0.0 0 0\n0\nLOCAL\n");
+    }
     // One file on Debian, where the first is a link to the second.
     let keyboard = format!("KEYMAP={0}\nXKBLAYOUT={0}\n", system.key_map);
     archive.file("/etc/vconsole.conf", keyboard.clone());

@@ -1,5 +1,7 @@
 //! `system.identity`: the machine is the one that was configured.
 
+pub mod clock;
+pub mod disks;
 mod judge;
 
 use std::collections::BTreeSet;

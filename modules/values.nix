@@ -1,0 +1,55 @@
+# Values that cannot be right fail when the configuration is evaluated, each with one line: what is wrong, what to write.
+# What a type can tell stays with the option's type.
+{
+  config,
+  extendModules,
+  lib,
+  ...
+}: let
+  cfg = config.ollamalive;
+  inherit (cfg.models) drive;
+  problemOfDrive = import ./drive.nix {inherit lib;};
+  problemOfNetwork = import ./networks.nix {inherit lib;};
+  found = problem: lib.optional (problem != null) problem;
+
+  # The same system with an owner whose name nothing else has: every other account and group is there too.
+  neutral = "ollamalive";
+  others = (extendModules {modules = [{ollamalive.user = lib.mkOverride 0 neutral;}];}).config.users;
+  # An owner may well extend the account with users.users.alice, or give it a group of its own. Neither is the system's.
+  account = others.users.${cfg.user} or null;
+  group = others.groups.${cfg.user} or null;
+  taken =
+    cfg.user
+    != neutral
+    && (
+      (account != null && (account.isSystemUser || cfg.user == "root"))
+      || (group != null && group.gid != null && group.gid < 1000)
+    );
+in {
+  options.ollamalive.problems = lib.mkOption {
+    type = lib.types.listOf lib.types.str;
+    readOnly = true;
+    internal = true;
+    description = "What cannot be right in the values of the other options.";
+    default =
+      map (problem: "ollamalive.models.drive is ${builtins.toJSON drive}, which ${problem}")
+      (lib.optionals (drive != null) (found (problemOfDrive drive)))
+      ++ map (problem: "ollamalive.ollama.allowedNetworks: ${problem}")
+      (lib.concatMap (network: found (problemOfNetwork network)) cfg.ollama.allowedNetworks)
+      ++ lib.optional (cfg.ollama.port == 0)
+      "ollamalive.ollama.port is 0, which is no port. Write one from 1 to 65535, as in 11434."
+      ++ lib.optional (builtins.elem cfg.ollama.port config.services.openssh.ports)
+      "ollamalive.ollama.port is ${toString cfg.ollama.port}, where SSH listens. Write another port, as in 11434."
+      ++ lib.optional taken
+      ''ollamalive.user is "${cfg.user}", a name that the system itself uses. Write another one, as in "alice".'';
+  };
+
+  config = {
+    assertions =
+      map (message: {
+        assertion = false;
+        inherit message;
+      })
+      cfg.problems;
+  };
+}

@@ -1,0 +1,157 @@
+//! `system.leaves-the-clock`
+
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result};
+use chrono::DateTime;
+
+use crate::scenario::{Context, Finding};
+
+/// Zones differ by half an hour or more. A machine that was saved and resumed may be minutes behind.
+const TOLERANCE: i64 = 600;
+
+/// Sets the hardware clock to the system's time, as a program does that thinks itself responsible for it: the system says
+/// in which zone that clock runs.
+const SET: &str =
+    "if command -v hwclock; then hwclock --systohc; else busybox hwclock --systohc; fi";
+
+/// Times are in seconds since 1970, and those of the hardware clock as if it kept UTC.
+#[derive(Debug, Clone)]
+struct Facts {
+    host: i64,
+    system: i64,
+    /// The zone's distance from UTC at that time, in seconds.
+    zone: i64,
+    hardware: i64,
+    /// The hardware clock after [`SET`].
+    hardware_set: i64,
+}
+
+pub fn check(cx: &mut Context) -> Result<Finding> {
+    Ok(judge(&gather(cx)?))
+}
+
+fn gather(cx: &mut Context) -> Result<Facts> {
+    let hardware = "cat /sys/class/rtc/rtc0/since_epoch";
+    let outputs = cx.exec([hardware, "date +%s", "date +%z", SET, hardware])?;
+    let host = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let [before, system, zone, set, after] = outputs;
+    anyhow::ensure!(set.ok(), "cannot set the hardware clock: {}", set.text);
+    let seconds = |text: &str| -> Result<i64> {
+        text.trim()
+            .parse()
+            .with_context(|| format!("not a number of seconds: {text}"))
+    };
+    Ok(Facts {
+        host: i64::try_from(host.as_secs())?,
+        system: seconds(&system.text)?,
+        zone: offset(&zone.text).with_context(|| format!("not a zone: {}", zone.text))?,
+        hardware: seconds(&before.text)?,
+        hardware_set: seconds(&after.text)?,
+    })
+}
+
+/// Seconds of an offset such as `+0530`.
+fn offset(text: &str) -> Option<i64> {
+    let number: i64 = text.trim().parse().ok()?;
+    Some((number / 100 * 60 + number % 100) * 60)
+}
+
+fn judge(facts: &Facts) -> Finding {
+    let Facts {
+        host,
+        system,
+        zone,
+        hardware,
+        hardware_set,
+    } = *facts;
+    let differs = |one: i64, other: i64| (one - other).abs() > TOLERANCE;
+    let mut faults = Vec::new();
+    if differs(hardware, host + zone) {
+        faults.push(format!(
+            "the hardware clock was changed to {}: local time is {}",
+            clock(hardware),
+            clock(host + zone)
+        ));
+    }
+    if differs(system, host) {
+        faults.push(format!(
+            "the system's clock is {} s off: {} UTC",
+            system - host,
+            clock(system)
+        ));
+    }
+    if differs(hardware_set, system + zone) {
+        faults.push(format!(
+            "the system sets the hardware clock to {}, not to local time, {}",
+            clock(hardware_set),
+            clock(system + zone)
+        ));
+    }
+    let kept = format!(
+        "the hardware clock keeps local time, {}; UTC is {}",
+        clock(hardware_set),
+        clock(system)
+    );
+    Finding::from_faults(&faults, kept)
+}
+
+/// Hours and minutes.
+fn clock(seconds: i64) -> String {
+    DateTime::from_timestamp(seconds, 0).map_or_else(
+        || seconds.to_string(),
+        |time| time.format("%H:%M").to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::testing::{assert_each_breaks, assert_kept};
+
+    const NOON: i64 = 1_790_000_000 - 1_790_000_000 % 86400 + 43200;
+
+    #[test]
+    fn offsets_have_hours_and_minutes() {
+        assert_eq!(offset("+0100"), Some(3600));
+        assert_eq!(offset("-0330\n"), Some(-12600));
+        assert_eq!(offset("+0000"), Some(0));
+        assert_eq!(offset(""), None);
+    }
+
+    #[test]
+    fn the_hardware_clock_keeps_local_time() {
+        let good = Facts {
+            host: NOON + 3,
+            system: NOON,
+            zone: 7200,
+            hardware: NOON + 7200,
+            hardware_set: NOON + 7201,
+        };
+        assert_kept(
+            judge(&good),
+            "the hardware clock keeps local time, 14:00; UTC is 12:00",
+        );
+        assert_each_breaks(
+            &good,
+            judge,
+            &[
+                (
+                    |facts| facts.hardware = NOON,
+                    "the hardware clock was changed to 12:00: local time is 14:00",
+                ),
+                (
+                    |facts| {
+                        facts.system += 7200;
+                        facts.hardware_set = facts.system + 7200;
+                    },
+                    "the system's clock is 7197 s off: 14:00 UTC",
+                ),
+                (
+                    |facts| facts.hardware_set = NOON,
+                    "the system sets the hardware clock to 12:00, not to local time, 14:00",
+                ),
+            ],
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! Values that cannot be right fail at evaluation, with one line that says what to write.
+
+mod common;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use xtask::nix::Nix;
+
+type Check = fn(&Nix) -> Result<(), Failed>;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let checks: [(&str, Check); 5] = [
+        ("a_drive_is_named_as_linux_finds_it", drives),
+        ("a_network_has_no_host_bits", networks),
+        ("an_owners_name_is_not_the_systems", users),
+        ("ports_are_not_shared", ports),
+        ("any_label_reaches_fstab", labels_in_fstab),
+    ];
+    let nix = Nix::find(&common::root(), std::env::var("OLLAMALIVE_NIXPKGS").ok());
+    let ignored = match &nix {
+        Ok(nix) => nix
+            .nixpkgs_unreachable()
+            .ok()
+            .flatten()
+            .map(|reason| reason.0),
+        Err(error) => Some(error.to_string()),
+    };
+    let trials = checks
+        .into_iter()
+        .map(|(name, check)| match (&ignored, &nix) {
+            (None, Ok(nix)) => {
+                let nix = nix.clone();
+                Trial::test(name, move || check(&nix))
+            }
+            (reason, _) => {
+                let reason = reason.as_deref().unwrap_or_default();
+                Trial::test(format!("{name} (ignored: {reason})"), || Ok(()))
+                    .with_ignored_flag(true)
+            }
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// What the function in `modules/<file>` finds wrong with each value: the value, and words of the sentence (none where
+/// the value is right).
+fn judged(nix: &Nix, file: &str, cases: &[(&str, &str)]) -> Result<(), Failed> {
+    let values: Vec<&str> = cases.iter().map(|(value, _)| *value).collect();
+    let path = common::root().join("modules").join(file);
+    let answers = nix.ask(&format!(
+        "appliance: map (import (/. + {}) {{ inherit (appliance.pkgs) lib; }}) (builtins.fromJSON {})",
+        quoted(&path.display().to_string()),
+        quoted(&serde_json::to_string(&values)?),
+    ))?;
+    let answers: Vec<Option<String>> = serde_json::from_value(answers)?;
+    let mut wrong = Vec::new();
+    for ((value, words), answer) in cases.iter().zip(&answers) {
+        let right = match answer {
+            None => words.is_empty(),
+            Some(text) => !words.is_empty() && text.contains(words) && !text.contains('\n'),
+        };
+        if !right {
+            wrong.push(format!("{value:?}: {answer:?}, not {words:?}"));
+        }
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n").into())
+    }
+}
+
+/// A string of Nix's language.
+fn quoted(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "\\${");
+    format!("\"{escaped}\"")
+}
+
+/// The problems of the configuration with `module` added, a body of `{ lib, ... }: { … }`.
+fn problems(nix: &Nix, module: &str) -> Result<Vec<String>, Failed> {
+    let answer = nix.ask(&format!(
+        "appliance: (appliance.extendModules {{ modules = [ ({{ lib, ... }}: {{ {module} }}) ]; }}).config.ollamalive.problems"
+    ))?;
+    Ok(serde_json::from_value(answer)?)
+}
+
+fn drives(nix: &Nix) -> Result<(), Failed> {
+    judged(
+        nix,
+        "drive.nix",
+        &[
+            ("LABEL=Models", ""),
+            ("LABEL=My Models [1] ä", ""),
+            ("LABEL=ÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜä", ""),
+            ("LABEL=C:\\it's \"big\" & $new", ""),
+            ("UUID=01D9A1B2C3D4E5F6", ""),
+            ("LABEL=Local Disk", "a drive without a name"),
+            ("LABEL=Lokaler Datenträger", "a drive without a name"),
+            ("LABEL=", "has no label"),
+            ("LABEL=Models (D:)", "Write \"LABEL=Models\"."),
+            ("LABEL=\"Models\"", "Write \"LABEL=Models\"."),
+            ("LABEL= Models ", "Write \"LABEL=Models\"."),
+            ("LABEL=D:", "a drive letter"),
+            ("LABEL=a\nb", "control character"),
+            (
+                "LABEL=ÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜäöü",
+                "Windows allows 32",
+            ),
+            ("D:", "a drive letter"),
+            ("D:\\", "a drive letter"),
+            ("label=Models", "Write \"LABEL=Models\"."),
+            ("Models", "does not name a drive"),
+            ("/dev/sda1", "does not name a drive"),
+            ("UUID=A1B2-C3D4", "16 hexadecimal digits"),
+            (
+                "UUID=fdd68895-c307-4549-8c9c-90e44c71f5b7",
+                "16 hexadecimal digits",
+            ),
+            ("UUID=01d9a1b2c3d4e5f6", "Write \"UUID=01D9A1B2C3D4E5F6\"."),
+            (
+                "UUID=0x01d9a1b2c3d4e5f6",
+                "Write \"UUID=01D9A1B2C3D4E5F6\".",
+            ),
+        ],
+    )
+}
+
+fn networks(nix: &Nix) -> Result<(), Failed> {
+    judged(
+        nix,
+        "networks.nix",
+        &[
+            ("192.168.1.0/24", ""),
+            ("192.168.1.5", ""),
+            ("0.0.0.0/0", ""),
+            ("10.1.2.3/32", ""),
+            ("fd00:1:2:3::/64", ""),
+            ("fe80::1", ""),
+            ("1:2:3:4:5:6:7:8", ""),
+            ("::/0", ""),
+            ("192.168.1.5/24", "Write \"192.168.1.0/24\""),
+            ("10.200.7.1/12", "Write \"10.192.0.0/12\""),
+            ("fd00:1:2:3::5/64", "Write \"fd00:1:2:3::/64\""),
+            ("FE80::1/10", "Write \"fe80::/10\""),
+            ("1:2:3:4:5:6:7:9/127", "Write \"1:2:3:4:5:6:7:8/127\""),
+            ("192.168.1.0/33", "from 0 to 32"),
+            ("192.168.1.0/255.255.255.0", "Write \"192.168.1.0/24\""),
+            ("fd00::/129", "from 0 to 128"),
+            ("192.168.1.0/", "from 0 to 32"),
+            ("300.1.1.1", "is not a network"),
+            ("192.168.1.*", "is not a network"),
+            ("192.168.1", "is not a network"),
+            ("1:2:3", "is not a network"),
+            ("1::2::3", "is not a network"),
+            ("home", "is not a network"),
+            ("", "is not a network"),
+        ],
+    )
+}
+
+fn users(nix: &Nix) -> Result<(), Failed> {
+    for name in ["root", "sshd", "nobody", "docker"] {
+        // The whole evaluation ends with that sentence too, not with NixOS's about two definitions.
+        let module = format!("ollamalive.user = lib.mkForce \"{name}\";");
+        let error = nix
+            .ask(&format!(
+                "appliance: (appliance.extendModules {{ modules = [ ({{ lib, ... }}: {{ {module} }}) ]; }})\
+                 .config.users.users.root.home"
+            ))
+            .expect_err(name)
+            .to_string();
+        let sentence =
+            format!("ollamalive.user is \"{name}\", a name that the system itself uses.");
+        if !error.contains(&sentence) || error.contains('\n') {
+            return Err(error.into());
+        }
+    }
+    // An owner may extend the account, and give it a group of its own.
+    let own = "ollamalive.user = lib.mkForce \"alice\"; users.users.alice.extraGroups = [ \"dialout\" ]; users.groups.alice = { };";
+    assert_eq!(problems(nix, own)?, Vec::<String>::new());
+    Ok(())
+}
+
+fn ports(nix: &Nix) -> Result<(), Failed> {
+    for (module, words) in [
+        (
+            "ollamalive.ollama.port = lib.mkForce 22;",
+            "port is 22, where SSH listens",
+        ),
+        (
+            "ollamalive.ollama.port = lib.mkForce 0;",
+            "port is 0, which is no port",
+        ),
+    ] {
+        let found = problems(nix, module)?;
+        assert!(found.len() == 1 && found[0].contains(words), "{found:?}");
+    }
+    Ok(())
+}
+
+/// In fstab a blank would end the field. systemd and udev then encode the label in the same way.
+fn labels_in_fstab(nix: &Nix) -> Result<(), Failed> {
+    let answer = nix.ask(
+        "appliance: (appliance.extendModules { modules = [ ({ lib, ... }: { ollamalive.models.drive = \
+         lib.mkForce \"LABEL=My Models [1] \\\\ ä\"; }) ]; }).config.environment.etc.fstab.text",
+    )?;
+    let Value::String(fstab) = answer else {
+        return Err("fstab is not a text".into());
+    };
+    let line = fstab.lines().find(|line| line.contains(" /mnt/models "));
+    let device = line.and_then(|line| line.split(' ').next());
+    assert_eq!(device, Some("LABEL=My\\040Models\\040[1]\\040\\134\\040ä"));
+    Ok(())
+}
