@@ -185,7 +185,14 @@ fn outcomes_are_grouped_by_scenario_and_observed_in_order() {
     assert_eq!(
         groups,
         [
-            ("system", vec!["system.identity"]),
+            (
+                "system",
+                vec![
+                    "system.identity",
+                    "system.leaves-the-clock",
+                    "system.leaves-the-disks"
+                ]
+            ),
             ("persist", vec!["persist.mounted", "persist.bind-mounts"]),
             ("docker", vec!["docker.state-on-persist"]),
         ]
@@ -195,6 +202,10 @@ fn outcomes_are_grouped_by_scenario_and_observed_in_order() {
         [
             "judging system.identity",
             "pass system.identity",
+            "judging system.leaves-the-clock",
+            "pass system.leaves-the-clock",
+            "judging system.leaves-the-disks",
+            "pass system.leaves-the-disks",
             "judging persist.mounted",
             "FAIL persist.mounted",
             "judging persist.bind-mounts",
@@ -265,7 +276,15 @@ fn without_a_login_booting_fails_and_the_rest_is_skipped() {
         system.evidence,
         "the machine did not boot: no login within 5 s"
     );
-    assert_eq!(subject.not_kept, ["boot.reaches-target", "system.identity"]);
+    assert_eq!(
+        subject.not_kept,
+        [
+            "boot.reaches-target",
+            "system.identity",
+            "system.leaves-the-clock",
+            "system.leaves-the-disks"
+        ]
+    );
     // Without a promise about booting, the first one shows the console.
     let all = judge_on(&mut subject, &three_scenarios(), &no_login(), &Quiet).unwrap();
     let with_console = all
@@ -274,6 +293,6 @@ fn without_a_login_booting_fails_and_the_rest_is_skipped() {
         .map(|outcome| outcome.evidence.contains("Kernel panic"));
     assert_eq!(
         with_console.collect::<Vec<_>>(),
-        [true, false, false, false]
+        [true, false, false, false, false, false]
     );
 }
