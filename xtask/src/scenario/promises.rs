@@ -100,8 +100,8 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "firewall.only-open-ports",
-        sentence: "of all 65,535 TCP ports and the UDP ports tried, over IPv4 and IPv6, seen from another machine on the \
-                   same segment, only the SSH and Ollama ports answer",
+        sentence: "of all 65,535 TCP and all 65,535 UDP ports, over IPv4 and IPv6, tried from another machine on the same \
+                   segment, the firewall lets only the SSH and Ollama ports through",
         scenario: "firewall",
         check: firewall::open_ports::check,
     },
