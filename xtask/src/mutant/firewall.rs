@@ -1,6 +1,6 @@
 //! Holes in the firewall, and doors that are shut.
 
-use super::Edit::{Remove, Replace};
+use super::Edit::{Add, Remove, Replace};
 use super::{Mutant, mutant};
 
 const RULES: &str = "/texts/scripts/nftables-rules";
@@ -53,6 +53,45 @@ pub const MUTANTS: &[Mutant] = &[
             "udp dport 5353 accept\nip6 daddr fe80::/64 udp dport 546 accept",
         )],
         Some("networking.firewall.allowedUDPPorts = [ 5353 ];"),
+    ),
+    mutant(
+        "firewall.unused-udp-port",
+        "a UDP port at which no program listens, 40000, is open",
+        "firewall.only-open-ports",
+        "40000",
+        &[Replace(
+            RULES,
+            "meta l4proto . th dport @temp-ports accept",
+            "meta l4proto . th dport @temp-ports accept\nudp dport 40000 accept",
+        )],
+        Some("networking.firewall.allowedUDPPorts = [ 40000 ];"),
+    ),
+    mutant(
+        "firewall.silent-udp-port",
+        "a UDP port, 40001, is open, and the program behind it never answers",
+        "firewall.only-open-ports",
+        "40001",
+        &[
+            Replace(
+                RULES,
+                "icmp type echo-request  accept",
+                "udp dport 40001 accept\nicmp type echo-request  accept",
+            ),
+            // systemd opens the port. Its service never reads.
+            Add(
+                "/texts/units/silent.socket",
+                "[Socket]\nListenDatagram=40001\n[Install]\nWantedBy=sockets.target\n",
+            ),
+            Add(
+                "/texts/units/silent.service",
+                "[Service]\nExecStart=/bin/sleep infinity\n",
+            ),
+        ],
+        Some(
+            r#"networking.firewall.allowedUDPPorts = [ 40001 ];
+systemd.sockets.silent = { wantedBy = [ "sockets.target" ]; socketConfig.ListenDatagram = 40001; };
+systemd.services.silent.script = "exec sleep infinity";"#,
+        ),
     ),
     Mutant {
         also: &["firewall.published-ports-contained"],

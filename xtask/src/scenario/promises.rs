@@ -1,6 +1,6 @@
 //! The list of promises. `test --list`, the report and the README's table come from it.
 
-use super::Applies::{Always, WithModelsDrive};
+use super::Applies::{Always, WithAllowedNetworks, WithModelsDrive, WithoutModelsDrive};
 use super::{
     Promise, Scenario, boot, degraded_storage, docker, durability, fault, firewall, first_boot,
     ollama, persist, ssh, system,
@@ -143,6 +143,13 @@ pub const PROMISES: &[Promise] = &[
         check: ollama::models_on_drive::check,
     },
     Promise {
+        id: "ollama.models-on-persist",
+        sentence: "without a models drive, files that the container writes to /root/.ollama are on PERSIST",
+        scenario: "ollama",
+        applies: WithoutModelsDrive,
+        check: ollama::models_on_persist::check,
+    },
+    Promise {
         id: "ollama.without-gpu",
         sentence: "with no GPU the service still starts, on the CPU, and reports it",
         scenario: "ollama",
@@ -158,11 +165,18 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "firewall.only-open-ports",
-        sentence: "of all 65,535 TCP ports and the UDP ports tried, over IPv4 and IPv6, seen from another machine on the \
-                   same segment, only the SSH and Ollama ports answer",
+        sentence: "of all 65,535 TCP and all 65,535 UDP ports, over IPv4 and IPv6, tried from another machine on the same \
+                   segment, the firewall lets only the SSH and Ollama ports through",
         scenario: "firewall",
         applies: Always,
         check: firewall::open_ports::check,
+    },
+    Promise {
+        id: "firewall.only-allowed-networks",
+        sentence: "only the allowed networks reach Ollama, over IPv4 and IPv6; every network reaches SSH",
+        scenario: "firewall",
+        applies: WithAllowedNetworks,
+        check: firewall::allowed_networks::check,
     },
     Promise {
         id: "firewall.published-ports-contained",

@@ -93,7 +93,7 @@ fn take(
                 .iter()
                 .find(|promise| promise.id == "firewall.only-open-ports")
                 .context("there is no such promise")?;
-            let figure = repeat("every TCP port, IPv4 and IPv6, and UDP", runs, |_| {
+            let figure = repeat("every TCP and UDP port, IPv4 and IPv6", runs, |_| {
                 let mut cx = context(env, &mut machine, &folder);
                 Ok(match (scan.check)(&mut cx)? {
                     Finding::Kept(_) => None,

@@ -1,13 +1,20 @@
 //! What the network can reach, tried by another host on the guest's own segment.
 
+pub mod allowed_networks;
 pub mod open_ports;
 pub mod published_ports;
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
+use ipnet::IpNet;
 
 use super::Context;
+
+/// Whether a host at `source` may reach Ollama: an empty list allows every network.
+fn is_allowed(networks: &[IpNet], source: IpAddr) -> bool {
+    networks.is_empty() || networks.iter().any(|network| network.contains(&source))
+}
 
 /// The guest's link-local IPv6 address on the network card that has the IPv4 address.
 fn link_local(cx: &mut Context) -> Result<IpAddr> {

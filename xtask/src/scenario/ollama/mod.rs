@@ -5,6 +5,7 @@ mod client;
 pub mod contained;
 mod kill;
 pub mod models_on_drive;
+pub mod models_on_persist;
 pub mod without_gpu;
 
 pub use client::{answer, wait_until_up};
