@@ -24,10 +24,12 @@ check: {
   vm-docker = check "docker";
   # ollama.answers
   # ollama.models-on-drive
+  # ollama.models-on-persist
   # ollama.without-gpu
   # ollama.contained
   vm-ollama = check "ollama";
   # firewall.only-open-ports
+  # firewall.only-allowed-networks
   # firewall.published-ports-contained
   vm-firewall = check "firewall";
   # persist.created-on-first-boot

@@ -175,7 +175,7 @@ mod tests {
                     "SSH is Filtered to 10.0.2.99, not open",
                 ),
                 (
-                    |sources| drop(sources.pop()),
+                    |sources| sources.truncate(1),
                     "no address was found that is not allowed",
                 ),
             ],
