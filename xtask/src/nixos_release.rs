@@ -86,7 +86,7 @@ impl Followed {
     pub fn branch(&self) -> Result<&str> {
         self.flake
             .split_once(&input(""))
-            .and_then(|(_, rest)| rest.split(|c: char| c == '"').next())
+            .and_then(|(_, rest)| rest.split('"').next())
             .filter(|branch| version(branch).is_some())
             .with_context(|| format!("{FLAKE} follows no stable branch of nixpkgs"))
     }
