@@ -25,13 +25,17 @@ pub const MUTANTS: &[Mutant] = &[
         &[Set("/system/hostName", r#""Other""#)],
         r#"networking.hostName = lib.mkForce "Other";"#,
     ),
-    mutant(
-        "system.time-zone",
-        "the clock shows another zone's time",
-        "time zone: ",
-        &[Set("/system/timeZone", r#""UTC""#)],
-        r#"time.timeZone = lib.mkForce "UTC";"#,
-    ),
+    Mutant {
+        // The hardware clock keeps the time of the configured zone, and is read as another's.
+        also: &["system.leaves-the-clock"],
+        ..mutant(
+            "system.time-zone",
+            "the clock shows another zone's time",
+            "time zone: ",
+            &[Set("/system/timeZone", r#""UTC""#)],
+            r#"time.timeZone = lib.mkForce "UTC";"#,
+        )
+    },
     mutant(
         "system.keyboard",
         "the keyboard has the wrong layout",
@@ -113,10 +117,12 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         caught_by: "system.leaves-the-clock",
+        // Another zone makes the system's clock wrong as well.
+        alone: true,
         ..mutant(
             "system.clock-in-utc",
             "the hardware clock is taken for UTC, and set to it",
-            "the system sets the hardware clock to ",
+            "the system's clock is ",
             &[Set("/system/hardwareClockInLocalTime", "false")],
             "time.hardwareClockInLocalTime = lib.mkForce false;",
         )

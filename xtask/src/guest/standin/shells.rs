@@ -28,9 +28,13 @@ pub fn add(archive: &mut Archive, system: &System, zsh: &Zsh, login_init: &str) 
         "/etc/localtime",
         &format!("/usr/share/zoneinfo/{}", system.time_zone),
     );
-    if system.hardware_clock_in_local_time {
-        archive.file("/etc/adjtime", "0.0 0 0\n0\nLOCAL\n");
-    }
+    // Without this file, busybox takes the hardware clock for local time, and NixOS's hwclock for UTC.
+    let clock = if system.hardware_clock_in_local_time {
+        "LOCAL"
+    } else {
+        "UTC"
+    };
+    archive.file("/etc/adjtime", format!("0.0 0 0\n0\n{clock}\n"));
     // One file on Debian, where the first is a link to the second.
     let keyboard = format!("KEYMAP={0}\nXKBLAYOUT={0}\n", system.key_map);
     archive.file("/etc/vconsole.conf", keyboard.clone());
