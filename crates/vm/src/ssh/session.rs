@@ -18,7 +18,8 @@ pub struct Session {
 }
 
 impl Server {
-    /// Logs in with `key` and runs `command`. `arguments` are the client's own: what it asks the server for.
+    /// Logs in with `key` and runs `command`. `arguments` are the client's own: what it asks the server for;
+    /// they go before the usual ones.
     /// `variables` are set for the client. An empty `command` fits arguments that run none, such as `-W`.
     ///
     /// # Errors
@@ -30,10 +31,13 @@ impl Server {
         variables: &[(&str, &str)],
         command: &str,
     ) -> Result<Session> {
-        let mut ssh = self.client(&self.user);
+        let usual = self.client(&self.user);
+        let mut ssh = process::command(usual.get_program());
+        // OpenSSH takes the first of two settings.
         ssh.args(["-v", "-o", "BatchMode=yes", "-i"])
             .arg(&key.private)
             .args(arguments)
+            .args(usual.get_args())
             .envs(variables.iter().copied())
             .arg("127.0.0.1");
         if !command.is_empty() {

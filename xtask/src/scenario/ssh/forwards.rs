@@ -1,6 +1,7 @@
 //! `ssh.forwards-only-tcp`
 
 use std::os::unix::net::UnixListener;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 
@@ -45,12 +46,13 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     cx.machine.succeed(&format!(
         "install -d -m 700 -o {user} {home} && echo OLLAMALIVE_FILE={FROM_FILE} > {home}/environment && chown {user} {home}/environment"
     ))?;
-    // The client checks that its agent listens before it offers it.
+    // The client asks its agent for keys before it offers to forward it; this one hangs up, and has none.
     let folder = tempfile::tempdir()?;
     let agent = folder.path().join("agent");
-    let _listener = UnixListener::bind(&agent)?;
+    let listener = UnixListener::bind(&agent)?;
+    thread::spawn(move || listener.incoming().for_each(drop));
     let agent = agent.display().to_string();
-    let forward_agent = format!("ForwardAgent={agent}");
+    let identity_agent = format!("IdentityAgent={agent}");
     let sent: Vec<String> = SENT
         .iter()
         .map(|name| format!("{name}={FROM_CLIENT}"))
@@ -66,7 +68,9 @@ fn gather(cx: &mut Context) -> Result<Facts> {
             "-o",
             "XAuthLocation=/none",
             "-o",
-            &forward_agent,
+            "ForwardAgent=yes",
+            "-o",
+            &identity_agent,
             "-o",
             &set_env,
             "-R",
