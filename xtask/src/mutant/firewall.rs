@@ -1,6 +1,6 @@
 //! Holes in the firewall, and doors that are shut.
 
-use super::Edit::{Add, Remove, Replace};
+use super::Edit::{Add, Remove, Replace, Set};
 use super::{Mutant, mutant};
 
 const RULES: &str = "/texts/scripts/nftables-rules";
@@ -20,6 +20,44 @@ const FORWARD: &str = r#"table inet ollamalive-forward {
 "#;
 
 pub const MUTANTS: &[Mutant] = &[
+    Mutant {
+        also: &["firewall.only-open-ports"],
+        alone: true,
+        ..mutant(
+            "firewall.open-to-every-network",
+            "every network reaches Ollama, though only some are allowed",
+            "firewall.only-allowed-networks",
+            "which is not allowed",
+            &[Set("/ollama/allowedNetworks", r#"["192.168.1.0/24"]"#)],
+            Some(
+                r#"ollamalive.ollama.allowedNetworks = lib.mkForce [ "192.168.1.0/24" ]; networking.firewall.allowedTCPPorts = [ 11434 ];"#,
+            ),
+        )
+    },
+    Mutant {
+        alone: true,
+        ..mutant(
+            "firewall.allowed-ipv6-forgotten",
+            "of the allowed networks only those of IPv4 reach Ollama",
+            "firewall.only-allowed-networks",
+            "Ollama is Filtered to fd00:1::1",
+            &[
+                Set(
+                    "/ollama/allowedNetworks",
+                    r#"["192.168.1.0/24", "fd00:1::/64"]"#,
+                ),
+                Replace(RULES, "{ 22, 11434 }", "{ 22 }"),
+                Replace(
+                    RULES,
+                    LAST_RULE,
+                    "ip saddr 192.168.1.0/24 tcp dport 11434 accept\nip6 daddr fe80::/64 udp dport 546 accept",
+                ),
+            ],
+            Some(
+                r#"ollamalive.ollama.allowedNetworks = lib.mkForce [ "192.168.1.0/24" "fd00:1::/64" ]; networking.firewall.extraInputRules = lib.mkForce "ip saddr 192.168.1.0/24 tcp dport 11434 accept";"#,
+            ),
+        )
+    },
     mutant(
         "firewall.extra-tcp-port",
         "one more TCP port, 8080, is open",

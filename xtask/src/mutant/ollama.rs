@@ -17,6 +17,30 @@ const NOT_RUNNING: &[&str] = &[
 
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
+        alone: true,
+        ..in_both(
+            "ollama.models-beside-persist",
+            "without a models drive, models are in memory and not on PERSIST",
+            "ollama.models-on-persist",
+            "is not in /persist/models",
+            &[
+                Set("/models/drive", "null"),
+                Set("/ollama/modelsDir", r#""/persist/models""#),
+                Replace(
+                    "/scripts/docker-ollama-pre-start",
+                    "models=/mnt/models/ollama",
+                    "models=/persist/models",
+                ),
+                Replace(
+                    SCRIPT,
+                    "/mnt/models/ollama:/root/.ollama",
+                    "/var/lib/ollama:/root/.ollama",
+                ),
+            ],
+            r#"ollamalive.models.drive = lib.mkForce null; virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ "/var/lib/ollama:/root/.ollama" ];"#,
+        )
+    },
+    Mutant {
         also: &["firewall.only-open-ports"],
         ..in_both(
             "ollama.wrong-port",

@@ -67,11 +67,11 @@ fn gather(cx: &mut Context) -> Result<Vec<Source>> {
 fn addresses(networks: &[IpNet], lan: Lan) -> Vec<IpAddr> {
     let taken = [lan.gateway, lan.name_server, lan.guest].map(IpAddr::from);
     let inside = networks.iter().filter_map(|network| {
-        let mut hosts = network
-            .hosts()
-            .skip(usize::from(network.prefix_len() < 31))
-            .take(8);
-        hosts.find(|host| !taken.contains(host))
+        // The first address of an IPv6 network belongs to its routers (RFC 4291, 2.6.1).
+        let reserved = network.prefix_len() < network.max_prefix_len();
+        let free =
+            |host: &IpAddr| !taken.contains(host) && !(reserved && *host == network.network());
+        network.hosts().take(8).find(free)
     });
     let usual = [IpAddr::from(LAN_PEER.v4), IpAddr::from(LAN_PEER.v6)];
     let outside = usual
@@ -194,11 +194,11 @@ mod tests {
         };
         assert_eq!(
             asked(&["192.168.1.0/24", "fd00:1::/64"]),
-            ["192.168.1.4", "fd00:1::1", "10.0.2.99", "fe80::ff:fe00:63"]
+            ["192.168.1.1", "fd00:1::1", "10.0.2.99", "fe80::ff:fe00:63"]
         );
         assert_eq!(
             asked(&["10.0.0.0/8"]),
-            ["10.0.0.4", "203.0.113.9", "fe80::ff:fe00:63"]
+            ["10.0.0.1", "203.0.113.9", "fe80::ff:fe00:63"]
         );
         // The only host that is allowed is the gateway, which has Ollama's answer already.
         assert_eq!(

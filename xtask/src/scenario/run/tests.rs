@@ -194,7 +194,10 @@ fn outcomes_are_grouped_by_scenario_and_observed_in_order() {
                 ]
             ),
             ("persist", vec!["persist.mounted", "persist.bind-mounts"]),
-            ("docker", vec!["docker.state-on-persist"]),
+            (
+                "docker",
+                vec!["docker.state-on-persist", "docker.prunes-weekly"]
+            ),
         ]
     );
     assert_eq!(
@@ -212,6 +215,8 @@ fn outcomes_are_grouped_by_scenario_and_observed_in_order() {
             "pass persist.bind-mounts",
             "judging docker.state-on-persist",
             "FAIL docker.state-on-persist",
+            "judging docker.prunes-weekly",
+            "pass docker.prunes-weekly",
         ]
     );
     assert_eq!(
@@ -293,6 +298,6 @@ fn without_a_login_booting_fails_and_the_rest_is_skipped() {
         .map(|outcome| outcome.evidence.contains("Kernel panic"));
     assert_eq!(
         with_console.collect::<Vec<_>>(),
-        [true, false, false, false, false, false]
+        [true, false, false, false, false, false, false]
     );
 }
