@@ -70,7 +70,7 @@ fn addresses(networks: &[IpNet], lan: Lan) -> Vec<IpAddr> {
         // The first address of an IPv6 network belongs to its routers (RFC 4291, 2.6.1).
         let reserved = network.prefix_len() < network.max_prefix_len();
         let free =
-            |host: &IpAddr| !taken.contains(host) && !(reserved && *host == network.network());
+            |host: &IpAddr| !(taken.contains(host) || reserved && *host == network.network());
         network.hosts().take(8).find(free)
     });
     let usual = [IpAddr::from(LAN_PEER.v4), IpAddr::from(LAN_PEER.v6)];
