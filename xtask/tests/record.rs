@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use libtest_mimic::{Arguments, Failed, Trial};
 use xtask::contract::Contract;
 use xtask::nix::Nix;
-use xtask::snapshot;
+use xtask::{snapshot, variant};
 
 /// The longest line that a difference can show at a glance.
 const READABLE: usize = 150;
@@ -30,9 +30,50 @@ fn main() {
             )?)
         }),
         common::trial("the_record_has_readable_lines", &[], readable),
+        common::trial("every_variant_is_recorded", &[], variants_recorded),
+        common::trial("every_option_is_set_in_a_variant", &[], options_varied),
     ];
     trials.extend(evaluated());
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Each variant's record has the contract's shape, and there is no other.
+fn variants_recorded() -> Result<(), Failed> {
+    let folder = snapshot::folder(&common::root());
+    let names: Vec<String> = variant::all(&common::root())?
+        .into_iter()
+        .map(|variant| variant.name)
+        .collect();
+    for name in &names {
+        snapshot::load_variant(&folder, &snapshot::variants::folder(&folder, name))?;
+    }
+    assert_eq!(snapshot::variants::recorded(&folder)?, names);
+    Ok(())
+}
+
+/// A variant writes each option in full, so that a search finds it.
+fn options_varied() -> Result<(), Failed> {
+    let root = common::root();
+    let mut texts = String::new();
+    for file in std::fs::read_dir(root.join(variant::FOLDER))? {
+        texts += &std::fs::read_to_string(file?.path())?;
+    }
+    let record = snapshot::load_json(&snapshot::folder(&root))?;
+    let options = record["options"].as_array().ok_or("no options")?;
+    let settable = options.iter().filter(|option| option["readOnly"] == false);
+    let names: Vec<&str> = settable
+        .filter_map(|option| option["name"].as_str())
+        .collect();
+    assert!(names.contains(&"ollamalive.user"), "{names:?}");
+    for name in names {
+        if !texts
+            .lines()
+            .any(|line| line.trim_start().starts_with(&format!("{name} =")))
+        {
+            return Err(format!("no file in {} sets {name}", variant::FOLDER).into());
+        }
+    }
+    Ok(())
 }
 
 /// Some lines are long wherever they come from: sentences, mounts with their options, lists of algorithms.
