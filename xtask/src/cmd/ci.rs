@@ -11,11 +11,14 @@ use xshell::{Shell, cmd};
 
 use self::steps::{StepResult, Steps};
 use crate::cli::{Ci, GuestChoice, Test};
+use crate::disk_fixtures::DiskSetup;
 use crate::exit::Exit;
 use crate::guest::nixos;
 use crate::nix::Nix;
 use crate::outcome::Verdict;
 use crate::packages::{self, need};
+use crate::scenario::SCENARIOS;
+use crate::variant;
 use crate::{guest, project};
 use vm::accel::{self, Accelerator};
 use vm::process;
@@ -82,6 +85,10 @@ pub fn run(options: &Ci) -> Result<Exit> {
     })?;
     steps.run("promises on the stand-in guest", || {
         promises(options, GuestChoice::Standin)
+    })?;
+    // All of them, on both guests, run nightly.
+    steps.run("variants on the stand-in guest", || {
+        variants(options, &root)
     })?;
     steps.run("promises on NixOS", || match usable(&nix)? {
         Ok(nix) => match nixos::realisable(nix)? {
@@ -161,6 +168,36 @@ fn promises(options: &Ci, guest: GuestChoice) -> Result<StepResult> {
             Exit::NotRun,
             anyhow!("{unchecked} promises were not checked"),
         ),
+    })
+}
+
+/// How many variants run.
+const VARIANTS: usize = 2;
+
+/// The first variants, on the stand-in's machines that boot once with all disks.
+fn variants(options: &Ci, root: &Path) -> Result<StepResult> {
+    let mut broken = Vec::new();
+    let mut all = variant::all(root)?;
+    all.truncate(VARIANTS);
+    for variant in &all {
+        let main = SCENARIOS.iter().filter(|scenario| {
+            scenario.disks == DiskSetup::Complete && scenario.boots == 1 && !scenario.fault
+        });
+        let test = Test {
+            scenarios: main.map(|scenario| scenario.name.to_string()).collect(),
+            guest: GuestChoice::Standin,
+            nixpkgs: options.nixpkgs.clone(),
+            ..Test::default()
+        };
+        let report = super::test::report_on(&test, Some(variant))?;
+        if report.verdict.is_open() {
+            broken.push(format!("{}: {}", variant.name, report.tally_line()));
+        }
+    }
+    Ok(if broken.is_empty() {
+        StepResult::Passed
+    } else {
+        StepResult::Failed(Exit::PromiseBroken, anyhow!("{}", broken.join("; ")))
     })
 }
 
