@@ -80,7 +80,8 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         &[("DISPLAY", "127.0.0.1:99"), ("SSH_AUTH_SOCK", &agent)],
         "env",
     );
-    let local = server.session(&owner, &["-W", "127.0.0.1:22"], &[], "");
+    let own_port = format!("127.0.0.1:{}", cx.contract.ssh.port);
+    let local = server.session(&owner, &["-W", &own_port], &[], "");
     cx.exec([
         &format!("rm -f {home}/environment"),
         &format!("if [ -e /run/made-xauth ]; then rm -f /run/made-xauth {xauth}; fi"),
