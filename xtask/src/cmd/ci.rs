@@ -15,10 +15,10 @@ use crate::disk_fixtures::DiskSetup;
 use crate::exit::Exit;
 use crate::guest::nixos;
 use crate::nix::Nix;
-use crate::outcome::Verdict;
+use crate::outcome::{Report, Verdict};
 use crate::packages::{self, need};
 use crate::scenario::SCENARIOS;
-use crate::variant;
+use crate::variant::{self, Variant};
 use crate::{guest, project};
 use vm::accel::{self, Accelerator};
 use vm::process;
@@ -87,9 +87,16 @@ pub fn run(options: &Ci) -> Result<Exit> {
         promises(options, GuestChoice::Standin)
     })?;
     // All of them, on both guests, run nightly.
-    steps.run("variants on the stand-in guest", || {
-        variants(options, &root)
-    })?;
+    match variant::all(&root) {
+        Ok(all) => {
+            for variant in all.iter().take(VARIANTS) {
+                steps.run("a variant on the stand-in guest", || {
+                    varied(options, variant)
+                })?;
+            }
+        }
+        Err(error) => steps.run("a variant on the stand-in guest", || Err(error))?,
+    }
     steps.run("promises on NixOS", || match usable(&nix)? {
         Ok(nix) => match nixos::realisable(nix)? {
             Some(reason) => Ok(StepResult::Skipped(reason.0)),
@@ -158,8 +165,13 @@ fn promises(options: &Ci, guest: GuestChoice) -> Result<StepResult> {
         nixpkgs: options.nixpkgs.clone(),
         ..Test::default()
     })?;
+    Ok(judged(&report))
+}
+
+/// What a run of the promises means for its step.
+fn judged(report: &Report) -> StepResult {
     let unchecked = report.count(Verdict::Skip);
-    Ok(match report.verdict {
+    match report.verdict {
         Verdict::Pass | Verdict::NotApplicable => StepResult::Passed,
         Verdict::Fail => {
             StepResult::Failed(Exit::PromiseBroken, anyhow!("{}", report.tally_line()))
@@ -168,37 +180,24 @@ fn promises(options: &Ci, guest: GuestChoice) -> Result<StepResult> {
             Exit::NotRun,
             anyhow!("{unchecked} promises were not checked"),
         ),
-    })
+    }
 }
 
 /// How many variants run.
 const VARIANTS: usize = 2;
 
-/// The first variants, on the stand-in's machines that boot once with all disks.
-fn variants(options: &Ci, root: &Path) -> Result<StepResult> {
-    let mut broken = Vec::new();
-    let mut all = variant::all(root)?;
-    all.truncate(VARIANTS);
-    for variant in &all {
-        let main = SCENARIOS.iter().filter(|scenario| {
-            scenario.disks == DiskSetup::Complete && scenario.boots == 1 && !scenario.fault
-        });
-        let test = Test {
-            scenarios: main.map(|scenario| scenario.name.to_string()).collect(),
-            guest: GuestChoice::Standin,
-            nixpkgs: options.nixpkgs.clone(),
-            ..Test::default()
-        };
-        let report = super::test::report_on(&test, Some(variant))?;
-        if report.verdict.is_open() {
-            broken.push(format!("{}: {}", variant.name, report.tally_line()));
-        }
-    }
-    Ok(if broken.is_empty() {
-        StepResult::Passed
-    } else {
-        StepResult::Failed(Exit::PromiseBroken, anyhow!("{}", broken.join("; ")))
-    })
+/// One of the first variants, on the stand-in's machines that boot once with all disks.
+fn varied(options: &Ci, variant: &Variant) -> Result<StepResult> {
+    let main = SCENARIOS.iter().filter(|scenario| {
+        scenario.disks == DiskSetup::Complete && scenario.boots == 1 && !scenario.fault
+    });
+    let test = Test {
+        scenarios: main.map(|scenario| scenario.name.to_string()).collect(),
+        guest: GuestChoice::Standin,
+        nixpkgs: options.nixpkgs.clone(),
+        ..Test::default()
+    };
+    Ok(judged(&super::test::report_on(&test, Some(variant))?))
 }
 
 #[cfg(test)]

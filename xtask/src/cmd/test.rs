@@ -60,7 +60,7 @@ fn exit(report: &Report) -> Result<Exit> {
     }
 }
 
-/// Runs the tests on each of `variants`, whatever becomes of the others. Returns the exit code of all: a broken promise
+/// Runs the tests on each of `variants`, even if one of them fails. Returns the exit code of all: a broken promise
 /// outweighs a run that could not be done.
 fn each(options: &Test, variants: &[Variant]) -> Result<Exit> {
     let mut all = Exit::Ok;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::parse::reason;
@@ -32,16 +33,11 @@ impl Nix {
     /// # Errors
     /// As [`Nix::contract`].
     pub fn changed(&self, modules: &[&str]) -> Result<Changed> {
-        let apply = format!(
-            "appliance: {}",
-            evaluated(&changing(modules, "appliance"), &self.maker())
-        );
-        let text = self.finish(
-            self.apply(&apply),
+        self.answer(
+            &format!("appliance: {}", self.evaluated(modules)),
             "evaluating the changed configuration",
             EVALUATE,
-        )?;
-        serde_json::from_str(&text).context("the changed contract is not JSON")
+        )
     }
 
     /// The contract of the configuration with more modules; see [`Nix::changed`].
@@ -49,16 +45,11 @@ impl Nix {
     /// # Errors
     /// As [`Nix::contract`].
     pub fn changed_contract(&self, modules: &[&str]) -> Result<Value> {
-        let apply = format!(
-            "appliance: {}.contract",
-            evaluated(&changing(modules, "appliance"), &self.maker())
-        );
-        let text = self.finish(
-            self.apply(&apply),
+        self.answer(
+            &format!("appliance: {}.contract", self.evaluated(modules)),
             "evaluating the changed configuration",
             EVALUATE,
-        )?;
-        serde_json::from_str(&text).context("the changed contract is not JSON")
+        )
     }
 
     /// The value of `function`, a Nix function of the appliance.
@@ -66,12 +57,22 @@ impl Nix {
     /// # Errors
     /// As [`Nix::contract`].
     pub fn ask(&self, function: &str) -> Result<Value> {
-        let text = self.finish(
-            self.apply(function),
-            "asking the configuration",
-            EVALUATE_CHUNK,
-        )?;
-        serde_json::from_str(&text).context("the answer is not JSON")
+        self.answer(function, "asking the configuration", EVALUATE_CHUNK)
+    }
+
+    fn answer<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        what: &str,
+        deadline: Duration,
+    ) -> Result<T> {
+        let text = self.finish(self.apply(function), what, deadline)?;
+        serde_json::from_str(&text).with_context(|| format!("{what}: Nix printed something else"))
+    }
+
+    /// Nix: contract and image of `appliance` with `modules` added.
+    fn evaluated(&self, modules: &[&str]) -> String {
+        evaluated(&changing(modules, "appliance"), &self.maker())
     }
 
     /// Evaluates one configuration for each of `modules`, contract and image, a chunk of them in one process. Calls `each`

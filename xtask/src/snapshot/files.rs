@@ -60,7 +60,12 @@ pub(super) fn text(path: &Path) -> Result<String> {
 }
 
 fn json(path: &Path) -> Result<Value> {
-    serde_json::from_str(&text(path)?).map_err(|error| {
+    parsed(&text(path)?, path)
+}
+
+/// The JSON in the snapshot `path`, whose content is `text`.
+fn parsed(text: &str, path: &Path) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| {
         usage(format!(
             "{} is not a snapshot with JSON inside ({error}); `{ACCEPT}` records it anew",
             path.display()
@@ -73,7 +78,12 @@ fn json(path: &Path) -> Result<Value> {
 /// # Errors
 /// A file is missing, is not JSON, or does not have the contract's shape; each is named.
 pub fn load(folder: &Path) -> Result<Contract> {
-    serde_json::from_value(load_json(folder)?).map_err(|error| {
+    typed(load_json(folder)?, folder)
+}
+
+/// `value` as the contract that is recorded in `folder`.
+fn typed(value: Value, folder: &Path) -> Result<Contract> {
+    serde_json::from_value(value).map_err(|error| {
         usage(format!(
             "the record in {} is not a configuration ({error}); `{ACCEPT}` records it anew",
             folder.display()
@@ -102,12 +112,7 @@ pub fn load_variant(folder: &Path, own: &Path) -> Result<Contract> {
             files.insert(name.clone(), file(from, &name));
         }
     }
-    serde_json::from_value(assemble(files.into_iter())?).map_err(|error| {
-        usage(format!(
-            "the record in {} is not a configuration ({error}); `{ACCEPT}` records it anew",
-            own.display()
-        ))
-    })
+    typed(assemble(files.into_iter())?, own)
 }
 
 /// The contract in `files`, each with the name of its snapshot.
@@ -115,12 +120,16 @@ fn assemble(files: impl Iterator<Item = (String, PathBuf)>) -> Result<Value> {
     let mut whole = Map::new();
     for (name, path) in files {
         let concern = name.split('/').next().unwrap_or(&name);
-        if name == SOURCES || text(&path)? == ABSENT {
+        if name == SOURCES {
+            continue;
+        }
+        let text = text(&path)?;
+        if text == ABSENT {
             continue;
         } else if PLAIN.contains(&concern) {
-            insert(&mut whole, &name, Value::String(text(&path)?));
+            insert(&mut whole, &name, Value::String(text));
         } else {
-            whole.insert(name, json(&path)?);
+            whole.insert(name, parsed(&text, &path)?);
         }
     }
     Ok(Value::Object(whole))

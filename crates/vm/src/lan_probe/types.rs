@@ -33,7 +33,7 @@ impl LanPeer {
         }
     }
 
-    /// Whether `frame` is an IP packet for one of its addresses, whatever card the frame names.
+    /// Whether `frame` is an IP packet for one of its addresses; its MAC address does not matter.
     pub(super) fn is_addressed_by(&self, frame: &[u8]) -> bool {
         // RFC 791, 3.1 and RFC 8200, 3: the destination ends the IPv4 and the IPv6 header.
         match frame.get(12..14) {

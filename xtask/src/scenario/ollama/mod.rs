@@ -7,6 +7,7 @@ mod kill;
 pub mod models_on_drive;
 pub mod models_on_persist;
 pub mod without_gpu;
+mod written_file;
 
 pub use client::{answer, wait_until_up};
 pub use kill::kill_container;

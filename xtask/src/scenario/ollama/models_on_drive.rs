@@ -3,20 +3,13 @@
 use anyhow::{Context as _, Result};
 
 use super::client::wait_until_up;
-use crate::scenario::{Context, Finding, one_line};
-
-/// Written by the container, looked for on the drive.
-const CONTENT: &str = "by-the-container";
+use super::written_file::WrittenFile;
+use crate::scenario::{Context, Finding};
 
 #[derive(Debug, Clone)]
 struct Facts {
-    /// Why the container could not write a file to /root/.ollama.
-    write_error: Option<String>,
-    /// That file's content in the models folder, or an error message.
-    content: String,
-    /// `SOURCE FSTYPE` of the mount that the models folder is on.
-    mount: String,
-    /// The label or UUID of that device, as the contract names the drive.
+    file: WrittenFile,
+    /// The label or UUID of the device that the models folder is on, as the contract names the drive.
     id: String,
 }
 
@@ -44,51 +37,34 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 }
 
 fn gather(cx: &mut Context, expected: &Expected) -> Result<Facts> {
-    let container = &cx.contract.ollama.container;
     let Expected { folder, kind, .. } = expected;
-    let [write, content, mount, id] = cx.exec([
-        &format!(
-            "rm -rf /tmp/written && mkdir /tmp/written && echo {CONTENT} > /tmp/written/probe && \
-             docker cp /tmp/written/probe {container}:/root/.ollama/probe"
-        ),
-        &format!("cat {folder}/probe; rm -f {folder}/probe"),
-        &format!("findmnt -no SOURCE,FSTYPE -T {folder} | tail -n 1"),
-        &format!("blkid -s {kind} -o value $(findmnt -no SOURCE -T {folder} | tail -n 1)"),
-    ])?;
-    Ok(Facts {
-        write_error: (!write.ok()).then_some(write.text),
-        content: content.text,
-        mount: mount.text,
-        id: id.text,
-    })
+    let file = WrittenFile::gather(cx)?;
+    let [id] = cx.exec([&format!(
+        "blkid -s {kind} -o value $(findmnt -no SOURCE -T {folder} | tail -n 1)"
+    )])?;
+    Ok(Facts { file, id: id.text })
 }
 
 fn judge(facts: &Facts, expected: &Expected) -> Finding {
     let Expected { folder, kind, id } = expected;
-    let mut faults = Vec::new();
-    if let Some(error) = &facts.write_error {
-        faults.push(format!("the container cannot write: {}", one_line(error)));
-    } else if facts.content != CONTENT {
-        faults.push(format!(
-            "what the container wrote is not in {folder}: {}",
-            facts.content
-        ));
-    }
-    if !facts.mount.ends_with("fuseblk") || facts.id != *id {
+    let mount = &facts.file.mount;
+    let mut faults: Vec<String> = facts.file.fault(folder).into_iter().collect();
+    if !mount.ends_with("fuseblk") || facts.id != *id {
         faults.push(format!(
             "{folder} is on {} ({kind} {:?}), not on the NTFS drive {id}",
-            facts.mount, facts.id
+            mount, facts.id
         ));
     }
     if !folder.ends_with("/ollama") {
         faults.push(format!("{folder} is not the drive's folder ollama/"));
     }
-    let kept = format!("{folder} on {} {kind}={id}", facts.mount);
+    let kept = format!("{folder} on {mount} {kind}={id}");
     Finding::from_faults(&faults, kept)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::written_file::tests::written;
     use super::*;
     use crate::scenario::testing::{assert_each_breaks, assert_kept};
 
@@ -100,9 +76,7 @@ mod tests {
 
     fn good() -> Facts {
         Facts {
-            write_error: None,
-            content: "by-the-container".to_string(),
-            mount: "/dev/vdb fuseblk".to_string(),
+            file: written("/dev/vdb fuseblk"),
             id: "Models".to_string(),
         }
     }
@@ -122,15 +96,15 @@ mod tests {
             |facts| judge(facts, &EXPECTED),
             &[
                 (
-                    |facts| facts.write_error = Some("no such\nfolder".to_string()),
+                    |facts| facts.file.write_error = Some("no such\nfolder".to_string()),
                     "the container cannot write: no such | folder",
                 ),
                 (
-                    |facts| facts.content = "No such file".to_string(),
+                    |facts| facts.file.content = "No such file".to_string(),
                     "what the container wrote is not in /mnt/models/ollama: No such file",
                 ),
                 (
-                    |facts| facts.mount = "/dev/vda3 ext4".to_string(),
+                    |facts| facts.file.mount = "/dev/vda3 ext4".to_string(),
                     "/mnt/models/ollama is on /dev/vda3 ext4 (LABEL \"Models\"), not on the NTFS drive Models",
                 ),
                 (

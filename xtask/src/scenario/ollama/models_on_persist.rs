@@ -3,20 +3,13 @@
 use anyhow::Result;
 
 use super::client::wait_until_up;
-use crate::scenario::{Context, Finding, one_line};
-
-/// Written by the container, looked for on PERSIST.
-const CONTENT: &str = "by-the-container";
+use super::written_file::WrittenFile;
+use crate::scenario::{Context, Finding};
 
 #[derive(Debug, Clone)]
 struct Facts {
-    /// Why the container could not write a file to /root/.ollama.
-    write_error: Option<String>,
-    /// That file's content in the models folder, or an error message.
-    content: String,
-    /// `SOURCE FSTYPE` of the mount that the models folder is on.
-    mount: String,
-    /// The same of PERSIST's mount point.
+    file: WrittenFile,
+    /// `SOURCE FSTYPE` of PERSIST's mount point.
     persist: String,
 }
 
@@ -27,44 +20,21 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 }
 
 fn gather(cx: &mut Context) -> Result<Facts> {
-    let contract = cx.contract;
-    let container = &contract.ollama.container;
-    let folder = &contract.ollama.models_dir;
-    let [write, content, mount, persist] = cx.exec([
-        &format!(
-            "rm -rf /tmp/written && mkdir /tmp/written && echo {CONTENT} > /tmp/written/probe && \
-             docker cp /tmp/written/probe {container}:/root/.ollama/probe"
-        ),
-        &format!("cat {folder}/probe; rm -f {folder}/probe"),
-        &format!("findmnt -no SOURCE,FSTYPE -T {folder} | tail -n 1"),
-        &format!(
-            "findmnt -no SOURCE,FSTYPE --mountpoint {}",
-            contract.persist.mount_point
-        ),
-    ])?;
+    let file = WrittenFile::gather(cx)?;
+    let [persist] = cx.exec([&format!(
+        "findmnt -no SOURCE,FSTYPE --mountpoint {}",
+        cx.contract.persist.mount_point
+    )])?;
     Ok(Facts {
-        write_error: (!write.ok()).then_some(write.text),
-        content: content.text,
-        mount: mount.text,
+        file,
         persist: persist.text,
     })
 }
 
 fn judge(facts: &Facts, folder: &str) -> Finding {
-    let Facts {
-        write_error,
-        content,
-        mount,
-        persist,
-    } = facts;
-    let mut faults = Vec::new();
-    if let Some(error) = write_error {
-        faults.push(format!("the container cannot write: {}", one_line(error)));
-    } else if content != CONTENT {
-        faults.push(format!(
-            "what the container wrote is not in {folder}: {content}"
-        ));
-    }
+    let Facts { file, persist } = facts;
+    let mount = &file.mount;
+    let mut faults: Vec<String> = file.fault(folder).into_iter().collect();
     if mount != persist || !persist.ends_with(" ext4") {
         faults.push(format!(
             "{folder} is on {mount:?}, and PERSIST on {persist:?}"
@@ -75,14 +45,13 @@ fn judge(facts: &Facts, folder: &str) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use super::super::written_file::tests::written;
     use super::*;
     use crate::scenario::testing::{assert_each_breaks, assert_kept};
 
     fn good() -> Facts {
         Facts {
-            write_error: None,
-            content: "by-the-container".to_string(),
-            mount: "/dev/vda3 ext4".to_string(),
+            file: written("/dev/vda3 ext4"),
             persist: "/dev/vda3 ext4".to_string(),
         }
     }
@@ -102,20 +71,20 @@ mod tests {
             |facts| judge(facts, "/persist/models"),
             &[
                 (
-                    |facts| facts.write_error = Some("no such\nfolder".to_string()),
+                    |facts| facts.file.write_error = Some("no such\nfolder".to_string()),
                     "the container cannot write: no such | folder",
                 ),
                 (
-                    |facts| facts.content = "No such file".to_string(),
+                    |facts| facts.file.content = "No such file".to_string(),
                     "what the container wrote is not in /persist/models: No such file",
                 ),
                 (
-                    |facts| facts.mount = "tmpfs tmpfs".to_string(),
+                    |facts| facts.file.mount = "tmpfs tmpfs".to_string(),
                     "/persist/models is on \"tmpfs tmpfs\", and PERSIST on \"/dev/vda3 ext4\"",
                 ),
                 (
                     |facts| {
-                        facts.mount = "tmpfs tmpfs".to_string();
+                        facts.file.mount = "tmpfs tmpfs".to_string();
                         facts.persist = "tmpfs tmpfs".to_string();
                     },
                     "/persist/models is on \"tmpfs tmpfs\", and PERSIST on \"tmpfs tmpfs\"",
