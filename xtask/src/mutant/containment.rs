@@ -64,7 +64,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.any-number-of-processes",
         "the container may start any number of processes",
         "ollama.contained",
-        "it may start max processes",
+        "it may start ",
         &[Replace(SCRIPT, "'--pids-limit=512'", "'--pids-limit=-1'")],
         r#"virtualisation.oci-containers.containers.ollama.extraOptions = lib.mkAfter [ "--pids-limit=-1" ];"#,
     ),

@@ -27,8 +27,8 @@ const USUAL_DEVICES: &[&str] = &[
 ];
 /// The GPU's devices: the NVIDIA driver's, and the render nodes.
 const GPU_DEVICES: &[&str] = &["nvidia", "dri"];
-/// More processes than any model needs.
-const MOST_PROCESSES: u32 = 4096;
+/// Ollama 0.32 serves with this limit. Without one, systemd sets its own, which grows with the machine's memory.
+const MOST_PROCESSES: u32 = 512;
 
 /// What the kernel says about the container's first process: true inside, whatever Docker was told. Nothing has to run in
 /// the container, which may hold a single program.
@@ -279,6 +279,10 @@ mod tests {
                 (
                     |facts| facts.processes = "max".to_string(),
                     "it may start max processes",
+                ),
+                (
+                    |facts| facts.processes = "1450".to_string(),
+                    "it may start 1450 processes",
                 ),
             ],
         );
