@@ -177,6 +177,27 @@ systemd.services.silent.script = "exec sleep infinity";"#,
         &[Replace(RULES, FORWARD, "")],
         Some("networking.nftables.tables.ollamalive-forward.enable = lib.mkForce false;"),
     ),
+    Mutant {
+        also: &["firewall.published-ports-contained"],
+        ..mutant(
+            "firewall.silent-container",
+            "the network reaches a container's UDP port, 40002, behind which nothing answers",
+            "firewall.only-open-ports",
+            "40002 passed on to a container",
+            &[
+                Replace(RULES, FORWARD, ""),
+                Replace(
+                    "/scripts/docker-ollama-pre-start",
+                    "rm -f \"$notice\"\n",
+                    "rm -f \"$notice\"\ntrap 'docker rm -f silent || true; docker run -d --name silent -p 40002:40002/udp $image' EXIT\n",
+                ),
+            ],
+            Some(
+                r#"networking.nftables.tables.ollamalive-forward.enable = lib.mkForce false;
+systemd.services.docker-ollama.preStart = lib.mkAfter "docker rm -f silent || true; docker run -d --name silent -p 40002:40002/udp $image";"#,
+            ),
+        )
+    },
     mutant(
         "firewall.forwards-by-default",
         "the table that keeps published ports in lets everything pass",
