@@ -1,6 +1,6 @@
 //! A machine that differs from its configuration.
 
-use super::Edit::{Append, RemoveItem, Replace, Set};
+use super::Edit::{Add, Append, RemoveItem, Replace, Set};
 use super::HeldTo::{Itself, Unchanged};
 use super::{Edit, Mutant, in_both};
 
@@ -155,6 +155,28 @@ pub const MUTANTS: &[Mutant] = &[
                 "LABEL=Windows /mnt/windows ntfs-3g nofail 0 0\nLABEL=Models /mnt/models ",
             )],
             r#"fileSystems."/mnt/windows" = { device = "LABEL=Windows"; fsType = "ntfs-3g"; options = [ "nofail" ]; };"#,
+        )
+    },
+    Mutant {
+        caught_by: "system.leaves-the-disks",
+        held_to: Itself,
+        ..mutant(
+            "system.boot-entry-added",
+            "an operating system's boot entry is written to the firmware",
+            "boot entry \"L\"",
+            &[Add(
+                "/texts/units/boot-entry.service",
+                // The stand-in is not started by UEFI, so it has no such folder.
+                r#"[Service]
+Type=oneshot
+ExecStart=/bin/mount -t tmpfs tmpfs /sys/firmware
+ExecStart=/bin/mkdir -p /sys/firmware/efi/efivars
+ExecStart=/bin/sh -c "echo BwAAAAEAAAAQAEwAAAAEBAwAXABhAGIAAAB//wQA | base64 -d > /sys/firmware/efi/efivars/Boot0099-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+[Install]
+WantedBy=multi-user.target
+"#,
+            )],
+            r#"systemd.services.boot-entry = { wantedBy = [ "multi-user.target" ]; script = "echo BwAAAAEAAAAQAEwAAAAEBAwAXABhAGIAAAB//wQA | base64 -d > /sys/firmware/efi/efivars/Boot0099-8be4df61-93ca-11d2-aa0d-00e098032b8c"; };"#,
         )
     },
 ];

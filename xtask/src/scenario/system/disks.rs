@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
+use super::boot_entries::{self, BootEntry};
 use crate::disk_fixtures::INTERNAL;
 use crate::scenario::{Context, Finding, one_line};
 
@@ -16,6 +17,8 @@ struct Facts {
     digest: String,
     /// What was plugged in.
     digest_before: String,
+    /// The firmware's; `None` where the machine was not started by UEFI.
+    boot_entries: Option<Vec<BootEntry>>,
 }
 
 pub fn check(cx: &mut Context) -> Result<Finding> {
@@ -29,13 +32,14 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         .context("no internal disk is plugged in")?
         .to_string();
     let find = format!("disk=$(basename $(dirname $(grep -lx {INTERNAL} /sys/block/*/serial)))");
-    let [disk, mounts, swaps, digest] = cx
+    let [disk, mounts, swaps, digest, variables] = cx
         .exec([
             &format!("{find}; echo $disk"),
             &format!("{find}; grep ^/dev/$disk /proc/mounts | cut -d ' ' -f 1-2"),
             &format!("{find}; grep ^/dev/$disk /proc/swaps | cut -d ' ' -f 1"),
             // Written is what the disk has, not what is still in memory.
             &format!("{find}; sync; sha256sum < /dev/$disk | cut -d ' ' -f 1"),
+            boot_entries::LIST,
         ])?
         .map(|output| output.text.trim().to_string());
     anyhow::ensure!(
@@ -48,6 +52,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         swaps,
         digest,
         digest_before,
+        boot_entries: boot_entries::parse(&variables)?,
     })
 }
 
@@ -71,8 +76,19 @@ fn judge(facts: &Facts) -> Finding {
             facts.disk
         ));
     }
+    // The firmware's own entries name devices. An entry for a file on a partition is an operating system's.
+    let own = facts.boot_entries.iter().flatten();
+    for BootEntry { name, file } in own {
+        if let Some(file) = file {
+            faults.push(format!("the firmware has a boot entry {name:?} for {file}"));
+        }
+    }
+    let entries = match &facts.boot_entries {
+        Some(entries) => format!("no boot entry added to the firmware's {}", entries.len()),
+        None => "not started by UEFI".to_string(),
+    };
     let kept = format!(
-        "{}, with NTFS and swap partitions: not mounted, no swap taken, not a byte changed",
+        "{}, with NTFS and swap partitions: not mounted, no swap taken, not a byte changed; {entries}",
         facts.disk
     );
     Finding::from_faults(&faults, kept)
@@ -83,6 +99,13 @@ mod tests {
     use super::*;
     use crate::scenario::testing::{assert_each_breaks, assert_kept};
 
+    fn entry(name: &str, file: Option<&str>) -> BootEntry {
+        BootEntry {
+            name: name.to_string(),
+            file: file.map(str::to_string),
+        }
+    }
+
     #[test]
     fn an_internal_disk_is_left_alone() {
         let good = Facts {
@@ -91,10 +114,18 @@ mod tests {
             swaps: String::new(),
             digest: "ab".to_string(),
             digest_before: "ab".to_string(),
+            boot_entries: Some(vec![entry("UEFI Misc Device", None)]),
         };
         assert_kept(
             judge(&good),
-            "vdc, with NTFS and swap partitions: not mounted, no swap taken, not a byte changed",
+            "vdc, with NTFS and swap partitions: not mounted, no swap taken, not a byte changed; no boot entry added to the firmware's 1",
+        );
+        assert_kept(
+            judge(&Facts {
+                boot_entries: None,
+                ..good.clone()
+            }),
+            "vdc, with NTFS and swap partitions: not mounted, no swap taken, not a byte changed; not started by UEFI",
         );
         assert_each_breaks(
             &good,
@@ -111,6 +142,10 @@ mod tests {
                 (
                     |facts| facts.digest = "cd".to_string(),
                     "the content of the internal disk vdc has changed",
+                ),
+                (
+                    |facts| facts.boot_entries = Some(vec![entry("Linux", Some("\\efi\\x"))]),
+                    "the firmware has a boot entry \"Linux\" for \\efi\\x",
                 ),
             ],
         );

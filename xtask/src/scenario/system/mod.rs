@@ -1,5 +1,6 @@
 //! `system.identity`: the machine is the one that was configured.
 
+mod boot_entries;
 pub mod clock;
 pub mod disks;
 mod judge;
