@@ -37,11 +37,11 @@ in {
       ++ map (problem: "ollamalive.ollama.allowedNetworks: ${problem}")
       (lib.concatMap (network: found (problemOfNetwork network)) cfg.ollama.allowedNetworks)
       ++ lib.optional (cfg.ollama.port == 0)
-      "ollamalive.ollama.port is 0, which is no port. Write one from 1 to 65535, as in 11434."
+      "ollamalive.ollama.port is 0. Write a port from 1 to 65535, such as 11434."
       ++ lib.optional (builtins.elem cfg.ollama.port config.services.openssh.ports)
-      "ollamalive.ollama.port is ${toString cfg.ollama.port}, where SSH listens. Write another port, as in 11434."
+      "ollamalive.ollama.port is ${toString cfg.ollama.port}, where SSH listens. Write another port, such as 11434."
       ++ lib.optional taken
-      ''ollamalive.user is "${cfg.user}", a name that the system itself uses. Write another one, as in "alice".'';
+      ''ollamalive.user is "${cfg.user}", a name that the system itself uses. Write another name, such as "alice".'';
   };
 
   config = {

@@ -36,6 +36,7 @@ check: {
   # ssh.key-from-esp
   # network.from-esp
   # ssh.identity-survives
+  # system.time-from-network
   # boot.comes-back-quietly
   # persist.survives-power-cut
   # persist.survives-reflash

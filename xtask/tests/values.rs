@@ -193,7 +193,7 @@ fn ports(nix: &Nix) -> Result<(), Failed> {
         ),
         (
             "ollamalive.ollama.port = lib.mkForce 0;",
-            "port is 0, which is no port",
+            "port is 0. Write a port",
         ),
     ] {
         let found = problems(nix, module)?;

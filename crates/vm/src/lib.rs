@@ -31,6 +31,6 @@ pub use config::{Boot, Disk, Forward, QemuConfig};
 pub use error::HostError;
 pub use machine::{
     BootedWhen, Door, EXEC_DEADLINE, Ended, Login, Machine, MachineConfig, NoLogin, NoShell,
-    PluggedIn, SETTLE_DEADLINE, vm_snapshot,
+    PluggedIn, Reboot, SETTLE_DEADLINE, vm_snapshot,
 };
 pub use process::Interrupted;

@@ -145,6 +145,28 @@ impl Qmp {
         )
     }
 
+    /// When the guest shuts down or restarts, QEMU stops the machine and does not end: its devices can still be asked.
+    pub fn stop_at_shutdown(&mut self) -> Result<()> {
+        let actions = json!({ "reboot": "shutdown", "shutdown": "pause" });
+        self.execute("set-action", actions).map(drop)
+    }
+
+    /// Whether the guest has shut down, after [`Qmp::stop_at_shutdown`].
+    pub fn is_shut_down(&mut self) -> Result<bool> {
+        let state = self.execute("query-status", json!({}))?;
+        Ok(state["status"] == "shutdown")
+    }
+
+    /// What the hardware clock shows, such as `2030-01-31T23:59:59`. It does not know its zone.
+    ///
+    /// # Errors
+    /// The machine has no such clock.
+    pub fn hardware_clock(&mut self) -> Result<String> {
+        let place = json!({ "path": "/machine", "property": "rtc-time" });
+        let time = self.execute("qom-get", place)?;
+        parse_tm(&time).with_context(|| format!("not a time: {time}"))
+    }
+
     /// Plugs the network cable in, or pulls it out.
     pub fn set_link(&mut self, up: bool) -> Result<()> {
         self.execute("set_link", json!({ "name": NIC, "up": up }))
@@ -192,6 +214,20 @@ impl Qmp {
 /// `file` as a word of a POSIX shell.
 fn quoted(file: &Path) -> String {
     format!("'{}'", file.display().to_string().replace('\'', r"'\''"))
+}
+
+/// Reads a `struct tm`: years since 1900, months since January.
+fn parse_tm(time: &Value) -> Option<String> {
+    let field = |name: &str| time[name].as_u64();
+    Some(format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+        field("tm_year")? + 1900,
+        field("tm_mon")? + 1,
+        field("tm_mday")?,
+        field("tm_hour")?,
+        field("tm_min")?,
+        field("tm_sec")?,
+    ))
 }
 
 /// Finds a line such as `TCP[HOST_FORWARD]  12  127.0.0.1 40213  10.0.2.15  22  0  0`.

@@ -110,7 +110,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "boot.silent-without-persist",
-        "nobody is told that PERSIST is missing",
+        "the owner does not learn that PERSIST is missing",
         "boot.no-drives",
         r#""NOTHING IS KEPT": No NVIDIA GPU"#,
         &[Replace(
@@ -124,7 +124,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "boot.silent-without-models",
-        "nobody is told that the models drive is missing",
+        "the owner does not learn that the models drive is missing",
         "boot.no-drives",
         r#""LABEL=Models": No NVIDIA GPU"#,
         &[Replace(

@@ -186,7 +186,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     in_both(
         "ssh.default-ciphers",
-        "the ciphers are those that OpenSSH offers by itself",
+        "the ciphers are OpenSSH's defaults",
         "ssh.modern-crypto",
         "aes128-ctr",
         &[Replace(

@@ -27,7 +27,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     Mutant {
         // The hardware clock keeps the time of the configured zone, and is read as another's.
-        also: &["system.leaves-the-clock"],
+        also: &["system.leaves-the-clock", "system.time-from-network"],
         ..mutant(
             "system.time-zone",
             "the clock shows another zone's time",
@@ -92,7 +92,7 @@ pub const MUTANTS: &[Mutant] = &[
         alone: true,
         ..mutant(
             "system.no-autologin",
-            "the console asks for a password, which nobody has",
+            "the console asks for a password, and the owner has none",
             "has no shell on the console",
             &[
                 Set("/system/autologin/user", "null"),
@@ -109,7 +109,7 @@ pub const MUTANTS: &[Mutant] = &[
         alone: true,
         ..mutant(
             "system.sudo-asks",
-            "sudo asks for a password, which nobody has",
+            "sudo asks for a password, and the owner has none",
             "sudo without a password",
             &[Set("/users/sudo/wheelNeedsPassword", "true")],
             "security.sudo.wheelNeedsPassword = lib.mkForce true;",
@@ -117,6 +117,7 @@ pub const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         caught_by: "system.leaves-the-clock",
+        also: &["system.time-from-network"],
         // Another zone makes the system's clock wrong as well.
         alone: true,
         ..mutant(
@@ -177,6 +178,34 @@ WantedBy=multi-user.target
 "#,
             )],
             r#"systemd.services.boot-entry = { wantedBy = [ "multi-user.target" ]; script = "echo BwAAAAEAAAAQAEwAAAAEBAwAXABhAGIAAAB//wQA | base64 -d > /sys/firmware/efi/efivars/Boot0099-8be4df61-93ca-11d2-aa0d-00e098032b8c"; };"#,
+        )
+    },
+    Mutant {
+        caught_by: "system.time-from-network",
+        held_to: Itself,
+        ..mutant(
+            "system.utc-saved",
+            "a shutdown leaves UTC in the hardware clock",
+            "after the shutdown the hardware clock shows",
+            &[Add(
+                "/texts/units/save-utc.service",
+                "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\nExecStop=/bin/busybox hwclock -w -u\n[Install]\nWantedBy=multi-user.target\n",
+            )],
+            r#"systemd.services.save-utc = { wantedBy = [ "multi-user.target" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; script = "true"; preStop = "${pkgs.util-linux}/bin/hwclock --systohc --utc --noadjfile"; };"#,
+        )
+    },
+    Mutant {
+        caught_by: "system.time-from-network",
+        held_to: Itself,
+        ..mutant(
+            "system.no-network-time",
+            "the machine never asks for the time",
+            "the system's clock shows",
+            &[Add(
+                "/texts/units/systemd-timesyncd.service",
+                "[Service]\nExecStart=/bin/sleep infinity\n",
+            )],
+            r#"systemd.services.systemd-timesyncd.serviceConfig.ExecStart = lib.mkForce [ "" "${pkgs.coreutils}/bin/sleep infinity" ];"#,
         )
     },
 ];

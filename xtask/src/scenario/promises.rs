@@ -214,6 +214,13 @@ pub const PROMISES: &[Promise] = &[
         check: durability::identity_survives,
     },
     Promise {
+        id: "system.time-from-network",
+        sentence: "the network sets the machine's time, and after a shutdown the hardware clock still keeps local time",
+        scenario: "stick",
+        applies: Always,
+        check: durability::time_from_network,
+    },
+    Promise {
         id: "boot.comes-back-quietly",
         sentence: "after a reboot, a power cut and a reflash no unit has failed and no known-bad line is on the console",
         scenario: "stick",

@@ -6,6 +6,7 @@
 mod arp_ndp;
 #[cfg(test)]
 mod fake_guest;
+mod ntp;
 mod packets;
 mod relay;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
@@ -192,6 +193,21 @@ impl LanProbe {
             self.collect(&mut scan, self.pacing.last_answer, Some(port))?;
         }
         Ok(scan.state(port))
+    }
+
+    /// Acts as a time server that is `ahead` of this host's clock, until it has answered one request.
+    ///
+    /// # Errors
+    /// No request within `deadline`, the machine has ended, or Ctrl-C.
+    pub fn serve_time(&mut self, ahead: Duration, deadline: Duration) -> Result<()> {
+        let until = Instant::now() + deadline;
+        while let Some(frame) = self.receive(until)? {
+            check_interrupt()?;
+            if let Some(reply) = ntp::answer(self.peer(), &frame, SystemTime::now() + ahead) {
+                return self.send(&reply);
+            }
+        }
+        bail!("no NTP request within {} s", deadline.as_secs())
     }
 
     fn send(&mut self, frame: &[u8]) -> Result<()> {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use super::fake_guest::{Behavior, Segment};
+use super::ntp;
 use super::packets::tests::both;
-use super::relay::locked;
+use super::relay::{locked, write_frame};
 use super::tests::{PACED, SSH, listens_on};
 use super::types::{LAN_PEER, LanPeer, PortState, Transport};
 
@@ -54,4 +56,17 @@ fn the_probe_has_its_own_addresses_again_even_after_an_error() {
     assert_eq!(found.unwrap().ports, [(80, PortState::Open)]);
     let seen = locked(&segment.seen);
     assert_eq!(seen.sources, BTreeSet::from([LAN_PEER.v4.into()]));
+}
+
+#[test]
+fn the_probe_serves_the_time_to_the_first_who_asks() {
+    let mut segment = Segment::new(listens_on([SSH]), PACED);
+    let request = ntp::tests::request(LAN_PEER.v4.into(), ntp::PORT, ntp::CLIENT);
+    write_frame(&mut segment.guest, &request).unwrap();
+    let probe = &mut segment.probe;
+    probe
+        .serve_time(Duration::ZERO, Duration::from_secs(20))
+        .unwrap();
+    let none = probe.serve_time(Duration::ZERO, Duration::ZERO);
+    assert_eq!(none.unwrap_err().to_string(), "no NTP request within 0 s");
 }

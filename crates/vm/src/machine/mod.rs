@@ -9,5 +9,6 @@ mod state;
 pub mod vm_snapshot;
 
 pub use exec::{EXEC_DEADLINE, SETTLE_DEADLINE};
+pub use power::Reboot;
 pub use session::Door;
 pub use state::{BootedWhen, Ended, Login, Machine, MachineConfig, NoLogin, NoShell, PluggedIn};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
@@ -16,6 +16,17 @@ use crate::ssh::Server;
 
 /// A clean shutdown: containers get time to stop.
 const SHUTDOWN: Duration = Duration::from_secs(180);
+
+/// A restart, as seen from outside.
+#[derive(Debug, Clone)]
+pub struct Reboot {
+    /// What the hardware clock showed when the guest had shut down; see [`crate::qmp::Qmp::hardware_clock`].
+    pub hardware_clock: String,
+    /// This host's time then.
+    pub shut_down: SystemTime,
+    /// From power on until the guest has booted; see [`Machine::boot`].
+    pub login: Duration,
+}
 
 impl Machine {
     /// Switches the machine on and waits until it has booted: the console shows what [`super::BootedWhen`] names and,
@@ -109,13 +120,13 @@ impl Machine {
     }
 
     /// Restarts the guest with `systemctl reboot`, and waits as [`Machine::boot`] does.
-    pub fn reboot(&mut self) -> Result<Duration> {
-        // QEMU runs with -no-reboot: it ends where a real machine would restart.
+    pub fn reboot(&mut self) -> Result<Reboot> {
+        self.running()?.qemu.qmp.stop_at_shutdown()?;
         self.succeed("systemctl reboot --no-block")?;
         let running = self.running()?;
         running.shell = None;
         let end = Instant::now() + SHUTDOWN;
-        while running.qemu.ended().is_none() {
+        while !running.qemu.qmp.is_shut_down()? {
             check_interrupt()?;
             if Instant::now() > end {
                 bail!(
@@ -125,8 +136,14 @@ impl Machine {
             }
             thread::sleep(POLL);
         }
-        self.running = None;
-        self.boot()
+        let hardware_clock = running.qemu.qmp.hardware_clock()?;
+        let shut_down = SystemTime::now();
+        self.power_cut();
+        Ok(Reboot {
+            hardware_clock,
+            shut_down,
+            login: self.boot()?,
+        })
     }
 
     /// Waits until the machine is switched off, or until Ctrl-C.

@@ -147,3 +147,16 @@ fn forwards_are_read_from_the_monitor_table() {
     assert_eq!(parse_forward(table, 8080), Some(37782));
     assert_eq!(parse_forward(table, 80), None);
 }
+
+#[test]
+fn the_hardware_clock_is_a_date_and_a_time() {
+    let replies = after_greeting(&[
+        r#"{"return": {"tm_year": 130, "tm_mon": 0, "tm_mday": 31, "tm_hour": 23, "tm_min": 5, "tm_sec": 9}}"#,
+        r#"{"return": {"tm_year": 130}}"#,
+    ]);
+    let (stream, _qemu) = fake_qemu(&[GREETING], replies);
+    let mut qmp = connect(stream).unwrap();
+    assert_eq!(qmp.hardware_clock().unwrap(), "2030-01-31T23:05:09");
+    let error = qmp.hardware_clock().unwrap_err().to_string();
+    assert_eq!(error, r#"not a time: {"tm_year":130}"#);
+}

@@ -24,6 +24,7 @@ pub const PACKAGES: &[&str] = &[
     "systemd",
     "systemd-repart",
     "systemd-sysv",
+    "systemd-timesyncd",
     "tzdata",
     "udev",
     "zsh",

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use vm::process::pause;
 
 use super::DATA;
+use super::clock_at_shutdown::{self, ClockAtShutdown};
 use super::records::{RECORDS, start_writing, synced, whole_records};
 use crate::scenario::{Context, systemd};
 
@@ -68,6 +69,7 @@ pub struct Durability {
     pub synced: u64,
     /// How many whole records were found after that.
     pub found: u64,
+    pub clock: ClockAtShutdown,
 }
 
 pub fn gather(cx: &mut Context) -> Result<Durability> {
@@ -78,8 +80,10 @@ pub fn gather(cx: &mut Context) -> Result<Durability> {
     let before = state(cx)?;
     let mut after = Vec::new();
 
-    let login = cx.machine.reboot()?;
-    after.push(look(cx, Interruption::Reboot, login)?);
+    let set = clock_at_shutdown::set(cx)?;
+    let reboot = cx.machine.reboot()?;
+    let clock = set.at_shutdown(&reboot)?;
+    after.push(look(cx, Interruption::Reboot, reboot.login)?);
 
     start_writing(cx)?;
     pause(WRITING)?;
@@ -100,6 +104,7 @@ pub fn gather(cx: &mut Context) -> Result<Durability> {
         after,
         synced,
         found,
+        clock,
     })
 }
 

@@ -134,6 +134,7 @@ fn changes(facts: &Durability, interruption: Interruption) -> Vec<String> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::clock_at_shutdown::tests::good as good_clock;
     use super::super::facts::State;
     use super::*;
     use crate::scenario::testing::{assert_each_breaks, assert_kept};
@@ -161,6 +162,7 @@ mod tests {
             ],
             synced: 5,
             found: 6,
+            clock: good_clock(),
         }
     }
 

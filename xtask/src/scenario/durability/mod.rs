@@ -1,10 +1,12 @@
 //! State across a reboot, a power cut while records are written, and a reflash. Three boots show all of it, so the first
 //! promise that asks makes them, and the others share its facts.
 
+mod clock_at_shutdown;
 mod facts;
 mod judge;
 mod records;
 
+pub use clock_at_shutdown::time_from_network;
 pub use facts::host_keys;
 pub use judge::{
     comes_back_quietly, forgets_the_rest, identity_survives, survives_power_cut, survives_reflash,

@@ -8,7 +8,7 @@ use chrono::DateTime;
 use crate::scenario::{Context, Finding};
 
 /// Zones differ by half an hour or more. A machine that was saved and resumed may be minutes behind.
-const TOLERANCE: i64 = 600;
+pub const TOLERANCE: i64 = 600;
 
 /// What the hardware clock keeps, for every program that sets it: `LOCAL` or `UTC` (hwclock(8); systemd reads it too).
 const KEEPS: &str = "sed -n 3p /etc/adjtime";
@@ -32,15 +32,10 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 fn gather(cx: &mut Context) -> Result<Facts> {
     let hardware = "cat /sys/class/rtc/rtc0/since_epoch";
     let outputs = cx.exec([hardware, "date +%s", "date +%z", KEEPS])?;
-    let host = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let host = unix(SystemTime::now())?;
     let [before, system, zone, keeps] = outputs;
-    let seconds = |text: &str| -> Result<i64> {
-        text.trim()
-            .parse()
-            .with_context(|| format!("not a number of seconds: {text}"))
-    };
     Ok(Facts {
-        host: i64::try_from(host.as_secs())?,
+        host,
         system: seconds(&system.text)?,
         zone: offset(&zone.text).with_context(|| format!("not a zone: {}", zone.text))?,
         hardware: seconds(&before.text)?,
@@ -48,8 +43,21 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     })
 }
 
+/// Seconds since 1970.
+pub fn unix(time: SystemTime) -> Result<i64> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH)?;
+    Ok(i64::try_from(since.as_secs())?)
+}
+
+/// The number of seconds that a program has printed.
+pub fn seconds(text: &str) -> Result<i64> {
+    text.trim()
+        .parse()
+        .with_context(|| format!("not a number of seconds: {text}"))
+}
+
 /// Seconds of an offset such as `+0530`.
-fn offset(text: &str) -> Option<i64> {
+pub fn offset(text: &str) -> Option<i64> {
     let number: i64 = text.trim().parse().ok()?;
     Some((number / 100 * 60 + number % 100) * 60)
 }
@@ -92,7 +100,7 @@ fn judge(facts: &Facts) -> Finding {
 }
 
 /// Hours and minutes.
-fn clock(seconds: i64) -> String {
+pub fn clock(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0).map_or_else(
         || seconds.to_string(),
         |time| time.format("%H:%M").to_string(),
