@@ -1,11 +1,10 @@
 //! A time server on the LAN segment (NTP version 4, RFC 5905).
 
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+use etherparse::{SlicedPacket, TransportSlice};
 
-use super::packets::{ip, written};
+use super::packets::{addresses, ip, written};
 use super::types::LanPeer;
 
 pub const PORT: u16 = 123;
@@ -19,15 +18,10 @@ const SERVER: u8 = 4;
 /// The answer to `frame`, if it is a client's request to an address of `us`: the time is `now`.
 pub fn answer(us: LanPeer, frame: &[u8], now: SystemTime) -> Option<Vec<u8>> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
-    let client: IpAddr = match packet.net? {
-        NetSlice::Ipv4(v4) if v4.header().destination_addr() == us.v4 => {
-            v4.header().source_addr().into()
-        }
-        NetSlice::Ipv6(v6) if v6.header().destination_addr() == us.v6 => {
-            v6.header().source_addr().into()
-        }
-        _ => return None,
-    };
+    let (client, server) = addresses(&packet)?;
+    if server != us.v4 && server != us.v6 {
+        return None;
+    }
     let Some(TransportSlice::Udp(udp)) = packet.transport else {
         return None;
     };
@@ -69,6 +63,8 @@ fn timestamp(time: SystemTime) -> [u8; 8] {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::lan_probe::packets::tests::{GUEST, both, ours};
     use crate::lan_probe::types::LAN_PEER;

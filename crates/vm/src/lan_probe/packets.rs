@@ -36,6 +36,21 @@ pub fn ip(us: LanPeer, mac: Mac, target: IpAddr) -> PacketBuilderStep<etherparse
     }
 }
 
+/// Source and destination of an IP packet.
+pub fn addresses(packet: &SlicedPacket) -> Option<(IpAddr, IpAddr)> {
+    match packet.net.as_ref()? {
+        NetSlice::Ipv4(v4) => Some((
+            v4.header().source_addr().into(),
+            v4.header().destination_addr().into(),
+        )),
+        NetSlice::Ipv6(v6) => Some((
+            v6.header().source_addr().into(),
+            v6.header().destination_addr().into(),
+        )),
+        NetSlice::Arp(_) => None,
+    }
+}
+
 /// A SYN, or an empty datagram, to `port`.
 pub fn probe(us: LanPeer, mac: Mac, target: IpAddr, transport: Transport, port: u16) -> Vec<u8> {
     written(|frame| {
@@ -67,13 +82,9 @@ pub fn answers_canary(us: LanPeer, target: IpAddr, port: u16, frame: &[u8]) -> b
     let Ok(packet) = SlicedPacket::from_ethernet(frame) else {
         return false;
     };
+    let from_target = addresses(&packet).is_some_and(|(source, _)| source == target);
     let Some(TransportSlice::Tcp(tcp)) = packet.transport else {
         return false;
-    };
-    let from_target = match packet.net {
-        Some(NetSlice::Ipv4(v4)) => IpAddr::from(v4.header().source_addr()) == target,
-        Some(NetSlice::Ipv6(v6)) => IpAddr::from(v6.header().source_addr()) == target,
-        _ => false,
     };
     from_target
         && frame[..6] == us.mac
@@ -110,17 +121,7 @@ pub fn is_dhcp_answer(frame: &[u8]) -> bool {
 /// What `frame` says about a port of `target`, if it answers a [`probe`].
 pub fn answer(us: LanPeer, target: IpAddr, transport: Transport, frame: &[u8]) -> Option<Answer> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
-    let (source, destination): (IpAddr, IpAddr) = match packet.net? {
-        NetSlice::Ipv4(v4) => (
-            v4.header().source_addr().into(),
-            v4.header().destination_addr().into(),
-        ),
-        NetSlice::Ipv6(v6) => (
-            v6.header().source_addr().into(),
-            v6.header().destination_addr().into(),
-        ),
-        NetSlice::Arp(_) => return None,
-    };
+    let (source, destination) = addresses(&packet)?;
     if source != target || (destination != IpAddr::V4(us.v4) && destination != IpAddr::V6(us.v6)) {
         return None;
     }

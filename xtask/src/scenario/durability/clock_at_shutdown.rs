@@ -9,7 +9,7 @@ use vm::lan_probe::LAN_PEER;
 use vm::process::check_interrupt;
 
 use super::facts::gather;
-use crate::scenario::system::clock::{TOLERANCE, clock, offset, seconds, unix};
+use crate::scenario::system::clock::{clock, differs, seconds, unix, zone_of};
 use crate::scenario::{Context, Finding};
 
 /// How far the time server is ahead of this host: no zone differs from another by that much.
@@ -54,7 +54,7 @@ pub fn set(cx: &mut Context) -> Result<Set> {
     Ok(Set {
         network: unix(SystemTime::now() + AHEAD)?,
         system: seconds(&system.text)?,
-        zone: offset(&zone.text).with_context(|| format!("not a zone: {}", zone.text))?,
+        zone: zone_of(&zone.text)?,
     })
 }
 
@@ -86,7 +86,6 @@ pub fn time_from_network(cx: &mut Context) -> Result<Finding> {
 }
 
 fn judge(facts: &ClockAtShutdown) -> Finding {
-    let differs = |one: i64, other: i64| (one - other).abs() > TOLERANCE;
     let mut faults = Vec::new();
     if differs(facts.system, facts.network) {
         faults.push(format!(

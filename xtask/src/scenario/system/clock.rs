@@ -8,7 +8,7 @@ use chrono::DateTime;
 use crate::scenario::{Context, Finding};
 
 /// Zones differ by half an hour or more. A machine that was saved and resumed may be minutes behind.
-pub const TOLERANCE: i64 = 600;
+const TOLERANCE: i64 = 600;
 
 /// What the hardware clock keeps, for every program that sets it: `LOCAL` or `UTC` (hwclock(8); systemd reads it too).
 const KEEPS: &str = "sed -n 3p /etc/adjtime";
@@ -37,7 +37,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     Ok(Facts {
         host,
         system: seconds(&system.text)?,
-        zone: offset(&zone.text).with_context(|| format!("not a zone: {}", zone.text))?,
+        zone: zone_of(&zone.text)?,
         hardware: seconds(&before.text)?,
         keeps: keeps.text.trim().to_string(),
     })
@@ -56,10 +56,20 @@ pub fn seconds(text: &str) -> Result<i64> {
         .with_context(|| format!("not a number of seconds: {text}"))
 }
 
+/// The zone's distance from UTC, in seconds, in what `date +%z` has printed.
+pub fn zone_of(text: &str) -> Result<i64> {
+    offset(text).with_context(|| format!("not a zone: {text}"))
+}
+
 /// Seconds of an offset such as `+0530`.
-pub fn offset(text: &str) -> Option<i64> {
+fn offset(text: &str) -> Option<i64> {
     let number: i64 = text.trim().parse().ok()?;
     Some((number / 100 * 60 + number % 100) * 60)
+}
+
+/// Whether two times are further apart than by chance.
+pub fn differs(one: i64, other: i64) -> bool {
+    (one - other).abs() > TOLERANCE
 }
 
 fn judge(facts: &Facts) -> Finding {
@@ -70,7 +80,6 @@ fn judge(facts: &Facts) -> Finding {
         hardware,
         ref keeps,
     } = *facts;
-    let differs = |one: i64, other: i64| (one - other).abs() > TOLERANCE;
     let mut faults = Vec::new();
     if differs(hardware, host + zone) {
         faults.push(format!(
