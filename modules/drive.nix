@@ -4,14 +4,16 @@
   kind = builtins.elemAt split 0;
   value = builtins.elemAt split 1;
 
-  # Explorer's words for a drive that has no label.
+  # Explorer's words for a drive that has no label, in small letters.
   unnamed = [
-    "Local Disk"
-    "Lokaler Datenträger"
-    "Disque local"
-    "Disco local"
-    "Disco locale"
-    "Lokale schijf"
+    "local disk"
+    "lokaler datenträger"
+    "disque local"
+    "disco local"
+    "disco locale"
+    "dysk lokalny"
+    "lokale schijf"
+    "lokal disk"
   ];
 
   # The characters of a text: its bytes without those that continue a character of UTF-8, 80 to BF.
@@ -30,15 +32,16 @@
 
   serial = builtins.match "(0[xX])?([0-9A-Fa-f]{16})" value;
   upper = lib.toUpper (lib.last serial);
-  howTo = ''Write "LABEL=" and the name that Explorer shows, as in "LABEL=Models", or "UUID=" and the 16 digits from `lsblk -o NAME,LABEL,UUID` (in Windows: `fsutil fsinfo ntfsinfo D:`)'';
+  rename = ''Name the drive in Explorer (right-click, Rename), and write that name, as in "LABEL=Models".'';
+  howTo = ''Write "LABEL=" and the name that Explorer shows, as in "LABEL=Models", or "UUID=" and the drive's 16 digits (in Windows, as administrator: `fsutil fsinfo ntfsinfo D:`; in Linux: `lsblk -o NAME,LABEL,UUID`). If there is no drive, write null, without quotes'';
 
   label =
     if value == ""
-    then ''has no label behind "LABEL=". Name the drive in Explorer (right-click, Rename) and write that name. ${howTo}.''
+    then ''has no label behind "LABEL=". ${rename}''
     else if builtins.match ''[A-Za-z]:\\?'' value != null
     then "is a drive letter, which only Windows knows. ${howTo}."
-    else if builtins.elem value unnamed
-    then ''is what Explorer shows for a drive without a name. Name the drive in Explorer (right-click, Rename) and write that name. ${howTo}.''
+    else if builtins.elem (lib.toLower value) unnamed
+    then ''is what Explorer shows for a drive without a name. ${rename}''
     else if withLetter != null
     then ''ends in a drive letter, which is not part of the name. Write "LABEL=${builtins.head withLetter}".''
     else if inQuotes
@@ -53,7 +56,7 @@
 
   uuid =
     if serial == null
-    then "is not the UUID of an NTFS drive, which has 16 hexadecimal digits (`vol` shows the last eight). ${howTo}."
+    then "is not the UUID of an NTFS drive, which has 16 hexadecimal digits (`vol` shows the last eight; a drive that has no more is not NTFS). ${howTo}."
     else if value != upper
     then ''is not in upper case, as Linux writes the UUID of a drive. Write "UUID=${upper}".''
     else null;

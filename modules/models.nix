@@ -12,9 +12,9 @@ in {
       default = null;
       example = "LABEL=Models";
       description = ''
-        The NTFS drive that holds the models: `LABEL=` and its label, or `UUID=` and its UUID
-        (`lsblk -o NAME,LABEL,UUID` shows both). A label is what Explorer shows before the drive's letter, and may hold
-        spaces, umlauts and brackets. With `null`, models are stored on PERSIST.
+        The NTFS drive that holds the models: `LABEL=` and its label, or `UUID=` and its UUID. A label is what Explorer
+        shows before the drive's letter, and may hold spaces, umlauts and brackets. `lsblk -o NAME,LABEL,UUID` shows both
+        in Linux, `fsutil fsinfo ntfsinfo D:` the UUID in Windows. With `null`, models are stored on PERSIST.
       '';
     };
 

@@ -10,7 +10,7 @@
 in {
   options.ollamalive.ollama = {
     image = lib.mkOption {
-      type = lib.types.strMatching ".+:.+";
+      type = lib.types.str;
       default = "ollama/ollama:0.12.6";
       example = "ollama/ollama:0.12.6";
       description = ''
@@ -22,7 +22,7 @@ in {
     port = lib.mkOption {
       type = lib.types.port;
       default = 11434;
-      description = "TCP port of Ollama. The firewall opens it for `allowedNetworks`.";
+      description = "TCP port of Ollama, from 1024. The firewall opens it for `allowedNetworks`.";
     };
 
     allowedNetworks = lib.mkOption {

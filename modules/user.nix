@@ -11,7 +11,7 @@
   name = lib.throwIf (problem != null) problem cfg.user;
 in {
   options.ollamalive.user = lib.mkOption {
-    type = lib.types.strMatching "[a-z_][a-z0-9_-]*";
+    type = lib.types.str;
     default = "ollamalive";
     example = "alice";
     description = ''

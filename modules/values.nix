@@ -1,5 +1,5 @@
 # Values that cannot be right fail when the configuration is evaluated, each with one line: what is wrong, what to write.
-# What a type can tell stays with the option's type.
+# What a type's own message tells well enough stays with the option's type.
 {
   config,
   extendModules,
@@ -11,6 +11,8 @@
   problemOfDrive = import ./drive.nix {inherit lib;};
   problemOfNetwork = import ./networks.nix {inherit lib;};
   found = problem: lib.optional (problem != null) problem;
+
+  wellFormed = builtins.match "[a-z_][a-z0-9_-]{0,30}" cfg.user != null;
 
   # The same system with an owner whose name nothing else has: every other account and group is there too.
   neutral = "ollamalive";
@@ -36,11 +38,18 @@ in {
       (lib.optionals (drive != null) (found (problemOfDrive drive)))
       ++ map (problem: "ollamalive.ollama.allowedNetworks: ${problem}")
       (lib.concatMap (network: found (problemOfNetwork network)) cfg.ollama.allowedNetworks)
-      ++ lib.optional (cfg.ollama.port == 0)
-      "ollamalive.ollama.port is 0. Write a port from 1 to 65535, such as 11434."
+      ++ lib.optional (builtins.match ".+:[^:/]+" cfg.ollama.image == null)
+      ''ollamalive.ollama.image is "${cfg.ollama.image}", which has no tag. Write the version too, as in "ollama/ollama:0.12.6".''
+      # The container has no capability, that for privileged ports included.
+      ++ lib.optional (cfg.ollama.port < 1024 && !builtins.elem cfg.ollama.port config.services.openssh.ports)
+      "ollamalive.ollama.port is ${toString cfg.ollama.port}. Write a port from 1024 to 65535, such as 11434."
+      ++ lib.optional (cfg.ssh.port == 0)
+      "ollamalive.ssh.port is 0. Write a port from 1 to 65535, such as 22."
       ++ lib.optional (builtins.elem cfg.ollama.port config.services.openssh.ports)
       "ollamalive.ollama.port is ${toString cfg.ollama.port}, where SSH listens. Write another port, such as 11434."
-      ++ lib.optional taken
+      ++ lib.optional (!wellFormed)
+      ''ollamalive.user is "${cfg.user}". The name of an account has small letters, digits, "-" and "_", begins with a letter, and has at most 31 characters. Write "alice", for example.''
+      ++ lib.optional (wellFormed && taken)
       ''ollamalive.user is "${cfg.user}", a name that the system itself uses. Write another name, such as "alice".'';
   };
 

@@ -11,176 +11,12 @@
 }: let
   inherit (pkgs) lib;
   cfg = config.ollamalive;
-  sorted = lib.sort lib.lessThan;
-  unique = list: sorted (lib.unique list);
-  # Reading the contract must not build anything.
-  text = value: builtins.unsafeDiscardStringContext (toString value);
-  lines = string: lib.filter (line: line != "") (map lib.trim (lib.splitString "\n" (text string)));
+  inherit (import ./contract/text.nix {inherit lib;}) directive lines rules text unique;
+  systemd = import ./contract/units.nix {inherit config lib pkgs;};
 
   inherit (config.services) openssh;
   inherit (config.networking) firewall;
   inherit (config.virtualisation) docker;
-
-  directive = name: value: let
-    separator =
-      if lib.elem name ["Ciphers" "KexAlgorithms" "Macs"]
-      then ","
-      else " ";
-    words =
-      if lib.isBool value
-      then
-        (
-          if value
-          then "yes"
-          else "no"
-        )
-      else if lib.isList value
-      then lib.concatStringsSep separator value
-      else text value;
-  in "${name} ${words}";
-
-  # Rules without comments, and without the rule that only newer releases have.
-  rules = content: let
-    withoutComment = line: let
-      parts = builtins.match ''(.*[^ ])? *comment "[^"]*"'' line;
-    in
-      if lib.hasPrefix "#" line
-      then ""
-      else if parts == null
-      then line
-      else toString parts;
-  in
-    lib.filter (line: line != "" && line != "icmpv6 type echo-reply accept") (
-      map withoutComment (lines content)
-    );
-
-  # Units of this project, and NixOS's units that it relies on.
-  ourUnits = [
-    "docker-image-prune"
-    "docker-ollama"
-    "esp-import"
-    "gpu-fallback"
-    "persist"
-  ];
-  foreignUnits = [
-    "docker"
-    "nvidia-container-toolkit-cdi-generator"
-    "sshd"
-  ];
-
-  plain = value:
-    if lib.isList value
-    then map plain value
-    else if lib.isString value || lib.isDerivation value || builtins.isPath value
-    then text value
-    else value;
-  # Without the settings whose values are NixOS's own scripts.
-  withoutStorePaths = lib.filterAttrs (
-    _: value: !lib.hasInfix builtins.storeDir (builtins.toJSON (plain value))
-  );
-
-  relations = unit:
-    lib.genAttrs [
-      "after"
-      "before"
-      "requires"
-      "wants"
-      "bindsTo"
-      "partOf"
-      "wantedBy"
-      "requiredBy"
-    ] (relation: unique unit.${relation});
-
-  unit = service:
-    relations service
-    // {
-      description = service.description;
-      unitConfig = lib.mapAttrs (_: plain) (
-        removeAttrs service.unitConfig [
-          "After"
-          "Before"
-          "BindsTo"
-          "Conflicts"
-          "Description"
-          "PartOf"
-          "Requires"
-          "Wants"
-          "X-Restart-Triggers"
-          "X-Reload-Triggers"
-          "X-StopOnReconfiguration"
-        ]
-      );
-      serviceConfig = lib.mapAttrs (_: plain) (withoutStorePaths service.serviceConfig);
-      environment = lib.mapAttrs (_: plain) (
-        lib.filterAttrs (name: value: value != null && name != "PATH") service.environment
-      );
-      path = unique (
-        map (package:
-          if lib.isDerivation package
-          then lib.getName package
-          else text package)
-        service.path
-      );
-    };
-
-  # The part of NixOS's units that is the same on every release.
-  foreignUnit = service: {
-    inherit (relations service) after before;
-    unitConfig =
-      lib.filterAttrs (name: _: name == "RequiresMountsFor" || lib.hasPrefix "Condition" name)
-      (
-        unit service
-      ).unitConfig;
-    serviceConfig = lib.filterAttrs (name: _: name == "ExecCondition") (unit service).serviceConfig;
-  };
-
-  services = names: f:
-    lib.listToAttrs (
-      map (name: lib.nameValuePair "${name}.service" (f config.systemd.services.${name})) names
-    );
-
-  # The scripts of a service under the names that NixOS gives them, with the two lines that it puts before each
-  # (makeJobScript in nixos/lib/systemd-lib.nix).
-  jobScripts = name: let
-    service = config.systemd.services.${name};
-    script = suffix: content:
-      lib.nameValuePair "${name}-${suffix}" "#!${text pkgs.runtimeShell}\nset -e\n\n${text content}\n";
-  in
-    lib.listToAttrs (
-      lib.mapAttrsToList script (
-        lib.filterAttrs (_: content: content != "") {
-          pre-start = service.preStart;
-          start = service.script;
-          post-start = service.postStart;
-          pre-stop = service.preStop;
-          post-stop = service.postStop;
-        }
-      )
-    );
-
-  # The scripts that a service's settings name as derivations. Their text is an attribute, nothing is built.
-  settingScripts = name:
-    lib.listToAttrs (
-      map (script: lib.nameValuePair script.name (text script.text)) (
-        lib.filter (value: lib.isDerivation value && value ? text) (
-          lib.concatMap lib.toList (lib.attrValues config.systemd.services.${name}.serviceConfig)
-        )
-      )
-    );
-
-  merge = lib.foldl' lib.mergeAttrs {};
-
-  # Units whose text the record has, besides our own.
-  renderedUnits = foreignUnits ++ ["nftables" "serial-getty@" "sshd-keygen"];
-
-  # Without the variables that are nothing but store paths: PATH is recorded by its packages' names, and would be a line
-  # of a thousand characters.
-  unitText = unit:
-    lib.concatStringsSep "\n" (
-      lib.filter
-      (line: !(lib.hasPrefix "Environment=" line && lib.hasInfix "=${builtins.storeDir}/" line))
-      (lib.splitString "\n" (text unit.text))
-    );
 
   wantedPackages = [
     "curl"
@@ -353,31 +189,21 @@ in
         lib.filter (option: option.visible && !option.internal) (lib.optionAttrSetToDocList options.ollamalive)
       );
 
-    units = services ourUnits unit // services foreignUnits foreignUnit;
+    inherit (systemd) units;
 
     scripts =
-      merge (map jobScripts ourUnits)
+      systemd.scripts
       // {
         login-shell-init = text config.environment.loginShellInit;
         started-from = builtins.readFile ../modules/stick.sh;
       };
 
-    texts = {
-      inherit (lib.trivial) release;
-      fstab = text config.environment.etc.fstab.text;
-      units = lib.listToAttrs (
-        map (name: lib.nameValuePair name (unitText config.systemd.units.${name})) (
-          lib.filter (name: config.systemd.units ? ${name}) (
-            map (name: "${name}.service") (ourUnits ++ renderedUnits) ++ map (name: "${name}.timer") ourUnits
-          )
-        )
-      );
-      scripts = merge (
-        map (name: jobScripts name // settingScripts name) (
-          lib.filter (name: config.systemd.services ? ${name}) renderedUnits
-        )
-      );
-    };
+    texts =
+      systemd.texts
+      // {
+        inherit (lib.trivial) release;
+        fstab = text config.environment.etc.fstab.text;
+      };
 
     image = {
       layoutVersion = 1;

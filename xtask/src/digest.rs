@@ -16,6 +16,7 @@ const SOURCES: &[&str] = &[
     "configuration.nix",
     "modules",
     "tests/contract.nix",
+    "tests/contract",
 ];
 
 /// The SHA-256 of every source, by its path relative to the project's top folder.

@@ -10,11 +10,12 @@ type Check = fn(&Nix) -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let checks: [(&str, Check); 5] = [
+    let checks: [(&str, Check); 6] = [
         ("a_drive_is_named_as_linux_finds_it", drives),
         ("a_network_has_no_host_bits", networks),
         ("an_owners_name_is_not_the_systems", users),
-        ("ports_are_not_shared", ports),
+        ("a_port_is_free_and_not_privileged", ports),
+        ("an_image_has_a_tag", images),
         ("any_label_reaches_fstab", labels_in_fstab),
     ];
     let nix = Nix::find(&common::root(), std::env::var("OLLAMALIVE_NIXPKGS").ok());
@@ -99,6 +100,7 @@ fn drives(nix: &Nix) -> Result<(), Failed> {
             ("LABEL=C:\\it's \"big\" & $new", ""),
             ("UUID=01D9A1B2C3D4E5F6", ""),
             ("LABEL=Local Disk", "a drive without a name"),
+            ("LABEL=local disk", "a drive without a name"),
             ("LABEL=Lokaler Datenträger", "a drive without a name"),
             ("LABEL=", "has no label"),
             ("LABEL=Models (D:)", "Write \"LABEL=Models\"."),
@@ -115,6 +117,8 @@ fn drives(nix: &Nix) -> Result<(), Failed> {
             ("label=Models", "Write \"LABEL=Models\"."),
             ("Models", "does not name a drive"),
             ("/dev/sda1", "does not name a drive"),
+            ("", "write null, without quotes"),
+            ("null", "write null, without quotes"),
             ("UUID=A1B2-C3D4", "16 hexadecimal digits"),
             (
                 "UUID=fdd68895-c307-4549-8c9c-90e44c71f5b7",
@@ -179,6 +183,20 @@ fn users(nix: &Nix) -> Result<(), Failed> {
             return Err(error.into());
         }
     }
+    for name in [
+        "Alice",
+        "1st",
+        "a b",
+        "",
+        "a-name-of-more-than-31-characters",
+    ] {
+        let found = problems(nix, &format!("ollamalive.user = lib.mkForce \"{name}\";"))?;
+        let sentence = format!("ollamalive.user is \"{name}\". The name of an account has");
+        assert!(
+            found.len() == 1 && found[0].starts_with(&sentence),
+            "{found:?}"
+        );
+    }
     // An owner may extend the account, and give it a group of its own.
     let own = "ollamalive.user = lib.mkForce \"alice\"; users.users.alice.extraGroups = [ \"dialout\" ]; users.groups.alice = { };";
     assert_eq!(problems(nix, own)?, Vec::<String>::new());
@@ -193,11 +211,40 @@ fn ports(nix: &Nix) -> Result<(), Failed> {
         ),
         (
             "ollamalive.ollama.port = lib.mkForce 0;",
-            "port is 0. Write a port",
+            "port is 0. Write a port from 1024",
+        ),
+        (
+            "ollamalive.ssh.port = lib.mkForce 0;",
+            "ssh.port is 0. Write a port",
+        ),
+        (
+            "ollamalive.ollama.port = lib.mkForce 80;",
+            "port is 80. Write a port from 1024",
         ),
     ] {
         let found = problems(nix, module)?;
         assert!(found.len() == 1 && found[0].contains(words), "{found:?}");
+    }
+    Ok(())
+}
+
+fn images(nix: &Nix) -> Result<(), Failed> {
+    for (image, words) in [
+        ("ollama/ollama:0.12.6", ""),
+        ("registry.lan:5000/ollama:rocm", ""),
+        ("ollama/ollama", "has no tag"),
+        ("registry.lan:5000/ollama", "has no tag"),
+        ("ollama/ollama:", "has no tag"),
+        ("", "has no tag"),
+    ] {
+        let module = format!("ollamalive.ollama.image = lib.mkForce \"{image}\";");
+        let found = problems(nix, &module)?;
+        let right = match &found[..] {
+            [] => words.is_empty(),
+            [one] => !words.is_empty() && one.contains(words),
+            _ => false,
+        };
+        assert!(right, "{image}: {found:?}");
     }
     Ok(())
 }
