@@ -8,6 +8,7 @@ pub mod flash;
 pub mod gpt;
 pub mod layout;
 pub mod monitor;
+pub mod partial;
 pub mod sparse;
 pub mod split;
 pub mod sums;

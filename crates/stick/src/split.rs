@@ -1,5 +1,5 @@
-//! Writing a long stream as several files of limited length. Until all is written the files have temporary names, and a
-//! failure removes them.
+//! Writing a long stream as several files of limited length. Files have temporary names until all is written; unfinished ones
+//! are removed.
 
 use std::fs;
 use std::io::{self, Write};
@@ -10,12 +10,11 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::digest::{DigestWriter, FileDigest};
+use crate::partial::partial;
 use crate::units::binary_size;
 
-/// With more parts, their names would no longer sort in the order in which they are joined.
-const MOST: usize = 9;
-/// The end of a temporary name.
-const PARTIAL: &str = ".partial";
+/// `part10` would sort before `part2`, and the parts would be joined in the wrong order.
+const MAX_PARTS: usize = 9;
 
 /// A finished file of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,71 +23,6 @@ pub struct Asset {
     pub file: String,
     #[serde(flatten)]
     pub digest: FileDigest,
-}
-
-/// A file in `folder` that is removed unless it gets its name.
-///
-/// # Errors
-/// It cannot be created.
-pub fn partial(folder: &Path) -> Result<NamedTempFile> {
-    let prefix = format!(".{}-", std::process::id());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(PARTIAL);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any other program's file; the umask counts.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder
-        .tempfile_in(folder)
-        .with_context(|| format!("cannot write in {}", folder.display()))
-}
-
-/// Whether there is no process with this number. Not known on Windows, where leftovers stay.
-fn is_gone(process: u32) -> bool {
-    #[cfg(unix)]
-    {
-        use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
-        let Ok(process) = i32::try_from(process) else {
-            return true;
-        };
-        kill(Pid::from_raw(process), None) == Err(Errno::ESRCH)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = process;
-        false
-    }
-}
-
-/// Removes the unfinished files that killed processes left in `folder`.
-///
-/// # Errors
-/// The folder cannot be read, or a file cannot be removed.
-pub fn sweep(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder)?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(owner) = name.strip_prefix('.').and_then(|name| name.split_once('-')) else {
-            continue;
-        };
-        if name.ends_with(PARTIAL) && owner.0.parse().is_ok_and(is_gone) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes `text` to `folder`/`name`, whole or not at all.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn place(folder: &Path, name: &str, text: &str) -> Result<()> {
-    let path = folder.join(name);
-    let mut file = partial(folder)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.persist(&path).map(drop).map_err(|error| error.error))
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Takes the bytes of an asset, starts a new file when one is full, and keeps the digest of each.
@@ -112,9 +46,9 @@ impl SplitWriter {
     }
 
     fn next(&mut self) -> io::Result<()> {
-        if self.files.len() == MOST {
+        if self.files.len() == MAX_PARTS {
             return Err(io::Error::other(format!(
-                "more than {MOST} parts of {} each would be needed: compress it more, or take a smaller image",
+                "more than {MAX_PARTS} parts of {} each would be needed: compress it more, or take a smaller image",
                 binary_size(self.limit)
             )));
         }
@@ -155,7 +89,7 @@ impl SplitWriter {
 /// # Errors
 /// One of its files cannot be removed.
 pub fn remove(folder: &Path, name: &str) -> Result<()> {
-    let parts = (1..=MOST).map(|index| format!("{name}.part{index}"));
+    let parts = (1..=MAX_PARTS).map(|index| format!("{name}.part{index}"));
     for file in parts.chain([name.to_string()]) {
         match fs::remove_file(folder.join(&file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -192,6 +126,7 @@ impl Write for SplitWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::partial::SUFFIX;
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap().flatten();
@@ -211,7 +146,7 @@ mod tests {
         assert!(
             names(folder.path())
                 .iter()
-                .all(|name| name == "x.zst" || name.ends_with(PARTIAL))
+                .all(|name| name == "x.zst" || name.ends_with(SUFFIX))
         );
         let assets = parts.finish("x.zst").unwrap();
         assert_eq!(
@@ -238,25 +173,5 @@ mod tests {
         assert!(error.contains("more than 9 parts of 1 bytes"), "{error}");
         drop(parts);
         assert!(names(folder.path()).is_empty());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_files_of_killed_processes_are_swept() {
-        let folder = tempfile::tempdir().unwrap();
-        // Process numbers stay below 2^22 on Linux.
-        for name in [
-            ".4999999-abc.partial",
-            "4999999-a.partial",
-            ".x-y.partial",
-            "v1.raw.zst",
-        ] {
-            fs::write(folder.path().join(name), "").unwrap();
-        }
-        let mine = partial(folder.path()).unwrap();
-        sweep(folder.path()).unwrap();
-        let left = names(folder.path());
-        assert_eq!(left.len(), 4, "{left:?}");
-        assert!(!left.contains(&".4999999-abc.partial".to_string()) && mine.path().exists());
     }
 }

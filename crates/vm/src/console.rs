@@ -1,6 +1,6 @@
 //! The guest's serial console, through rexpect.
 //!
-//! rexpect waits for ever without a timeout, so every wait is a loop of short ones until the deadline. It maps bytes to
+//! rexpect waits forever without a timeout, so every wait is a loop of short ones until the deadline. It maps bytes to
 //! Latin-1, so sentinels are ASCII.
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rexpect::error::Error as Expect;
 use rexpect::session::{Options, StreamSession};
 
@@ -16,8 +16,8 @@ use crate::process::check_interrupt;
 
 /// How often a wait checks Ctrl-C and its deadline.
 const SLICE_MS: u64 = 500;
-/// How long a shell takes to answer, under emulation.
-const ECHO: Duration = Duration::from_secs(10);
+/// How long to wait for a shell's answer before asking again; emulated ones are slow.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many lines of the console an error shows.
 pub const TAIL: usize = 40;
 
@@ -26,25 +26,25 @@ pub struct Console {
     session: StreamSession<UnixStream>,
     log: PathBuf,
     /// How many bytes the log had when the machine was switched on.
-    before: usize,
+    log_offset: usize,
     /// The shell has answered before.
     listening: bool,
-    /// How long to wait for the shell's answer before asking again.
-    echo: Duration,
+    /// [`ECHO_TIMEOUT`], shorter in tests.
+    echo_timeout: Duration,
 }
 
 impl Console {
-    /// `log` is the file to which QEMU appends all console output; `before` is its [`length`] at power on.
-    pub fn new(stream: UnixStream, log: &Path, before: usize) -> Result<Self> {
+    /// `log` is the file to which QEMU appends all console output; `log_offset` is its [`log_length`] at power on.
+    pub fn new(stream: UnixStream, log: &Path, log_offset: usize) -> Result<Self> {
         let options = Options::new()
             .timeout_ms(Some(SLICE_MS))
             .strip_ansi_escape_codes(true);
         let session = StreamSession::new(stream.try_clone()?, stream, options);
         Ok(Console {
             session,
-            before,
+            log_offset,
             listening: false,
-            echo: ECHO,
+            echo_timeout: ECHO_TIMEOUT,
             log: log.to_path_buf(),
         })
     }
@@ -52,9 +52,9 @@ impl Console {
     /// Waits for `pattern` (a regular expression) and returns what matched.
     ///
     /// # Errors
-    /// `deadline` passes, the console closes, or Ctrl-C; the message names the pattern.
-    pub fn wait_for(&mut self, pattern: &str, deadline: Duration) -> Result<String> {
-        self.find(pattern, deadline, pattern)
+    /// No match within `timeout` (the message names the pattern), the console closed, or Ctrl-C.
+    pub fn wait_for(&mut self, pattern: &str, timeout: Duration) -> Result<String> {
+        self.find(pattern, timeout, pattern)
     }
 
     /// As [`Console::wait_for`], but fails at once when the console shows the text `failed`.
@@ -62,19 +62,19 @@ impl Console {
         &mut self,
         pattern: &str,
         failed: Option<&str>,
-        deadline: Duration,
+        timeout: Duration,
     ) -> Result<()> {
         let Some(failed) = failed else {
-            return self.wait_for(pattern, deadline).map(drop);
+            return self.wait_for(pattern, timeout).map(drop);
         };
         let either = format!("{pattern}|{}", regex::escape(failed));
-        let shown = self.find(&either, deadline, pattern)?;
+        let shown = self.find(&either, timeout, pattern)?;
         ensure!(shown != failed, "the console shows {failed:?}");
         Ok(())
     }
 
-    fn find(&mut self, expression: &str, deadline: Duration, pattern: &str) -> Result<String> {
-        let end = Instant::now() + deadline;
+    fn find(&mut self, expression: &str, timeout: Duration, pattern: &str) -> Result<String> {
+        let end = Instant::now() + timeout;
         loop {
             check_interrupt()?;
             match self.session.exp_regex(expression) {
@@ -83,7 +83,7 @@ impl Console {
                 Err(Expect::Timeout { .. }) => {
                     bail!(
                         "the console did not show /{pattern}/ within {} s",
-                        deadline.as_secs()
+                        timeout.as_secs()
                     )
                 }
                 Err(Expect::EOF { .. }) => bail!("the machine has ended"),
@@ -93,13 +93,13 @@ impl Console {
     }
 
     /// Waits until the autologin shell reads its input: what is sent earlier may be discarded.
-    fn wait_for_shell(&mut self, deadline: Duration) -> Result<()> {
-        let end = Instant::now() + deadline;
+    fn wait_for_shell(&mut self, timeout: Duration) -> Result<()> {
+        let end = Instant::now() + timeout;
         while !self.listening {
             self.session
                 .send_line("echo VM\"\"-LISTENS")
                 .map_err(|error| anyhow!("console: {error}"))?;
-            match self.wait_for("VM-LISTENS", self.echo.min(deadline)) {
+            match self.wait_for("VM-LISTENS", self.echo_timeout.min(timeout)) {
                 Ok(_) => self.listening = true,
                 Err(error) if Instant::now() > end => return Err(error),
                 Err(_) => check_interrupt()?,
@@ -108,21 +108,21 @@ impl Console {
         Ok(())
     }
 
-    /// Runs `command` in the console's autologin shell and returns its output.
+    /// Runs `command` in the console's autologin shell and returns its output, whatever its exit status.
     ///
-    /// Quotes split the sentinels in the line that is sent, so that its echo does not match them.
-    pub fn run(&mut self, command: &str, deadline: Duration) -> Result<String> {
-        self.wait_for_shell(deadline)?;
+    /// # Errors
+    /// It does not end within `timeout`, the console closed, or Ctrl-C.
+    pub fn run(&mut self, command: &str, timeout: Duration) -> Result<String> {
+        let end = Instant::now() + timeout;
+        self.wait_for_shell(timeout)?;
+        // Quotes split the sentinels in the line that is sent, so that its echo does not match them.
         let line = format!("echo VM\"\"-BEGIN; {command}; echo VM\"\"-END");
         self.session
             .send_line(&line)
             .map_err(|error| anyhow!("console: {error}"))?;
-        let end = Instant::now() + deadline;
-        self.wait_for("VM-BEGIN\r*\n", deadline)?;
-        let shown = self.wait_for(
-            "(?s).*?VM-END",
-            end.saturating_duration_since(Instant::now()),
-        )?;
+        let left = || end.saturating_duration_since(Instant::now());
+        self.wait_for("VM-BEGIN\r*\n", left())?;
+        let shown = self.wait_for("(?s).*?VM-END", left())?;
         Ok(shown
             .trim_end_matches("VM-END")
             .replace('\r', "")
@@ -131,16 +131,21 @@ impl Console {
     }
 
     /// All console output since power on, without control sequences.
-    pub fn history(&self) -> String {
-        let bytes = fs::read(&self.log).unwrap_or_default();
-        clean(&String::from_utf8_lossy(
-            bytes.get(self.before..).unwrap_or_default(),
-        ))
+    ///
+    /// # Errors
+    /// The log cannot be read, or is shorter than it was at power on.
+    pub fn history(&self) -> Result<String> {
+        let bytes =
+            fs::read(&self.log).with_context(|| format!("cannot read {}", self.log.display()))?;
+        let since = bytes
+            .get(self.log_offset..)
+            .with_context(|| format!("{} was truncated", self.log.display()))?;
+        Ok(clean(&String::from_utf8_lossy(since)))
     }
 }
 
-/// The current size of a console's log, in bytes.
-pub fn length(log: &Path) -> usize {
+/// The current size of a console's log, in bytes; 0 if there is none yet.
+pub fn log_length(log: &Path) -> usize {
     fs::metadata(log).map_or(0, |metadata| metadata.len() as usize)
 }
 
@@ -256,7 +261,7 @@ mod tests {
     #[test]
     fn a_shell_that_lost_the_first_line_is_asked_again() {
         let (mut console, stream) = console();
-        console.echo = Duration::from_millis(1);
+        console.echo_timeout = Duration::from_millis(1);
         let shell = fake_shell(stream, 1, &["42"]);
         assert_eq!(console.run("echo 42", DEADLINE).unwrap(), "42");
         shell.join().unwrap();

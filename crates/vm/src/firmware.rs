@@ -22,7 +22,7 @@ const PLACES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The firmware's code and variables: those in `folder`, or else in a distribution's place. `None` when neither exists.
+/// The firmware's code and variables: those in `folder` or, if it lacks one of them, in the first of [`PLACES`] that has both.
 pub fn find(folder: Option<&Path>) -> Option<(PathBuf, PathBuf)> {
     let named = folder.map(|folder| (folder.join("OVMF_CODE.fd"), folder.join("OVMF_VARS.fd")));
     let places = PLACES.iter().map(|(code, vars)| (code.into(), vars.into()));

@@ -9,11 +9,13 @@ use std::sync::OnceLock;
 ///
 /// `tsc=reliable`: do not check the time stamp counter against other clocks, which are emulated.
 ///
+/// `systemd.default_device_timeout_sec`: 90 s are too short for udev on a slow host; a serial console that is late gets no login.
+///
 /// `no_timer_check`: the check counts ticks in a loop, finds too few when the host is busy, and panics (`check_timer` in
 /// arch/x86/kernel/apic/io_apic.c).
 const LEAN: &str = "norandmaps nokaslr mitigations=off nopti init_on_alloc=0 hardened_usercopy=off \
     randomize_kstack_offset=off nowatchdog tsc=reliable rcupdate.rcu_expedited=1 8250.nr_uarts=1 cryptomgr.notests \
-    no_timer_check";
+    no_timer_check systemd.default_device_timeout_sec=300";
 
 /// The kernel arguments, separated by spaces.
 ///

@@ -11,7 +11,7 @@ use anyhow::Result;
 use stick::archive::{self, PackOptions};
 use stick::sums::{self, SUMS};
 use stick::units::binary_size;
-use stick::{digest, split};
+use stick::{digest, partial};
 
 use self::images::BUILT;
 use self::progress::PackProgress;
@@ -72,7 +72,7 @@ pub fn release(options: &Release) -> Result<Released> {
     };
     fs::create_dir_all(&plan.out)
         .map_err(|error| usage(format!("cannot create {}: {error}", plan.out.display())))?;
-    split::sweep(&plan.out)?;
+    partial::sweep(&plan.out)?;
     // From here to the end the folder is unfinished.
     for name in [SUMS, MANIFEST, NOTES] {
         let _ = fs::remove_file(plan.out.join(name));
@@ -207,7 +207,7 @@ impl ReleasePlan<'_> {
             .flat_map(|image| image.assets.clone())
             .collect();
         let mut place = |name: &str, text: &str| -> Result<()> {
-            split::place(&self.out, name, text)?;
+            partial::place(&self.out, name, text)?;
             assets.push(Asset {
                 file: name.to_string(),
                 digest: digest::of_file(&self.out.join(name), &CtrlC)?,
@@ -230,7 +230,7 @@ impl ReleasePlan<'_> {
             &notes::render(&manifest, previous.as_deref(), &changes),
         )?;
         let listed = sums::render(&assets);
-        split::place(&self.out, SUMS, &listed)?;
+        partial::place(&self.out, SUMS, &listed)?;
         assets.push(Asset {
             file: SUMS.to_string(),
             digest: digest::of_file(&self.out.join(SUMS), &CtrlC)?,

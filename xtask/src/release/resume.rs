@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use stick::archive::PackOptions;
 use stick::digest;
-use stick::split::{self, place};
+use stick::{partial::place, split};
 
 use super::CtrlC;
 use super::image::ReleaseImage;

@@ -138,7 +138,7 @@ impl<'a> Context<'a> {
         } else {
             &by_design[..]
         };
-        let console = self.machine.console()?.history();
+        let console = self.machine.console()?.history()?;
         Ok(console_patterns::bad_lines(&console, by_design))
     }
 

@@ -11,7 +11,7 @@ const UNMOUNT: &str = if cfg!(target_os = "macos") {
 pub struct DiskInfo {
     /// The disk that this is a part of.
     pub part_of: Option<String>,
-    /// The kind of a device that is not a disk, such as `rom`.
+    /// The type of a device that is neither a disk nor a partition, such as `rom`.
     pub other_kind: Option<String>,
     pub model: Option<String>,
     pub serial: Option<String>,
@@ -22,7 +22,7 @@ pub struct DiskInfo {
     /// Bytes of a logical sector.
     pub sector: u64,
     pub read_only: bool,
-    /// Never to be written to, mounted or not.
+    /// Built into this computer: never written to, mounted or not.
     pub internal: bool,
     /// A line for each partition that is on it now.
     pub partitions: Vec<String>,
@@ -33,27 +33,29 @@ pub struct DiskInfo {
 }
 
 /// Top folders that belong to the running system.
-const OF_THE_SYSTEM: &[&str] = &["boot", "efi", "etc", "home", "nix", "persist", "usr", "var"];
+const SYSTEM_FOLDERS: &[&str] = &["boot", "efi", "etc", "home", "nix", "persist", "usr", "var"];
 
-fn is_of_the_system(mount: &str) -> bool {
+fn is_system_mount(mount: &str) -> bool {
     let mut parts = mount.split('/').skip(1);
     mount == "/"
         || mount == "[SWAP]"
-        || parts.next().is_some_and(|top| OF_THE_SYSTEM.contains(&top))
+        || parts
+            .next()
+            .is_some_and(|top| SYSTEM_FOLDERS.contains(&top))
 }
 
 impl DiskInfo {
-    /// The reason why it must not be written to, as the rest of a sentence that begins with its name. None when it may be.
+    /// Why it must not be written to, phrased to follow its name; `None` if it may be.
     pub fn objection(&self) -> Option<String> {
         if let Some(whole) = &self.part_of {
             return Some(format!("is a partition: give the whole disk, {whole}"));
         }
         if let Some(kind) = &self.other_kind {
             return Some(format!(
-                "is not a disk but of the kind {kind:?}: give the stick's device"
+                "is a {kind:?} device, not a disk: give the stick's device"
             ));
         }
-        if let Some((part, mount)) = self.mounts.iter().find(|(_, at)| is_of_the_system(at)) {
+        if let Some((part, mount)) = self.mounts.iter().find(|(_, at)| is_system_mount(at)) {
             return Some(format!(
                 "is a disk of this computer's system ({part} is used as {mount}) and is never written to: give the stick's device"
             ));
@@ -121,7 +123,7 @@ mod tests {
                     other_kind: Some("rom".into()),
                     ..stick()
                 },
-                "kind \"rom\"",
+                "is a \"rom\" device, not a disk",
             ),
             (
                 DiskInfo {

@@ -1,9 +1,10 @@
-//! Writing an image to a stick. Everything that can be wrong is checked before the first byte is written, and the partition
-//! table is written last, so that an unfinished stick is never taken for a finished one.
+//! Writing an image to a stick. Everything that can be checked beforehand is checked before the first byte is written, and the
+//! partition table is written last, so that an unfinished stick is never taken for a finished one.
 //!
 //! The order of calls: [`files::gather`], [`image::StickImage::open`], [`device::Device::open`], [`persist::plan_persist`],
-//! [`verify_image::verify_image`], [`write::flash`]. Modules depend on each other in one direction: `disk` (a disk and the
-//! reasons not to write to it) <- `os` (probing, per operating system) <- [`image`] <- [`device`] <- [`write`].
+//! [`verify_image::verify_image`], [`write::flash`]. Modules depend on each other in one direction: [`write`] on [`device`],
+//! that on [`image`], that on `os` (probing, per operating system), and that on [`disk`] (a disk, and the reasons not to write
+//! to it).
 
 pub mod chunks;
 pub mod device;

@@ -9,7 +9,7 @@ use etherparse::{
     TransportSlice,
 };
 
-use super::packets::written;
+use super::packets::frame_bytes;
 use super::types::{LanPeer, Mac};
 
 /// Neighbor discovery demands it (RFC 4861, 7.1.1).
@@ -35,7 +35,7 @@ fn arp(
         &target.octets(),
     )
     .expect("the lengths are those of Ethernet and IPv4 addresses");
-    written(|frame| {
+    frame_bytes(|frame| {
         PacketBuilder::ethernet2(us.mac, to)
             .arp(packet)
             .write(frame)
@@ -55,7 +55,7 @@ fn discovery(
     let mut payload = target.octets().to_vec();
     payload.extend([option, 1]);
     payload.extend(us.mac);
-    written(|frame| {
+    frame_bytes(|frame| {
         PacketBuilder::ethernet2(us.mac, to_mac)
             .ipv6(us.v6.octets(), to.octets(), NDP_HOP_LIMIT)
             .icmpv6_raw(kind, 0, [flags, 0, 0, 0])

@@ -9,7 +9,7 @@ use std::thread;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 
 use super::packets::tests::GUEST;
-use super::packets::{self, written};
+use super::packets::{self, frame_bytes};
 use super::relay::{locked, read_frame, write_frame};
 use super::types::{LAN_PEER, Mac, PortState, Transport};
 use super::{LanProbe, Pacing, arp_ndp};
@@ -18,9 +18,9 @@ use super::{LanProbe, Pacing, arp_ndp};
 #[derive(Default, Clone)]
 pub struct Behavior {
     pub ports: BTreeMap<(Transport, u16), PortState>,
-    /// It answers canaries.
+    /// It answers [canaries](LanProbe::scan).
     pub canary: bool,
-    /// It sends its answers to this card, its router, as it does for a host of another network.
+    /// Its answers go to this card, its router, as they would to a host of another network.
     pub router: Option<Mac>,
     /// It does not answer anything, ARP and NDP included.
     pub dead: bool,
@@ -43,7 +43,7 @@ pub struct Seen {
     since_canary: usize,
     /// Connections that were reset, by port.
     pub resets: Vec<u16>,
-    /// The probe has answered a request for its own address.
+    /// The probe has answered an ARP or NDP request for its own address.
     pub peer_resolved: bool,
 }
 
@@ -120,7 +120,7 @@ fn replies(behavior: &Behavior, seen: &mut Seen, frame: &[u8]) -> Vec<Vec<u8>> {
     };
     seen.sources.insert(source);
     let canary = from == packets::CANARY_PORT;
-    let lost = seen.canaries + seen.probes.values().sum::<usize>() < behavior.loses_first;
+    let mut lost = seen.canaries + seen.probes.values().sum::<usize>() < behavior.loses_first;
     let state = if canary {
         seen.canaries += 1;
         seen.since_canary = 0;
@@ -128,11 +128,10 @@ fn replies(behavior: &Behavior, seen: &mut Seen, frame: &[u8]) -> Vec<Vec<u8>> {
     } else {
         let count = seen.probes.entry(port).or_default();
         *count += 1;
-        let lost = *count <= behavior.loses_of_each;
+        lost |= *count <= behavior.loses_of_each;
         seen.since_canary += 1;
         seen.burst = seen.burst.max(seen.since_canary);
-        let state = behavior.ports.get(&(transport, port)).copied();
-        state.filter(|_| !lost)
+        behavior.ports.get(&(transport, port)).copied()
     };
     match state {
         Some(state) if !lost => {
@@ -147,22 +146,22 @@ fn replies(behavior: &Behavior, seen: &mut Seen, frame: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
-/// The guest's answer from and to `ports`.
+/// The answer of `port` to the frame `probe`, which came from the port `prober`.
 fn answer(
     (mac, to): (Mac, IpAddr),
     transport: Transport,
     state: PortState,
-    (port, from): (u16, u16),
+    (port, prober): (u16, u16),
     probe: &[u8],
 ) -> Vec<u8> {
     let ip = || packets::ip(GUEST, mac, to);
-    let tcp = || ip().tcp(port, from, 7, 100);
-    written(|out| {
+    let tcp = || ip().tcp(port, prober, 7, 100);
+    frame_bytes(|out| {
         let done = match (transport, state, to) {
             (_, PortState::Filtered, _) => unreachable!("a filtered port does not answer"),
             (Transport::Tcp, PortState::Open, _) => tcp().syn().ack(1).write(out, &[]),
             (Transport::Tcp, PortState::Closed, _) => tcp().rst().ack(1).write(out, &[]),
-            (Transport::Udp, PortState::Open, _) => ip().udp(port, from).write(out, b"x"),
+            (Transport::Udp, PortState::Open, _) => ip().udp(port, prober).write(out, b"x"),
             (Transport::Udp, PortState::Closed, IpAddr::V4(_)) => {
                 ip().icmpv4_raw(3, 3, [0; 4]).write(out, &probe[14..])
             }

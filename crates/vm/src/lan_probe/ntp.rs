@@ -4,18 +4,18 @@ use std::time::{Duration, SystemTime};
 
 use etherparse::{SlicedPacket, TransportSlice};
 
-use super::packets::{addresses, ip, written};
+use super::packets::{addresses, frame_bytes, ip};
 use super::types::LanPeer;
 
 pub const PORT: u16 = 123;
-/// From 1900, where NTP's seconds begin, to 1970.
-const TO_1970: u64 = 2_208_988_800;
+/// Seconds from 1900, where NTP's time begins, to 1970, where Unix time does.
+const UNIX_EPOCH: u64 = 2_208_988_800;
 /// The length of a packet without extensions, in bytes.
 const LENGTH: usize = 48;
 pub const CLIENT: u8 = 3;
 const SERVER: u8 = 4;
 
-/// The answer to `frame`, if it is a client's request to an address of `us`: the time is `now`.
+/// The reply to `frame` with the time `now`; `None` if `frame` is not a client's request to an address of `us`.
 pub fn answer(us: LanPeer, frame: &[u8], now: SystemTime) -> Option<Vec<u8>> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     let (client, server) = addresses(&packet)?;
@@ -43,7 +43,7 @@ pub fn answer(us: LanPeer, frame: &[u8], now: SystemTime) -> Option<Vec<u8>> {
     reply[32..40].copy_from_slice(&time);
     reply[40..48].copy_from_slice(&time);
     let mac = frame.get(6..12)?.try_into().ok()?;
-    Some(written(|out| {
+    Some(frame_bytes(|out| {
         ip(us, mac, client)
             .udp(PORT, udp.source_port())
             .write(out, &reply)
@@ -56,7 +56,7 @@ fn timestamp(time: SystemTime) -> [u8; 8] {
     let since = time
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
-    let seconds = (since.as_secs() + TO_1970) & u64::from(u32::MAX);
+    let seconds = (since.as_secs() + UNIX_EPOCH) & u64::from(u32::MAX);
     let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
     (seconds << 32 | fraction).to_be_bytes()
 }
@@ -69,7 +69,7 @@ pub(super) mod tests {
     use crate::lan_probe::packets::tests::{GUEST, both, ours};
     use crate::lan_probe::types::LAN_PEER;
 
-    /// 2036-02-07 06:28:16.25 UTC, the first second of NTP's second era.
+    /// 2036-02-07 06:28:16.25 UTC, in the first second of NTP's era 1.
     const NOW: Duration = Duration::from_millis(2_085_978_496_250);
 
     /// What a client at the guest sends to `to`.
@@ -77,7 +77,7 @@ pub(super) mod tests {
         let mut payload = [0; LENGTH];
         payload[0] = 4 << 3 | mode;
         payload[40..48].copy_from_slice(b"mytimeis");
-        written(|frame| {
+        frame_bytes(|frame| {
             ip(GUEST, LAN_PEER.mac, to)
                 .udp(40_000, port)
                 .write(frame, &payload)

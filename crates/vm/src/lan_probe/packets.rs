@@ -21,7 +21,7 @@ const WINDOW: u16 = 1024;
 const HOP_LIMIT: u8 = 64;
 
 /// The bytes that `step` writes.
-pub fn written(step: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+pub fn frame_bytes(step: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut frame = Vec::with_capacity(96);
     step(&mut frame);
     frame
@@ -53,7 +53,7 @@ pub fn addresses(packet: &SlicedPacket) -> Option<(IpAddr, IpAddr)> {
 
 /// A SYN, or an empty datagram, to `port`.
 pub fn probe(us: LanPeer, mac: Mac, target: IpAddr, transport: Transport, port: u16) -> Vec<u8> {
-    written(|frame| {
+    frame_bytes(|frame| {
         let done = match transport {
             Transport::Tcp => ip(us, mac, target)
                 .tcp(SOURCE_PORT, port, SEQUENCE, WINDOW)
@@ -68,7 +68,7 @@ pub fn probe(us: LanPeer, mac: Mac, target: IpAddr, transport: Transport, port: 
 /// A SYN to a port that is known to be open, sent after a burst of probes: once it is answered, the guest has dealt with the
 /// burst, so a silent port is filtered and not just slow. It differs from a [`probe`] in its source port.
 pub fn canary(us: LanPeer, mac: Mac, target: IpAddr, port: u16) -> Vec<u8> {
-    written(|frame| {
+    frame_bytes(|frame| {
         ip(us, mac, target)
             .tcp(CANARY_PORT, port, SEQUENCE, WINDOW)
             .syn()
@@ -103,7 +103,7 @@ pub fn reset(us: LanPeer, mac: Mac, target: IpAddr, frame: &[u8]) -> Vec<u8> {
         Some(TransportSlice::Tcp(tcp)) => (tcp.source_port(), tcp.destination_port()),
         _ => (0, SOURCE_PORT),
     };
-    written(|out| {
+    frame_bytes(|out| {
         ip(us, mac, target)
             .tcp(ours, port, SEQUENCE.wrapping_add(1), 0)
             .rst()
@@ -201,8 +201,10 @@ pub(super) mod tests {
     fn syn_ack_is_open_and_reset_is_closed() {
         for target in both() {
             let tcp = || ip(GUEST, LAN_PEER.mac, ours(target)).tcp(22, SOURCE_PORT, 7, 100);
-            let open = written(|frame| tcp().syn().ack(SEQUENCE + 1).write(frame, &[]).unwrap());
-            let closed = written(|frame| tcp().rst().ack(SEQUENCE + 1).write(frame, &[]).unwrap());
+            let open =
+                frame_bytes(|frame| tcp().syn().ack(SEQUENCE + 1).write(frame, &[]).unwrap());
+            let closed =
+                frame_bytes(|frame| tcp().rst().ack(SEQUENCE + 1).write(frame, &[]).unwrap());
             let read = |frame: &[u8]| answer(LAN_PEER, target, Transport::Tcp, frame);
             assert_eq!(
                 read(&open),
@@ -231,14 +233,14 @@ pub(super) mod tests {
     fn a_canary_is_answered_only_by_its_own_port() {
         for target in both() {
             let ip = || ip(GUEST, LAN_PEER.mac, ours(target));
-            let canary = written(|frame| {
+            let canary = frame_bytes(|frame| {
                 ip().tcp(22, CANARY_PORT, 7, 100)
                     .syn()
                     .ack(1)
                     .write(frame, &[])
                     .unwrap()
             });
-            let other = written(|frame| {
+            let other = frame_bytes(|frame| {
                 ip().tcp(22, SOURCE_PORT, 7, 100)
                     .syn()
                     .ack(1)
@@ -261,7 +263,7 @@ pub(super) mod tests {
         for target in both() {
             let sent = probe(LAN_PEER, GUEST.mac, target, Transport::Udp, 5353);
             let quote = &sent[14..];
-            let unreachable = written(|frame| {
+            let unreachable = frame_bytes(|frame| {
                 let ip = ip(GUEST, LAN_PEER.mac, ours(target));
                 let done = match target {
                     IpAddr::V4(_) => ip.icmpv4_raw(3, 3, [0; 4]).write(frame, quote),
@@ -269,7 +271,7 @@ pub(super) mod tests {
                 };
                 done.unwrap();
             });
-            let reply = written(|frame| {
+            let reply = frame_bytes(|frame| {
                 ip(GUEST, LAN_PEER.mac, ours(target))
                     .udp(5353, SOURCE_PORT)
                     .write(frame, b"x")

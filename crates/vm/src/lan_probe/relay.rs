@@ -31,9 +31,9 @@ impl Dhcp {
     }
 }
 
-/// Passes the guest's frames on: to the user-mode network, to the probe, or (broadcast and multicast) to both. Ends when
-/// a channel closes. What the guest sends to an address of the `peer` through its router reaches the probe as well: the peer
-/// may be a host of another network.
+/// Passes the guest's frames on: to the user-mode network, to the probe, or (broadcast and multicast) to both. Frames for an
+/// address of the `peer` go to the probe even if they are addressed to the router: the peer may be a host of another network.
+/// Ends when a stream or the probe's channel closes.
 pub fn from_guest(
     mut guest: UnixStream,
     mut uplink: UnixStream,
@@ -54,7 +54,7 @@ pub fn from_guest(
     }
 }
 
-/// Passes the network's frames on to the guest. Ends when a channel closes.
+/// Passes the network's frames on to the guest. Ends when a stream closes.
 pub fn to_guest(mut uplink: UnixStream, guest: &Mutex<UnixStream>, dhcp: &Mutex<Dhcp>) {
     while let Ok(frame) = read_frame(&mut uplink) {
         if !locked(dhcp).withholds(&frame) && write_shared(guest, &frame).is_err() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use etherparse::PacketBuilder;
 
 use super::fake_guest::{Behavior, Segment};
+use super::packets::frame_bytes;
 use super::packets::tests::{GUEST, both};
-use super::packets::written;
 use super::relay::{locked, read_frame, write_frame};
 use super::types::{LAN_PEER, PortState, Scanned, Transport};
 use super::{PACING, Pacing, arp_ndp};
@@ -208,7 +208,7 @@ fn a_closed_channel_is_an_error() {
 
 /// A datagram between two hosts that are not the probe.
 fn datagram(to: [u8; 6], ports: (u16, u16)) -> Vec<u8> {
-    written(|frame| {
+    frame_bytes(|frame| {
         PacketBuilder::ethernet2(GUEST.mac, to)
             .ipv4([10, 0, 2, 15], [10, 0, 2, 2], 64)
             .udp(ports.0, ports.1)

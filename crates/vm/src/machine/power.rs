@@ -77,7 +77,7 @@ impl Machine {
         let log = self.console_log();
         // What the log holds is from earlier boots, unless the machine resumes.
         let before = match snapshot {
-            None => console::length(&log),
+            None => console::log_length(&log),
             Some(_) => 0,
         };
         let config = &self.config;

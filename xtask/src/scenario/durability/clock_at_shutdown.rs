@@ -1,4 +1,4 @@
-//! `system.time-from-network`: the network sets the time, and the machine shuts down.
+//! The clock: the network sets the time, and the machine shuts down.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,6 @@ use vm::Reboot;
 use vm::lan_probe::LAN_PEER;
 use vm::process::check_interrupt;
 
-use super::facts::gather;
 use crate::scenario::system::clock::{clock, differs, seconds, unix, zone_of};
 use crate::scenario::{Context, Finding};
 
@@ -79,13 +78,7 @@ impl Set {
     }
 }
 
-/// `system.time-from-network`
-pub fn time_from_network(cx: &mut Context) -> Result<Finding> {
-    let facts = cx.shared(gather)?;
-    Ok(judge(&facts.clock))
-}
-
-fn judge(facts: &ClockAtShutdown) -> Finding {
+pub fn judge(facts: &ClockAtShutdown) -> Finding {
     let mut faults = Vec::new();
     if differs(facts.system, facts.network) {
         faults.push(format!(

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::clock_at_shutdown;
 use super::facts::{After, Durability, ELSEWHERE, Interruption, gather};
 use crate::scenario::{Context, Finding};
 
@@ -10,6 +11,12 @@ pub fn identity_survives(cx: &mut Context) -> Result<Finding> {
     let configured = cx.contract.ssh.host_keys.len();
     let facts = cx.shared(gather)?;
     Ok(judge_identity(&facts, configured))
+}
+
+/// `system.time-from-network`
+pub fn time_from_network(cx: &mut Context) -> Result<Finding> {
+    let facts = cx.shared(gather)?;
+    Ok(clock_at_shutdown::judge(&facts.clock))
 }
 
 /// `boot.comes-back-quietly`
@@ -58,7 +65,11 @@ fn judge_identity(facts: &Durability, configured: usize) -> Finding {
             format!("{words} ({:.1} s to login)", after.login)
         },
     );
-    let kept = format!("the same {} keys after {}", before.len(), logins.join(", "));
+    let keys = match before.len() {
+        1 => "the same host key".to_string(),
+        count => format!("the same {count} host keys"),
+    };
+    let kept = format!("{keys} after {}", logins.join(", "));
     Finding::from_faults(&faults, kept)
 }
 
@@ -171,7 +182,7 @@ mod tests {
         let judge = |facts: &Durability| judge_identity(facts, 1);
         assert_kept(
             judge(&good()),
-            "the same 1 keys after a reboot (9.0 s to login), a power cut (9.0 s to login), a reflash (9.0 s to login)",
+            "the same host key after a reboot (9.0 s to login), a power cut (9.0 s to login), a reflash (9.0 s to login)",
         );
         assert_each_breaks(
             &good(),

@@ -6,10 +6,10 @@ mod facts;
 mod judge;
 mod records;
 
-pub use clock_at_shutdown::time_from_network;
 pub use facts::host_keys;
 pub use judge::{
     comes_back_quietly, forgets_the_rest, identity_survives, survives_power_cut, survives_reflash,
+    time_from_network,
 };
 pub use records::{RECORDS, start_writing, synced, whole_records};
 
