@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use vm::Interrupted;
 
-/// A promise is broken; the verb has printed which.
+/// A promise is broken; the subcommand has printed which.
 #[derive(Debug, Error)]
 #[error("a promise is broken")]
 pub struct Broken;

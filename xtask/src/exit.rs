@@ -5,7 +5,7 @@ use vm::process::Interrupted;
 
 use crate::error::{Broken, InterruptedWith};
 
-/// How a verb ended.
+/// How a subcommand ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Everything asked for was done, and every promise that was checked holds.
@@ -45,7 +45,7 @@ Exit status:
     }
 }
 
-/// A verb without a result of its own ended well.
+/// A subcommand without a result of its own ended well.
 impl From<()> for Exit {
     fn from((): ()) -> Self {
         Exit::Ok

@@ -1,4 +1,4 @@
-//! `cargo xtask`: parses the command line, runs the verb, and turns its result into an exit code.
+//! `cargo xtask`: parses the command line, runs the subcommand, and turns its result into an exit code.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The test environment: the guest, keys, and folders that every verb which boots machines needs.
+//! The test environment: the guest, keys, and folders that every subcommand which boots machines needs.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ use crate::test_machine::TestMachine;
 use crate::variant::Variant;
 use crate::{ollama_stub, packages, project, snapshot};
 
-/// Which guest a verb asks for, and what may be done to get it.
+/// Which guest a subcommand asks for, and what may be done to get it.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
     pub guest: GuestChoice,

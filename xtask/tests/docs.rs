@@ -157,6 +157,7 @@ fn a_command_that_does_not_exist_is_reported() {
         "sudo systemctl restart nothing.service",
         "docker exec -it olama ollama list",
         "docker save ollama/ollama:latest -o x.tar",
+        "ssh -t me@there sudo docker pull ollama/ollama:latest",
         "cargo test -p xtask --test no-such-file",
         "cargo test -p no-such-package",
         "cargo install --locked cargo-deny",

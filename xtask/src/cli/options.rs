@@ -1,4 +1,4 @@
-//! The options of each verb.
+//! The options of each subcommand.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

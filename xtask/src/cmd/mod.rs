@@ -1,4 +1,4 @@
-//! The verbs, one module each.
+//! The subcommands, one module each.
 
 pub mod bench;
 pub mod check;
@@ -21,7 +21,7 @@ use anyhow::Result;
 use crate::cli::Command;
 use crate::exit::Exit;
 
-/// Runs the verb that the command line names.
+/// Runs the subcommand that the command line names.
 ///
 /// # Errors
 /// The run could not be done; [`Exit::of`] has the exit code.

@@ -12,8 +12,8 @@ const PORTS: (u16, u16) = (2222, 11434);
 
 pub fn run(options: &Vm) -> Result<()> {
     let console = ConsoleReporter::default();
-    let unasked = Consent::default();
-    let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &unasked);
+    let ask_first = Consent::default();
+    let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &ask_first);
     let Session { folder, env, .. } = Session::prepare(wanted, &console)?;
     let mut machine = env.machine(DiskSetup::Complete, folder.path().join("vm"), PORTS)?;
     env.print_summary();

@@ -36,6 +36,19 @@ pub const MUTANTS: &[Mutant] = &[
             r#"time.timeZone = lib.mkForce "UTC";"#,
         )
     },
+    Mutant {
+        held_to: Itself,
+        // The system's clock is then UTC's.
+        also: &["system.leaves-the-clock", "system.time-from-network"],
+        alone: true,
+        ..mutant(
+            "system.unknown-zone",
+            "there is no time zone of the configured name",
+            "(no such zone)",
+            &[Set("/system/timeZone", r#""Europe/Munich""#)],
+            r#"time.timeZone = lib.mkForce "Europe/Munich";"#,
+        )
+    },
     mutant(
         "system.keyboard",
         "the keyboard has the wrong layout",

@@ -57,17 +57,17 @@ impl Nix {
         self.nixpkgs.as_deref().unwrap_or("flake.lock")
     }
 
-    fn command(&self, verb: &[&str]) -> Command {
+    fn command(&self, subcommand: &[&str]) -> Command {
         let mut nix = process::command("nix");
         nix.args(["--extra-experimental-features", "nix-command flakes"])
-            .args(verb)
+            .args(subcommand)
             .current_dir(&self.root);
         nix
     }
 
     /// A command on the flake, with the chosen nixpkgs; it does not write the lock file.
-    fn on_flake(&self, verb: &[&str]) -> Command {
-        let mut nix = self.command(verb);
+    fn on_flake(&self, subcommand: &[&str]) -> Command {
+        let mut nix = self.command(subcommand);
         nix.arg("--no-write-lock-file");
         if let Some(nixpkgs) = &self.nixpkgs {
             nix.args(["--override-input", "nixpkgs", nixpkgs]);
@@ -159,9 +159,9 @@ impl Nix {
 
     /// The system features of Nix here, such as `kvm`.
     pub fn system_features(&self) -> Result<Vec<String>> {
-        // The verb was called `show-config` before Nix 2.20.
-        for verb in [&["config", "show"][..], &["show-config"]] {
-            let mut show = self.command(verb);
+        // The subcommand was called `show-config` before Nix 2.20.
+        for subcommand in [&["config", "show"][..], &["show-config"]] {
+            let mut show = self.command(subcommand);
             show.arg("--json");
             let finished = process::finish(show, "asking Nix for its settings", ASK_CACHE)?;
             if finished.status.success() {

@@ -54,10 +54,10 @@ impl Nix {
     }
 
     fn cache_answers(&self) -> Result<bool> {
-        // The verb was called `ping` before Nix 2.19.
-        for verb in ["info", "ping"] {
+        // The subcommand was called `ping` before Nix 2.19.
+        for subcommand in ["info", "ping"] {
             let start = Instant::now();
-            let mut ask = self.command(&["store", verb]);
+            let mut ask = self.command(&["store", subcommand]);
             ask.args(["--store", CACHE]);
             match process::finish(ask, "asking the binary cache", ASK_CACHE) {
                 Ok(finished) if finished.status.success() => return Ok(true),

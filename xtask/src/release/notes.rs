@@ -77,7 +77,7 @@ fn join(image: &PackedImage) -> String {
     let names: Vec<&str> = image.assets.iter().map(|asset| &asset.file[..]).collect();
     let file = &image.file;
     format!(
-        "The image {} is too large for one file on GitHub. Join its parts:\n\n```sh\ncat {} | zstd -d -o {file}       # Linux, macOS\ncopy /b {} {file}.zst       & rem Windows\n```",
+        "The image {} is too large for one file on GitHub. Join its parts:\n\n```sh\ncat {} | zstd -d -o {file}       # Linux, macOS\ncmd /c copy /b {} {file}.zst       # Windows\n```",
         image.name,
         names.join(" "),
         names.join("+")

@@ -46,7 +46,7 @@ pub const PROMISES: &[Promise] = &[
     // Before the refusals: the server delays a client that it has refused a few times.
     Promise {
         id: "ssh.modern-crypto",
-        sentence: "the server offers only key exchanges, ciphers and MACs from the allowed list",
+        sentence: "the server offers only current key exchanges, ciphers and MACs",
         scenario: "ssh",
         applies: Always,
         check: ssh::crypto::check,

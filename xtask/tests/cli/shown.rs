@@ -62,10 +62,10 @@ fn mutants() -> Result<(), Failed> {
 fn help() -> Result<(), Failed> {
     use clap::CommandFactory;
     let cache = tempfile::tempdir()?;
-    for verb in xtask::cli::Cli::command().get_subcommands() {
-        let output = xtask(cache.path(), &[verb.get_name(), "--help"]).output()?;
+    for subcommand in xtask::cli::Cli::command().get_subcommands() {
+        let output = xtask(cache.path(), &[subcommand.get_name(), "--help"]).output()?;
         let text = String::from_utf8(output.stdout)?;
-        let example = format!("  cargo xtask {}", verb.get_name());
+        let example = format!("  cargo xtask {}", subcommand.get_name());
         assert!(
             output.status.success() && text.contains("Examples:") && text.contains(&example),
             "{text}"

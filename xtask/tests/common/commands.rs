@@ -23,6 +23,9 @@ pub const UNCHECKED: &[(&str, &str)] = &[
     ("gh", "needs an account on GitHub"),
     ("git", "needs the network"),
     ("lsblk", "shows the reader's disks"),
+    ("mv", "moves one of the reader's files"),
+    ("poweroff", "switches the reader's PC off"),
+    ("scp", "the address is the reader's"),
     (
         "sha256sum",
         "needs a downloaded release; the tests of `cargo xtask verify` cover the same",
@@ -113,8 +116,18 @@ impl Facts {
                 self.check(script).map_err(|wrong| wrong.join("; "))
             }
             ["docker", "run", ..] => Ok(Vec::new()),
-            ["docker", "save", image, ..] if *image == self.image => Ok(Vec::new()),
-            ["docker", "save", ..] => Err(format!("the image is {}", self.image)),
+            ["docker", "pull", "--platform", _, image] | ["docker", "save", image, ..]
+                if *image == self.image =>
+            {
+                Ok(Vec::new())
+            }
+            ["docker", "pull" | "save", ..] => Err(format!("the image is {}", self.image)),
+            ["ssh", rest @ ..] => {
+                let options = rest.iter().take_while(|word| word.starts_with('-')).count();
+                let mut programs = self.command(rest.get(options + 1..).unwrap_or_default())?;
+                programs.push("ssh");
+                Ok(programs)
+            }
             [program, ..] => UNCHECKED
                 .iter()
                 .map(|(name, _)| *name)
@@ -137,9 +150,9 @@ impl Facts {
 
     /// `nix build .#raw` and the like: the name after `#` has to be in flake.nix.
     fn nix(&self, words: &[&str]) -> Result<Vec<&'static str>, String> {
-        let verbs = ["build", "develop", "flake", "run"];
-        if !words.iter().any(|word| verbs.contains(word)) {
-            return Err(format!("nix is called with none of {verbs:?}"));
+        let subcommands = ["build", "develop", "flake", "run"];
+        if !words.iter().any(|word| subcommands.contains(word)) {
+            return Err(format!("nix is called with none of {subcommands:?}"));
         }
         for output in words.iter().filter_map(|word| word.split_once('#')) {
             let name = output.1;

@@ -11,7 +11,7 @@ const BALLAST: &str = "/persist/home/ballast";
 struct Facts {
     /// With no block free.
     reach: Reach,
-    /// A file's content after it was written with room again: `kept`, or an error message.
+    /// A file's content after it was written once space was freed: `kept`, or an error message.
     written: String,
     /// Failed units, one per line.
     failed: String,
@@ -48,14 +48,14 @@ fn judge(facts: &Facts) -> Finding {
     let mut faults = facts.reach.faults();
     if facts.written != "kept" {
         faults.push(format!(
-            "with room again it cannot write: {}",
+            "once space is freed, it cannot write: {}",
             facts.written
         ));
     }
     faults.extend(systemd::failed(&facts.failed));
     Finding::from_faults(
         &faults,
-        "with no byte free SSH and Ollama answer; with room again it writes",
+        "with no byte free SSH and Ollama answer; once space is freed, writes succeed",
     )
 }
 
@@ -77,7 +77,7 @@ mod tests {
     fn kept_when_the_full_machine_can_be_reached() {
         assert_kept(
             judge(&good()),
-            "with no byte free SSH and Ollama answer; with room again it writes",
+            "with no byte free SSH and Ollama answer; once space is freed, writes succeed",
         );
     }
 
@@ -93,7 +93,7 @@ mod tests {
                 ),
                 (
                     |facts| facts.written = "No space left".to_string(),
-                    "with room again it cannot write: No space left",
+                    "once space is freed, it cannot write: No space left",
                 ),
                 (
                     |facts| facts.failed = "docker.service".to_string(),

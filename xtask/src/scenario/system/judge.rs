@@ -175,6 +175,10 @@ mod tests {
                     "time zone: /etc/zoneinfo/UTC",
                 ),
                 (
+                    |facts| facts.time_zone += " (no such zone)",
+                    "time zone: /etc/zoneinfo/Europe/Berlin (no such zone)",
+                ),
+                (
                     |facts| facts.keyboard = "KEYMAP=us".to_string(),
                     "keyboard: KEYMAP=us",
                 ),

@@ -20,6 +20,10 @@ const CONSOLE: Duration = Duration::from_secs(60);
 /// Typed on the console, where the owner is logged in automatically.
 const ON_CONSOLE: &str = "id -un; echo shell=$0; sudo -n true && echo sudo=free";
 
+/// Prints the target of /etc/localtime. A zone that does not exist is silently taken for UTC.
+const TIME_ZONE: &str =
+    "echo \"$(readlink /etc/localtime)$([ -e /etc/localtime ] || echo ' (no such zone)')\"";
+
 /// Prints a setting of zsh's global start-up file, wherever this zsh looks for it.
 const ZSH_HISTORY: &str = "for rc in /etc/zshrc /etc/zsh/zshrc; do \
      if [ -e $rc ]; then zsh -fic \". $rc; echo HISTORY=\\$HISTSIZE\"; break; fi; done 2>/dev/null";
@@ -89,7 +93,7 @@ struct Identity {
     /// The output of [`ON_CONSOLE`]; empty without automatic login.
     console: String,
     host_name: String,
-    /// The target of /etc/localtime.
+    /// The output of [`TIME_ZONE`].
     time_zone: String,
     /// /etc/vconsole.conf
     keyboard: String,
@@ -136,7 +140,7 @@ fn gather(cx: &mut Context, expected: &Expected) -> Result<Facts> {
     ] = cx
         .exec([
             "cat /proc/sys/kernel/hostname",
-            "readlink /etc/localtime",
+            TIME_ZONE,
             "cat /etc/vconsole.conf",
             &format!("getent passwd {name}"),
             &format!("id -Gn {name}"),
