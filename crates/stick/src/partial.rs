@@ -30,7 +30,7 @@ pub fn partial(folder: &Path) -> Result<NamedTempFile> {
         .with_context(|| format!("cannot write in {}", folder.display()))
 }
 
-/// Whether there is no process with this number. Not known on Windows, where leftovers stay.
+/// Whether no process has this ID. There is no such check on Windows, so leftovers stay there.
 fn is_gone(process: u32) -> bool {
     #[cfg(unix)]
     {

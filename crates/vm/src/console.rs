@@ -108,7 +108,7 @@ impl Console {
         Ok(())
     }
 
-    /// Runs `command` in the console's autologin shell and returns its output, whatever its exit status.
+    /// Runs `command` in the console's autologin shell and returns its output. The exit status is ignored.
     ///
     /// # Errors
     /// It does not end within `timeout`, the console closed, or Ctrl-C.

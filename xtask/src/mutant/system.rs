@@ -43,7 +43,7 @@ pub const MUTANTS: &[Mutant] = &[
         alone: true,
         ..mutant(
             "system.unknown-zone",
-            "there is no time zone of the configured name",
+            "the configured time zone does not exist",
             "(no such zone)",
             &[Set("/system/timeZone", r#""Europe/Munich""#)],
             r#"time.timeZone = lib.mkForce "Europe/Munich";"#,
