@@ -8,6 +8,7 @@
     ./layout.nix
     ./models.nix
     ./network.nix
+    ./ollama-files.nix
     ./ollama.nix
     ./persist.nix
     ./ssh.nix

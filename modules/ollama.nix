@@ -42,7 +42,11 @@ in {
       containers.ollama = {
         inherit (cfg) image;
         environment.OLLAMA_HOST = "0.0.0.0:${toString cfg.port}";
-        volumes = ["${models.directory}:/root/.ollama"];
+        volumes = [
+          # The server's own files, its private key among them. The drive is no place for them: everyone can read it.
+          "/persist/ollama:/root/.ollama"
+          "${models.directory}/models:/root/.ollama/models"
+        ];
         extraOptions = [
           # The host network instead of a published port, so that the firewall's input rules apply.
           "--network=host"

@@ -25,12 +25,14 @@ check: {
   # ollama.answers
   # ollama.models-on-drive
   # ollama.models-on-persist
+  # ollama.warns-of-space
   # ollama.without-gpu
   # ollama.contained
   vm-ollama = check "ollama";
   # firewall.only-open-ports
   # firewall.only-allowed-networks
   # firewall.published-ports-contained
+  # ollama.keeps-to-itself
   vm-firewall = check "firewall";
   # persist.created-on-first-boot
   # ssh.key-from-esp
@@ -50,6 +52,15 @@ check: {
   vm-two-sticks = check "two-sticks";
   # update.from-previous
   vm-update = check "update";
+  # ollama.openai-api
+  # ollama.many
+  # ollama.survives-oom
+  # ollama.pulls
+  # ollama.keeps-partial-downloads
+  # ollama.generates
+  # ollama.stops-clean
+  # ollama.identity-on-persist
+  vm-real-ollama = check "real-ollama";
   # fault.container-killed
   # fault.persist-fills-up
   # fault.drive-errors

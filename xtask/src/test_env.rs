@@ -12,16 +12,17 @@ use vm::{
     kernel_args,
 };
 
-use crate::cli::{Consent, GuestChoice, Nixpkgs};
+use crate::cli::{Consent, GuestChoice, Nixpkgs, Ollama};
 use crate::contract::Contract;
 use crate::disk_fixtures::{DiskFixtures, DiskSetup, PluggedDisks};
 use crate::error::usage;
 use crate::guest::{self, Guest, GuestKind, nixos, standin};
 use crate::nix::Nix;
+use crate::ollama_image::{OllamaImage, Source};
 use crate::report::ConsoleReporter;
 use crate::test_machine::TestMachine;
 use crate::variant::Variant;
-use crate::{ollama_stub, packages, project, snapshot};
+use crate::{packages, project, snapshot};
 
 /// Which guest a subcommand asks for, and what may be done to get it.
 #[derive(Clone, Copy)]
@@ -29,6 +30,8 @@ pub struct Wanted<'a> {
     pub guest: GuestChoice,
     pub nixpkgs: &'a Nixpkgs,
     pub consent: &'a Consent,
+    /// The server in the container.
+    pub ollama: &'a Ollama,
     /// A record of the configuration in place of the project's, for the stand-in guest.
     pub snapshots: Option<&'a Path>,
     /// A ready image, and the contract that it is held to.
@@ -43,11 +46,13 @@ impl<'a> Wanted<'a> {
         guest: GuestChoice,
         nixpkgs: &'a Nixpkgs,
         consent: &'a Consent,
+        ollama: &'a Ollama,
     ) -> Wanted<'a> {
         Wanted {
             guest,
             nixpkgs,
             consent,
+            ollama,
             snapshots: None,
             ready: None,
             variant: None,
@@ -86,7 +91,7 @@ pub struct TestEnv {
     pub accelerator: Accelerator,
     pub owner: Key,
     pub unauthorized_key: Key,
-    stub: PathBuf,
+    pub ollama: OllamaImage,
 }
 
 impl TestEnv {
@@ -96,11 +101,19 @@ impl TestEnv {
         folder: &Path,
         console: &ConsoleReporter,
     ) -> Result<Self> {
+        let ollama = Source::parse(wanted.ollama.ollama.as_deref())?;
         if let Some((image, contract)) = wanted.ready {
             packages::ensure(wanted.consent.yes, &guest::needs(Some(GuestKind::Nixos)))?;
             let contract = Contract::read(contract)?;
             let origin = image.display().to_string();
-            return Self::with_guest(nixos::ready(image)?, contract, origin, cache, folder);
+            return Self::with_guest(
+                nixos::ready(image)?,
+                contract,
+                origin,
+                &ollama,
+                cache,
+                folder,
+            );
         }
         let root = project::root()?;
         let nix = choose(wanted, &root, console)?;
@@ -156,7 +169,7 @@ impl TestEnv {
                 )
             }
         };
-        Self::with_guest(guest, contract, nixpkgs, cache, folder)
+        Self::with_guest(guest, contract, nixpkgs, &ollama, cache, folder)
     }
 
     /// Adds everything else that a machine with `guest` needs.
@@ -164,11 +177,12 @@ impl TestEnv {
         guest: Guest,
         contract: Contract,
         nixpkgs: String,
+        ollama: &Source,
         cache: &Path,
         folder: &Path,
     ) -> Result<Self> {
         let accelerator = accel::probe(cache)?;
-        let stub = ollama_stub::archive(&contract.ollama.image, cache)?;
+        let ollama = OllamaImage::prepare(ollama, &contract.ollama.image, cache, folder)?;
         Ok(TestEnv {
             guest,
             contract,
@@ -176,16 +190,17 @@ impl TestEnv {
             accelerator,
             owner: Key::generate(folder, "owner")?,
             unauthorized_key: Key::generate(folder, "unauthorized")?,
-            stub,
+            ollama,
         })
     }
 
     /// Prints the guest and the accelerator.
     pub fn print_summary(&self) {
         outln!(
-            "guest {}; accelerator {}",
+            "guest {}; accelerator {}; Ollama: {}",
             self.guest.description,
-            self.accelerator.explain()
+            self.accelerator.explain(),
+            self.ollama.description
         );
     }
 
@@ -212,7 +227,7 @@ impl TestEnv {
             models: self.contract.models.drive.clone(),
             owner: self.owner.clone(),
             user: self.contract.users.owner.clone(),
-            ollama: self.stub.clone(),
+            ollama: self.ollama.archive.clone(),
         };
         let disks = PluggedDisks::make(fixtures, setup, &folder)?;
         let ssh_port = self.contract.ssh.port;

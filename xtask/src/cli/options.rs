@@ -22,6 +22,17 @@ pub struct Consent {
     pub yes: bool,
 }
 
+/// The server that the machines run.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Ollama {
+    /// Serve with this real Ollama
+    ///
+    /// FILE is an archive of `docker save`; DIR holds bin/ollama and lib/ollama; pull has Docker on this machine pull the
+    /// configured image. Without it a stub serves, and promises about answers are skipped.
+    #[arg(long, value_name = "FILE|DIR|pull", env = "OLLAMALIVE_OLLAMA")]
+    pub ollama: Option<String>,
+}
+
 #[derive(Debug, Clone, Default, Args)]
 pub struct Test {
     /// Only these scenarios (see --list)
@@ -32,6 +43,8 @@ pub struct Test {
     pub guest: GuestChoice,
     #[command(flatten)]
     pub nixpkgs: Nixpkgs,
+    #[command(flatten)]
+    pub ollama: Ollama,
     /// Run the fault scenarios as well
     ///
     /// They inject failing drives, a late network, a wrong clock, and a container that is killed.
@@ -102,6 +115,8 @@ pub struct Mutants {
     pub guest: GuestChoice,
     #[command(flatten)]
     pub nixpkgs: Nixpkgs,
+    #[command(flatten)]
+    pub ollama: Ollama,
     /// Print the mutants and exit
     #[arg(long)]
     pub list: bool,
@@ -139,6 +154,8 @@ pub struct Bench {
     pub guest: GuestChoice,
     #[command(flatten)]
     pub nixpkgs: Nixpkgs,
+    #[command(flatten)]
+    pub ollama: Ollama,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -203,12 +220,16 @@ pub struct Vm {
     pub guest: GuestChoice,
     #[command(flatten)]
     pub nixpkgs: Nixpkgs,
+    #[command(flatten)]
+    pub ollama: Ollama,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct Doctor {
     #[command(flatten)]
     pub nixpkgs: Nixpkgs,
+    #[command(flatten)]
+    pub ollama: Ollama,
     /// Write the findings as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -220,6 +241,8 @@ pub struct Ci {
     pub consent: Consent,
     #[command(flatten)]
     pub nixpkgs: Nixpkgs,
+    #[command(flatten)]
+    pub ollama: Ollama,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -257,6 +280,8 @@ pub struct Release {
     /// Use this report of a test run of the commit (`test --json`) in place of a new run
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,
+    #[command(flatten)]
+    pub ollama: Ollama,
     #[command(flatten)]
     pub consent: Consent,
 }

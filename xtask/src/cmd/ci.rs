@@ -15,9 +15,10 @@ use crate::disk_fixtures::DiskSetup;
 use crate::exit::Exit;
 use crate::guest::nixos;
 use crate::nix::Nix;
+use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::outcome::{Report, Verdict};
 use crate::packages::{self, need};
-use crate::scenario::{SCENARIOS, Scenario};
+use crate::scenario::{SCENARIOS, Scenario, promises_of};
 use crate::variant::{self, Variant};
 use crate::{guest, project};
 use vm::accel::{self, Accelerator};
@@ -113,6 +114,15 @@ pub fn run(options: &Ci) -> Result<Exit> {
             Ok(StepResult::Skipped(reason))
         })?;
     }
+    if options.ollama.ollama.is_none() {
+        steps.run("promises of a real Ollama", || {
+            let real = SCENARIOS.iter().filter(|scenario| scenario.real_ollama);
+            let promises = promises_of(&real.collect::<Vec<_>>());
+            let ids: Vec<&str> = promises.iter().map(|promise| promise.id).collect();
+            let reason = format!("{NO_REAL_OLLAMA}: {}", ids.join(", "));
+            Ok(StepResult::Skipped(reason))
+        })?;
+    }
     Ok(steps.conclude())
 }
 
@@ -184,7 +194,7 @@ fn scenarios(wanted: impl Fn(&Scenario) -> bool) -> Vec<String> {
 
 /// The scenarios that share one machine, which has all disks and boots once.
 fn boots_once(scenario: &Scenario) -> bool {
-    scenario.disks == DiskSetup::Complete
+    scenario.disks == DiskSetup::Complete && scenario.boots == 1
 }
 
 fn promises(
@@ -197,6 +207,7 @@ fn promises(
         scenarios,
         guest,
         nixpkgs: options.nixpkgs.clone(),
+        ollama: options.ollama.clone(),
         ..Test::default()
     };
     Ok(judged(&super::test::report_on(&test, variant)?))
@@ -204,16 +215,14 @@ fn promises(
 
 /// What a run of the promises means for its step.
 fn judged(report: &Report) -> StepResult {
-    let unchecked = report.count(Verdict::Skip);
     match report.verdict {
         Verdict::Pass | Verdict::NotApplicable => StepResult::Passed,
         Verdict::Fail => {
             StepResult::Failed(Exit::PromiseBroken, anyhow!("{}", report.tally_line()))
         }
-        Verdict::Skip => StepResult::Failed(
-            Exit::NotRun,
-            anyhow!("{unchecked} promises were not checked"),
-        ),
+        Verdict::Skip | Verdict::Unavailable => {
+            StepResult::Failed(Exit::NotRun, anyhow!("{}", report.unchecked()))
+        }
     }
 }
 

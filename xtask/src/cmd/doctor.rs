@@ -12,6 +12,7 @@ use crate::error::one_line;
 use crate::exit::Exit;
 use crate::guest::{self, nixos};
 use crate::nix::Nix;
+use crate::ollama_image::Source;
 use crate::test_env::auto;
 use crate::{files, packages, project};
 use vm::process;
@@ -35,6 +36,7 @@ pub fn run(options: &Doctor) -> Result<Exit> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let guest = auto_guest(&root, options)?;
     let linters = missing_linters();
+    let ollama = Source::parse(options.ollama.ollama.as_deref())?.describe();
     let findings = json!({
         "cores": cores,
         "memoryMiB": memory_mib(),
@@ -43,6 +45,7 @@ pub fn run(options: &Doctor) -> Result<Exit> {
         "firmware": firmware,
         "nix": nix,
         "guest": guest,
+        "ollama": ollama,
         "missingLinters": linters,
         "missing": missing,
         "cache": { "path": cache, "bytes": used },
@@ -61,6 +64,7 @@ pub fn run(options: &Doctor) -> Result<Exit> {
     );
     outln!("Nix          {nix}");
     outln!("guest        auto is {guest}");
+    outln!("Ollama       {ollama}");
     outln!(
         "cache        {} ({} MiB); to clear it: rm -r {}",
         cache.display(),

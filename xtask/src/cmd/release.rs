@@ -93,6 +93,7 @@ impl ReleasePlan<'_> {
         let report = super::test::report(&Test {
             fault: true,
             consent: self.options.consent.clone(),
+            ollama: self.options.ollama.clone(),
             ..Test::default()
         })?;
         if report.verdict == Verdict::Fail {

@@ -16,10 +16,11 @@ use crate::exit::Exit;
 use crate::files::{require_writable, write};
 use crate::git::Git;
 use crate::guest::GuestKind;
+use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::outcome::{self, Report, Verdict};
 use crate::project;
 use crate::report::{self, ConsoleReporter, SourceFile};
-use crate::scenario::{PROMISES, Plan, SCENARIOS, Scenario, promises_of, scenario};
+use crate::scenario::{PROMISES, Plan, SCENARIOS, Scenario, promises_of, scenario, unavailable};
 use crate::test_env::{Session, Wanted};
 use crate::variant::{self, Variant};
 
@@ -53,10 +54,7 @@ fn exit(report: &Report) -> Result<Exit> {
     match report.verdict {
         Verdict::Pass | Verdict::NotApplicable => Ok(Exit::Ok),
         Verdict::Fail => Ok(Exit::PromiseBroken),
-        Verdict::Skip => Err(usage(format!(
-            "{} promises were not checked",
-            report.count(Verdict::Skip)
-        ))),
+        Verdict::Skip | Verdict::Unavailable => Err(usage(report.unchecked())),
     }
 }
 
@@ -135,7 +133,12 @@ pub fn report_on(options: &Test, variant: Option<&Variant>) -> Result<Report> {
         snapshots: options.snapshots.as_deref(),
         ready,
         variant,
-        ..Wanted::from_project(options.guest, &options.nixpkgs, &options.consent)
+        ..Wanted::from_project(
+            options.guest,
+            &options.nixpkgs,
+            &options.consent,
+            &options.ollama,
+        )
     };
     let Session { cache, folder, env } = Session::prepare(wanted, &console)?;
     if let Some(variant) = variant {
@@ -154,11 +157,19 @@ pub fn report_on(options: &Test, variant: Option<&Variant>) -> Result<Report> {
         debug: options.debug,
         keep_disks: options.keep,
     };
-    let results = jobs.run(&Plan::new(&scenarios));
+    let (possible, impossible): (Vec<&Scenario>, Vec<&Scenario>) = scenarios
+        .iter()
+        .partition(|scenario| env.ollama.real || !scenario.real_ollama);
+    let results = jobs.run(&Plan::new(&possible));
     if options.keep {
         outln!("kept: {}", folder.keep().display());
     }
     let mut results = results?;
+    results.scenarios.extend(
+        impossible
+            .iter()
+            .map(|scenario| unavailable(scenario, &env.contract, NO_REAL_OLLAMA)),
+    );
     results.scenarios.sort_by_key(|report| {
         SCENARIOS
             .iter()
@@ -200,8 +211,15 @@ fn list(scenarios: &[&'static Scenario]) -> String {
     let mut table = report::table(&["scenario", "promise", "needs", "what is promised"]);
     let (mut all, mut with_fault) = (0, 0);
     for promise in promises_of(scenarios) {
-        let fault = scenario(promise.scenario).is_some_and(|scenario| scenario.fault);
-        let needs = if fault { "--fault" } else { "" };
+        let of = scenario(promise.scenario);
+        let fault = of.is_some_and(|scenario| scenario.fault);
+        let needs = match of {
+            Some(Scenario { fault: true, .. }) => "--fault",
+            Some(Scenario {
+                real_ollama: true, ..
+            }) => "--ollama",
+            _ => "",
+        };
         table.add_row([promise.scenario, promise.id, needs, promise.sentence]);
         all += 1;
         with_fault += usize::from(fault);

@@ -13,7 +13,7 @@ const PORTS: (u16, u16) = (2222, 11434);
 pub fn run(options: &Vm) -> Result<()> {
     let console = ConsoleReporter::default();
     let ask_first = Consent::default();
-    let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &ask_first);
+    let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &ask_first, &options.ollama);
     let Session { folder, env, .. } = Session::prepare(wanted, &console)?;
     let mut machine = env.machine(DiskSetup::Complete, folder.path().join("vm"), PORTS)?;
     env.print_summary();

@@ -11,6 +11,7 @@ pub use setup::{Damage, DiskSetup};
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use stick::gpt::{self, ALIGNMENT};
@@ -21,7 +22,7 @@ use vm::ssh::Key;
 use self::filesystems::models_drive;
 use self::stick_image::StickImage;
 
-/// Room for PERSIST on a stick. The file is sparse.
+/// Room for PERSIST on a stick, beside a large image of Ollama. The file is sparse.
 const PERSIST_BYTES: u64 = 2 << 30;
 /// The file system of a PERSIST made by hand, smaller than its partition could be.
 const SMALL_BYTES: u64 = 256 << 20;
@@ -63,7 +64,7 @@ impl DiskFixtures {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         match setup {
             DiskSetup::Complete => {
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &no_more)?;
+                let stick = self.in_use(folder, "stick.img", self.room(), "ours", &no_more)?;
                 let mut disks = self.models_drive(folder)?;
                 let path = folder.join("internal.img");
                 internal::make(&path)?;
@@ -74,16 +75,15 @@ impl DiskFixtures {
             DiskSetup::Fresh => Ok((self.fresh(folder)?, self.models_drive(folder)?)),
             DiskSetup::FirstVersion => Ok((self.by_hand(folder)?, Vec::new())),
             DiskSetup::TwoSticks => {
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &no_more)?;
-                let other =
-                    self.in_use(folder, "other.img", PERSIST_BYTES, "another's", &no_more)?;
+                let stick = self.in_use(folder, "stick.img", self.room(), "ours", &no_more)?;
+                let other = self.in_use(folder, "other.img", self.room(), "another's", &no_more)?;
                 // Every image has an ESP with an id of its own; here both sticks come from the same one.
                 gpt::set_partition_id(&other.path, "ESP", Uuid::from_u128(0x4f4c))?;
                 Ok((stick, vec![beside(other)]))
             }
             DiskSetup::Damaged(damage) => self.damaged(folder, damage),
             DiskSetup::BadSector => {
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &no_more)?;
+                let stick = self.in_use(folder, "stick.img", self.room(), "ours", &no_more)?;
                 let mut disks = self.models_drive(folder)?;
                 for drive in &mut disks {
                     filesystems::put_on_ntfs(&drive.path, "good", b"readable", folder)?;
@@ -102,10 +102,31 @@ impl DiskFixtures {
                         "not a tar",
                     )?)
                 };
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &broken)?;
+                let stick = self.in_use(folder, "stick.img", self.room(), "ours", &broken)?;
                 Ok((stick, self.models_drive(folder)?))
             }
         }
+    }
+
+    /// Bytes for PERSIST: what a large image of Ollama takes as an archive and unpacked, in steps of 256 MiB, and the usual room.
+    fn room(&self) -> u64 {
+        PERSIST_BYTES + (self.ollama_bytes() >> 26 << 28)
+    }
+
+    /// As [`SMALL_BYTES`], with room for a large archive.
+    fn small(&self) -> u64 {
+        SMALL_BYTES + (self.ollama_bytes() >> 26 << 26)
+    }
+
+    /// The size of the archive of Ollama's image.
+    fn ollama_bytes(&self) -> u64 {
+        fs::metadata(&self.ollama).map_or(0, |meta| meta.len())
+    }
+
+    /// How long a machine may take to load the archive, under emulation and to a slow stick.
+    pub fn loading(&self) -> Duration {
+        const BYTES_PER_SECOND: u64 = 4 << 20;
+        Duration::from_secs(self.ollama_bytes() / BYTES_PER_SECOND)
     }
 
     /// A stick with the image on it and `room` bytes behind that.
@@ -163,7 +184,7 @@ impl DiskFixtures {
     /// A freshly flashed stick with an owner's files on the ESP: a list of keys with a byte order mark, Windows line ends and
     /// bad lines, and two connections, one of which is noise.
     fn fresh(&self, folder: &Path) -> Result<StickImage> {
-        let stick = self.flash(folder, "stick.img", PERSIST_BYTES)?;
+        let stick = self.flash(folder, "stick.img", self.room())?;
         let mut keys = b"\xef\xbb\xbf# the keys of this house\r\n".to_vec();
         keys.extend_from_slice(b"\x00\x01\xfe\xffjunk\r\n");
         keys.extend_from_slice(format!("{}\r\n", WEAK_KEY.trim()).as_bytes());
@@ -177,7 +198,7 @@ impl DiskFixtures {
 
     /// The manual of the first version had the owner make PERSIST by hand: `mkfs.ext4 -L PERSIST`, then folders for SSH and home.
     fn by_hand(&self, folder: &Path) -> Result<StickImage> {
-        let stick = self.flash(folder, "stick.img", PERSIST_BYTES)?;
+        let stick = self.flash(folder, "stick.img", self.room())?;
         let content = folder.join("persist");
         let key = self.write_ssh(&content)?;
         // It kept /etc/ssh as a whole.
@@ -200,15 +221,17 @@ impl DiskFixtures {
                 // The folders that an earlier boot has created: a full disk has no room for them.
                 let home = format!("home/{}", self.user);
                 let folders = |content: &Path| {
-                    ["docker", "journal", "network", "nixos", "timers", &home]
-                        .iter()
-                        .try_for_each(|folder| Ok(fs::create_dir_all(content.join(folder))?))
+                    [
+                        "docker", "journal", "network", "nixos", "ollama", "timers", &home,
+                    ]
+                    .iter()
+                    .try_for_each(|folder| Ok(fs::create_dir_all(content.join(folder))?))
                 };
-                let stick = self.in_use(folder, "stick.img", SMALL_BYTES, "ours", &folders)?;
+                let stick = self.in_use(folder, "stick.img", self.small(), "ours", &folders)?;
                 stick.fill(&self.persist, folder)?;
                 stick
             }
-            _ => self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &no_more)?,
+            _ => self.in_use(folder, "stick.img", self.room(), "ours", &no_more)?,
         };
         let key = format!("{}\n", self.owner.public);
         stick.put("authorized_keys", key.as_bytes())?;
@@ -216,7 +239,7 @@ impl DiskFixtures {
             Damage::Garbage => stick.garble(&self.persist, 1 << 20)?,
             Damage::Truncated => {
                 let start = stick.partition(&self.persist)?.offset;
-                stick.cut_off(start + SMALL_BYTES)?;
+                stick.cut_off(start + self.small())?;
                 gpt::grow(&stick.path, &self.persist)?;
             }
             Damage::Full => {}

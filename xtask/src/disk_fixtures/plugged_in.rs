@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -101,6 +102,11 @@ impl PluggedDisks {
     /// Writes the image over the start of the stick, as a flashing tool does.
     pub fn reflash(&self) -> Result<()> {
         self.stick.reflash(&self.fixtures.image)
+    }
+
+    /// How long a machine may take to load Ollama's image from its archive.
+    pub fn ollama_loading(&self) -> Duration {
+        self.fixtures.loading()
     }
 
     /// The name of the PERSIST partition.

@@ -6,7 +6,7 @@ use super::{Mutant, in_both};
 
 const SCRIPT: &str = "/scripts/docker-ollama-start";
 const FALLBACK: &str = "/texts/units/gpu-fallback.service";
-const BIND: &str = "  -v /mnt/models/ollama:/root/.ollama \\\n";
+const BINDS: &str = "  -v /persist/ollama:/root/.ollama \\\n  -v /mnt/models/ollama/models:/root/.ollama/models \\\n";
 /// What breaks along with an Ollama that does not run.
 const NOT_RUNNING: &[&str] = &[
     "boot.reaches-target",
@@ -33,11 +33,11 @@ pub const MUTANTS: &[Mutant] = &[
                 ),
                 Replace(
                     SCRIPT,
-                    "/mnt/models/ollama:/root/.ollama",
-                    "/var/lib/ollama:/root/.ollama",
+                    "/mnt/models/ollama/models:",
+                    "/var/lib/ollama/models:",
                 ),
             ],
-            r#"ollamalive.models.drive = lib.mkForce null; virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ "/var/lib/ollama:/root/.ollama" ];"#,
+            r#"ollamalive.models.drive = lib.mkForce null; virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ "/persist/ollama:/root/.ollama" "/var/lib/ollama/models:/root/.ollama/models" ];"#,
         )
     },
     Mutant {
@@ -105,7 +105,7 @@ pub const MUTANTS: &[Mutant] = &[
         "the container has no folder for its models",
         "ollama.models-on-drive",
         "the container cannot write",
-        &[Replace(SCRIPT, BIND, "")],
+        &[Replace(SCRIPT, BINDS, "")],
         "virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ ];",
     ),
     in_both(
@@ -115,10 +115,10 @@ pub const MUTANTS: &[Mutant] = &[
         "what the container wrote is not in /mnt/models/ollama",
         &[Replace(
             SCRIPT,
-            "-v /mnt/models/ollama:",
+            "-v /mnt/models/ollama/models:",
             "-v /persist/models:",
         )],
-        r#"virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ "/persist/models:/root/.ollama" ];"#,
+        r#"virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ "/persist/ollama:/root/.ollama" "/persist/models:/root/.ollama/models" ];"#,
     ),
     Mutant {
         id: "ollama.models-dir-off-drive",
@@ -130,8 +130,8 @@ pub const MUTANTS: &[Mutant] = &[
             Set("/ollama/modelsDir", r#""/persist/models/ollama""#),
             Replace(
                 SCRIPT,
-                "-v /mnt/models/ollama:",
-                "-v /persist/models/ollama:",
+                "-v /mnt/models/ollama/models:",
+                "-v /persist/models/ollama/models:",
             ),
         ],
         nixos: None,
@@ -147,7 +147,11 @@ pub const MUTANTS: &[Mutant] = &[
         also: &[],
         edits: &[
             Set("/ollama/modelsDir", r#""/mnt/models/other""#),
-            Replace(SCRIPT, "-v /mnt/models/ollama:", "-v /mnt/models/other:"),
+            Replace(
+                SCRIPT,
+                "-v /mnt/models/ollama/models:",
+                "-v /mnt/models/other/models:",
+            ),
         ],
         nixos: None,
         held_to: Itself,
@@ -202,14 +206,17 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         r#"systemd.services.gpu-fallback.postStart = "${pkgs.coreutils}/bin/rm -f /run/ollamalive/notices/gpu";"#,
     ),
-    in_both(
-        "ollama.gpu-notice-unshown",
-        "notices are written, but not shown at login",
-        "ollama.without-gpu",
-        "the login banner does not say so",
-        &[Set("/scripts/login-shell-init", r#""""#)],
-        r#"environment.loginShellInit = lib.mkForce "";"#,
-    ),
+    Mutant {
+        also: &["ollama.warns-of-space"],
+        ..in_both(
+            "ollama.gpu-notice-unshown",
+            "notices are written, but not shown at login",
+            "ollama.without-gpu",
+            "the login banner does not say so",
+            &[Set("/scripts/login-shell-init", r#""""#)],
+            r#"environment.loginShellInit = lib.mkForce "";"#,
+        )
+    },
     in_both(
         "ollama.gpu-journal-silent",
         "the journal does not say that there is no GPU",
@@ -221,5 +228,17 @@ pub const MUTANTS: &[Mutant] = &[
             "Type=oneshot\nStandardOutput=null\n",
         )],
         r#"systemd.services.gpu-fallback.serviceConfig.StandardOutput = "null";"#,
+    ),
+    in_both(
+        "ollama.space-notice-missing",
+        "no notice at login says that there is little room for models",
+        "ollama.warns-of-space",
+        "the login banner does not say so",
+        &[Replace(
+            "/texts/units/docker-ollama.service",
+            "[Service]\n",
+            "[Service]\nExecStartPost=rm -f /run/ollamalive/notices/space\n",
+        )],
+        r#"systemd.services.docker-ollama.postStart = "${pkgs.coreutils}/bin/rm -f /run/ollamalive/notices/space";"#,
     ),
 ];

@@ -18,6 +18,19 @@ const fn mutant(
 }
 
 pub const MUTANTS: &[Mutant] = &[
+    in_both(
+        "system.calls-home",
+        "a unit asks the name server for a host of its own choice",
+        "ollama.keeps-to-itself",
+        r#"for "news.example.com""#,
+        &[Add(
+            "/texts/units/news.service",
+            "[Unit]\nWants=network-online.target\nAfter=network-online.target\n\
+             [Service]\nExecStart=/bin/sh -c \"getent hosts news.example.com; true\"\n\
+             [Install]\nWantedBy=multi-user.target\n",
+        )],
+        r#"systemd.services.news = { wantedBy = [ "multi-user.target" ]; wants = [ "network-online.target" ]; after = [ "network-online.target" ]; script = "${pkgs.getent}/bin/getent hosts news.example.com || true"; };"#,
+    ),
     mutant(
         "system.host-name",
         "the machine has the wrong name",

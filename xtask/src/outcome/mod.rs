@@ -34,8 +34,10 @@ impl Finding {
 pub enum Verdict {
     Pass,
     Fail,
-    /// Not checked; never counted as passed.
+    /// Not checked, although everything for it was at hand; never counted as passed.
     Skip,
+    /// Not checked, because the run lacks what the check needs, such as a real Ollama; never counted as passed.
+    Unavailable,
     /// It is not made to this configuration, so there was nothing to check.
     #[serde(rename = "not-applicable")]
     NotApplicable,
@@ -47,7 +49,7 @@ impl Verdict {
         match self {
             Verdict::Pass => "pass",
             Verdict::Fail => "FAIL",
-            Verdict::Skip => "skip",
+            Verdict::Skip | Verdict::Unavailable => "skip",
             Verdict::NotApplicable => "n/a",
         }
     }
@@ -74,7 +76,7 @@ pub struct Report {
     /// outside git.
     #[serde(default)]
     pub commit: Option<String>,
-    /// Pass when every promise was checked and holds.
+    /// Pass when every promise that the run could check was checked and holds.
     pub verdict: Verdict,
     pub seconds: f64,
     /// Number of boots, over all machines.
@@ -127,6 +129,23 @@ impl Report {
             .count()
     }
 
+    /// How many promises were not checked, and why if the reason is one for all.
+    pub fn unchecked(&self) -> String {
+        let (skipped, unavailable) = (self.count(Verdict::Skip), self.count(Verdict::Unavailable));
+        let unavailable_one = self
+            .promises()
+            .find(|promise| promise.verdict == Verdict::Unavailable);
+        match unavailable_one {
+            Some(promise) if skipped == 0 => {
+                format!(
+                    "{unavailable} promises were not checked: {}",
+                    promise.evidence
+                )
+            }
+            _ => format!("{} promises were not checked", skipped + unavailable),
+        }
+    }
+
     /// The guest, and the variant if it is not the default: `standin, variant no-drive`.
     pub fn subject(&self) -> String {
         match &self.variant {
@@ -155,7 +174,7 @@ impl Report {
             "{} passed, {} failed, {} skipped",
             self.count(Verdict::Pass),
             self.count(Verdict::Fail),
-            self.count(Verdict::Skip),
+            self.count(Verdict::Skip) + self.count(Verdict::Unavailable),
         );
         match self.count(Verdict::NotApplicable) {
             0 => {}
@@ -180,6 +199,8 @@ pub struct Tally {
     pub skipped: usize,
     #[serde(default)]
     pub not_applicable: usize,
+    #[serde(default)]
+    pub unavailable: usize,
 }
 
 impl Tally {
@@ -190,7 +211,7 @@ impl Tally {
 
     /// The number of runs.
     pub fn runs(&self) -> usize {
-        self.passed + self.failed + self.skipped + self.not_applicable
+        self.passed + self.failed + self.skipped + self.not_applicable + self.unavailable
     }
 
     /// `passed 4 of 5`
@@ -199,8 +220,8 @@ impl Tally {
     }
 }
 
-/// The verdict on a whole run: fail before skip before pass; not applicable if no promise applies. A run without promises
-/// proves nothing: skip.
+/// The verdict on a whole run: fail before skip before pass; not applicable if no promise applies. What the run had nothing
+/// to check with does not spoil it, as long as something was checked. A run that checked nothing proves nothing: skip.
 pub fn verdict(scenarios: &[ScenarioOutcome]) -> Verdict {
     let all = || {
         scenarios
@@ -210,12 +231,14 @@ pub fn verdict(scenarios: &[ScenarioOutcome]) -> Verdict {
     };
     if all().any(|verdict| verdict == Verdict::Fail) {
         Verdict::Fail
-    } else if all().any(|verdict| verdict == Verdict::Skip) || all().next().is_none() {
+    } else if all().any(|verdict| verdict == Verdict::Skip) {
         Verdict::Skip
-    } else if all().all(|verdict| verdict == Verdict::NotApplicable) {
-        Verdict::NotApplicable
-    } else {
+    } else if all().any(|verdict| verdict == Verdict::Pass) {
         Verdict::Pass
+    } else if all().any(|verdict| verdict == Verdict::Unavailable) || all().next().is_none() {
+        Verdict::Skip
+    } else {
+        Verdict::NotApplicable
     }
 }
 
@@ -259,7 +282,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_run_passes_only_if_every_promise_passes() {
-        use Verdict::{Fail, NotApplicable, Pass, Skip};
+        use Verdict::{Fail, NotApplicable, Pass, Skip, Unavailable};
         assert_eq!(sample(&[Pass, Pass]).verdict, Pass);
         assert_eq!(sample(&[Pass, NotApplicable]).verdict, Pass);
         assert_eq!(sample(&[NotApplicable]).verdict, NotApplicable);
@@ -267,6 +290,13 @@ pub(crate) mod tests {
         assert_eq!(
             sample(&[Pass, NotApplicable]).tally_line(),
             "1 passed, 0 failed, 0 skipped, 1 does not apply"
+        );
+        assert_eq!(sample(&[Pass, Unavailable]).verdict, Pass);
+        assert_eq!(sample(&[Unavailable, NotApplicable]).verdict, Skip);
+        assert_eq!(sample(&[Unavailable, Fail]).verdict, Fail);
+        assert_eq!(
+            sample(&[Pass, Unavailable, Skip]).tally_line(),
+            "1 passed, 0 failed, 2 skipped"
         );
         assert_eq!(sample(&[Pass, Skip]).verdict, Skip);
         assert_eq!(sample(&[Pass, Skip, Fail]).verdict, Fail);

@@ -119,7 +119,7 @@ impl ConsoleReporter {
         let code = match promise.verdict {
             Verdict::Pass => 32,
             Verdict::Fail => 31,
-            Verdict::Skip => 33,
+            Verdict::Skip | Verdict::Unavailable => 33,
             Verdict::NotApplicable => 90,
         };
         let word = if self.colour {

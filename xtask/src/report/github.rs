@@ -106,7 +106,7 @@ pub fn summary(report: &Report) -> String {
     let mark = match report.verdict {
         Verdict::Pass | Verdict::NotApplicable => "✅",
         Verdict::Fail => "❌",
-        Verdict::Skip => "⚠️",
+        Verdict::Skip | Verdict::Unavailable => "⚠️",
     };
     let mut text = format!(
         "## {mark} Promises on {}: {}\n\n{}, nixpkgs {}{}; {} boots; {:.0} s\n\n",

@@ -63,7 +63,7 @@ pub(super) fn badge(verdict: Verdict, text: &str) -> Markup {
     let class = match verdict {
         Verdict::Pass => "badge pass",
         Verdict::Fail => "badge fail",
-        Verdict::Skip => "badge skip",
+        Verdict::Skip | Verdict::Unavailable => "badge skip",
         Verdict::NotApplicable => "badge",
     };
     html! { span class=(class) { (text) } }

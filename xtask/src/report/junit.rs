@@ -20,7 +20,9 @@ pub fn junit(report: &Report, started: DateTime<FixedOffset>) -> Result<String> 
             let mut status = match promise.verdict {
                 Verdict::Pass => TestCaseStatus::success(),
                 Verdict::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
-                Verdict::Skip | Verdict::NotApplicable => TestCaseStatus::skipped(),
+                Verdict::Skip | Verdict::Unavailable | Verdict::NotApplicable => {
+                    TestCaseStatus::skipped()
+                }
             };
             if promise.verdict != Verdict::Pass {
                 status.set_message(&promise.evidence);

@@ -43,12 +43,13 @@ fn merge_promise(all: &[&PromiseOutcome]) -> (PromiseOutcome, Tally) {
         failed: count(Verdict::Fail),
         skipped: count(Verdict::Skip),
         not_applicable: count(Verdict::NotApplicable),
+        unavailable: count(Verdict::Unavailable),
     };
     let verdict = if tally.failed > 0 {
         Verdict::Fail
     } else if tally.skipped > 0 {
         Verdict::Skip
-    } else if tally.not_applicable == tally.runs() {
+    } else if tally.not_applicable + tally.unavailable == tally.runs() {
         return (last.clone(), tally);
     } else {
         Verdict::Pass

@@ -34,7 +34,7 @@ pub fn summary(report: &Report) -> String {
         let tint = match promise.verdict {
             Verdict::Pass => Color::Green,
             Verdict::Fail => Color::Red,
-            Verdict::Skip => Color::Yellow,
+            Verdict::Skip | Verdict::Unavailable => Color::Yellow,
             Verdict::NotApplicable => Color::DarkGrey,
         };
         let verdict = Cell::new(report.word(promise));

@@ -16,6 +16,7 @@ mod memo;
 mod ollama;
 mod persist;
 mod promises;
+mod real_ollama;
 mod run;
 mod scenarios;
 pub mod soak;
@@ -26,7 +27,7 @@ mod vm_job;
 
 pub use applies::Applies;
 pub use promises::{PROMISES, promises_of};
-pub use run::{Boot, Observer, Quiet, judge_all, switch_on};
+pub use run::{Boot, Observer, Quiet, judge_all, switch_on, unavailable};
 pub use scenarios::{SCENARIOS, scenario};
 pub use vm_job::{Plan, VmJob};
 
@@ -67,6 +68,8 @@ pub struct Scenario {
     pub boots: usize,
     /// It injects faults (a failing drive, a late network), and runs only on request.
     pub fault: bool,
+    /// Its promises are about answers, which only a real Ollama gives; without one they are skipped.
+    pub real_ollama: bool,
 }
 
 /// What a check works with.

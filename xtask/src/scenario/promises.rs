@@ -3,7 +3,7 @@
 use super::Applies::{Always, WithAllowedNetworks, WithModelsDrive, WithoutModelsDrive};
 use super::{
     Promise, Scenario, boot, degraded_storage, docker, durability, fault, firewall, first_boot,
-    ollama, persist, ssh, system,
+    ollama, persist, real_ollama, ssh, system,
 };
 
 /// Every promise, in the order of its scenario.
@@ -150,6 +150,13 @@ pub const PROMISES: &[Promise] = &[
         check: ollama::models_on_persist::check,
     },
     Promise {
+        id: "ollama.warns-of-space",
+        sentence: "little room for models is reported at login, with what to do",
+        scenario: "ollama",
+        applies: Always,
+        check: ollama::warns_of_space::check,
+    },
+    Promise {
         id: "ollama.without-gpu",
         sentence: "with no GPU the service still starts, on the CPU, and reports it",
         scenario: "ollama",
@@ -184,6 +191,14 @@ pub const PROMISES: &[Promise] = &[
         scenario: "firewall",
         applies: Always,
         check: firewall::published_ports::check,
+    },
+    // Last on its machine: by then it has been listened to for long enough.
+    Promise {
+        id: "ollama.keeps-to-itself",
+        sentence: "the machine sends nothing to the outside that its owner did not ask for, but DHCP, neighbour discovery, DNS for time servers and NTP",
+        scenario: "firewall",
+        applies: Always,
+        check: firewall::keeps_to_itself::check,
     },
     Promise {
         id: "persist.created-on-first-boot",
@@ -276,6 +291,62 @@ pub const PROMISES: &[Promise] = &[
         scenario: "no-drives",
         applies: Always,
         check: boot::no_drives::check,
+    },
+    Promise {
+        id: "ollama.openai-api",
+        sentence: "Open WebUI and other clients of OpenAI's API see the models and get answers",
+        scenario: "real-ollama",
+        applies: Always,
+        check: real_ollama::openai_api::check,
+    },
+    Promise {
+        id: "ollama.many",
+        sentence: "32 clients at once each get their answer",
+        scenario: "real-ollama",
+        applies: Always,
+        check: real_ollama::many::check,
+    },
+    Promise {
+        id: "ollama.survives-oom",
+        sentence: "a model that is larger than memory is an error, and the server goes on",
+        scenario: "real-ollama",
+        applies: Always,
+        check: real_ollama::out_of_memory::check,
+    },
+    Promise {
+        id: "ollama.pulls",
+        sentence: "pulls a model to the folder for models, and a registry that refuses or sends garbage is an error",
+        scenario: "real-ollama",
+        applies: Always,
+        check: real_ollama::pulls::check,
+    },
+    Promise {
+        id: "ollama.keeps-partial-downloads",
+        sentence: "an interrupted pull goes on where it was, hours and a restart later; old blobs that no model names are removed",
+        scenario: "real-ollama",
+        applies: Always,
+        check: real_ollama::partial_downloads::check,
+    },
+    Promise {
+        id: "ollama.generates",
+        sentence: "answers a prompt, whole and streamed, and again after the container was killed and after a reboot",
+        scenario: "real-ollama",
+        applies: Always,
+        check: real_ollama::generates,
+    },
+    Promise {
+        id: "ollama.stops-clean",
+        sentence: "the machine can be switched off in the middle of an answer, and nothing is killed by a timeout",
+        scenario: "real-ollama",
+        applies: Always,
+        check: real_ollama::stops_clean,
+    },
+    Promise {
+        id: "ollama.identity-on-persist",
+        sentence: "Ollama's private key is on PERSIST, readable by root only; one that is beside the models is moved there",
+        scenario: "real-ollama",
+        applies: Always,
+        check: real_ollama::identity_on_persist,
     },
     Promise {
         id: "fault.container-killed",

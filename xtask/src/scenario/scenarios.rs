@@ -11,6 +11,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::Complete,
         boots: 1,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "system",
@@ -18,6 +19,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::Complete,
         boots: 1,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "ssh",
@@ -25,6 +27,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::Complete,
         boots: 1,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "persist",
@@ -32,6 +35,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::Complete,
         boots: 1,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "docker",
@@ -39,6 +43,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::Complete,
         boots: 1,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "ollama",
@@ -46,13 +51,15 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::Complete,
         boots: 1,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "firewall",
-        about: "what the network can reach",
+        about: "what the network can reach, and what is sent to it",
         disks: DiskSetup::Complete,
         boots: 1,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "stick",
@@ -60,6 +67,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::Fresh,
         boots: 4,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "broken-persist",
@@ -67,6 +75,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::Damaged(Damage::Garbage),
         boots: 5,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "no-drives",
@@ -74,6 +83,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::None,
         boots: 1,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "two-sticks",
@@ -81,6 +91,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::TwoSticks,
         boots: 1,
         fault: false,
+        real_ollama: false,
     },
     Scenario {
         name: "update",
@@ -88,6 +99,15 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::FirstVersion,
         boots: 1,
         fault: false,
+        real_ollama: false,
+    },
+    Scenario {
+        name: "real-ollama",
+        about: "a real Ollama: prompts, pulls, and the machine switched off in the middle of an answer",
+        disks: DiskSetup::Complete,
+        boots: 3,
+        fault: false,
+        real_ollama: true,
     },
     Scenario {
         name: "faults",
@@ -95,6 +115,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::BadSector,
         boots: 1,
         fault: true,
+        real_ollama: false,
     },
     Scenario {
         name: "bad-day",
@@ -102,6 +123,7 @@ pub const SCENARIOS: &[Scenario] = &[
         disks: DiskSetup::BadDay,
         boots: 1,
         fault: true,
+        real_ollama: false,
     },
 ];
 

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn scenarios_with_the_same_disks_share_a_machine() {
         let plan = plan_all();
-        assert_eq!(plan.vm_jobs.len(), 8);
+        assert_eq!(plan.vm_jobs.len(), 9);
         assert_eq!(plan.vm_jobs[0].scenarios[0].name, "boot");
         assert_eq!(
             plan.vm_jobs
@@ -124,6 +124,7 @@ mod tests {
             disks: DiskSetup::Complete,
             boots: 2,
             fault: false,
+            real_ollama: false,
         };
         let (boot, ssh) = (scenario("boot").unwrap(), scenario("ssh").unwrap());
         for order in [

@@ -22,6 +22,11 @@ pub fn trials() -> Vec<Trial> {
         ),
         trial("an_unknown_option_is_one_line", &[], unknown_option),
         trial(
+            "an_ollama_that_is_not_one_is_refused",
+            &["qemu-system-x86_64", "mke2fs", "mkntfs", "ssh"],
+            no_ollama,
+        ),
+        trial(
             "nothing_is_run_again_when_nothing_failed",
             &[],
             nothing_to_rerun,
@@ -70,6 +75,23 @@ fn unknown_option() -> Result<(), Failed> {
     refused(&output, &["--gest", "--guest", "--help"])?;
     let output = xtask(cache.path(), &["test", "--guest", "debian"]).output()?;
     refused(&output, &["debian", "standin"])
+}
+
+fn no_ollama() -> Result<(), Failed> {
+    let cache = tempfile::tempdir()?;
+    let nowhere = xtask(cache.path(), &["test", "--ollama", "/no/such.tar"]).output()?;
+    refused(&nowhere, &["--ollama /no/such.tar", "docker save"])?;
+    let folder = tempfile::tempdir()?;
+    fs::create_dir(folder.path().join("bin"))?;
+    fs::copy("/bin/true", folder.path().join("bin/ollama"))?;
+    let option = folder.path().display().to_string();
+    let half = xtask(cache.path(), &["test", "--ollama", &option]).output()?;
+    refused(
+        &half,
+        &["lib/ollama/llama-server is missing", "llama-quantize"],
+    )?;
+    let mutant = xtask(cache.path(), &["mutants", "--ollama", &option]).output()?;
+    refused(&mutant, &["lib/ollama/llama-server is missing"])
 }
 
 fn nothing_to_rerun() -> Result<(), Failed> {

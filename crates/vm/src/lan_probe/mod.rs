@@ -7,6 +7,7 @@ mod arp_ndp;
 #[cfg(test)]
 mod fake_guest;
 mod ntp;
+mod overheard;
 mod packets;
 mod relay;
 #[cfg(test)]
@@ -25,6 +26,8 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail};
 
 use crate::process::check_interrupt;
+use overheard::Overheard;
+pub use overheard::Sent;
 pub use packets::SOURCE_PORT;
 use relay::{Dhcp, locked};
 pub use types::{Answer, LAN_PEER, LanPeer, Mac, PortState, Scanned, Transport};
@@ -66,6 +69,7 @@ pub struct LanProbe {
     /// The addresses that it has now.
     peer: Arc<Mutex<LanPeer>>,
     dhcp: Arc<Mutex<Dhcp>>,
+    overheard: Arc<Mutex<Overheard>>,
     pacing: Pacing,
 }
 
@@ -82,7 +86,11 @@ impl LanProbe {
         let guest_out = Arc::clone(&guest);
         let peer = Arc::new(Mutex::new(LAN_PEER));
         let addresses = Arc::clone(&peer);
-        thread::spawn(move || relay::from_guest(guest_in, uplink_out, &sender, &addresses));
+        let overheard = Arc::new(Mutex::new(Overheard::default()));
+        let listener = Arc::clone(&overheard);
+        thread::spawn(move || {
+            relay::from_guest(guest_in, uplink_out, &sender, &addresses, &listener);
+        });
         let dhcp = Arc::new(Mutex::new(Dhcp::default()));
         let server = Arc::clone(&dhcp);
         thread::spawn(move || relay::to_guest(uplink, &guest_out, &server));
@@ -91,6 +99,7 @@ impl LanProbe {
             frames,
             peer,
             dhcp,
+            overheard,
             pacing,
         })
     }
@@ -114,6 +123,13 @@ impl LanProbe {
     /// For `time` from now on, drops the answers of the network's DHCP server.
     pub fn silence_dhcp(&mut self, time: Duration) {
         locked(&self.dhcp).silent_until = Some(Instant::now() + time);
+    }
+
+    /// What the guest has sent to the network since it was switched on or resumed, and how many packets of each kind; and for
+    /// how long that is.
+    pub fn overheard(&self) -> (Vec<(Sent, usize)>, Duration) {
+        let overheard = locked(&self.overheard);
+        (overheard.sent(), overheard.time())
     }
 
     /// How many DHCP answers were dropped.

@@ -8,6 +8,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::overheard::Overheard;
 use super::packets;
 use super::types::LanPeer;
 
@@ -39,14 +40,18 @@ pub fn from_guest(
     mut uplink: UnixStream,
     probe: &Sender<Vec<u8>>,
     peer: &Mutex<LanPeer>,
+    overheard: &Mutex<Overheard>,
 ) {
     while let Ok(frame) = read_frame(&mut guest) {
         let peer = *locked(peer);
         let to = &frame[..6.min(frame.len())];
         let to_probe = to == peer.mac || peer.is_addressed_by(&frame);
         let to_all = to.first().is_some_and(|first| first & 1 == 1);
-        if !to_probe && write_frame(&mut uplink, &frame).is_err() {
-            break;
+        if !to_probe {
+            locked(overheard).note(&frame);
+            if write_frame(&mut uplink, &frame).is_err() {
+                break;
+            }
         }
         if (to_probe || to_all) && probe.send(frame).is_err() {
             break;

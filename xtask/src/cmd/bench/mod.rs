@@ -30,7 +30,12 @@ pub fn run(options: &Bench) -> Result<Exit> {
         options.what.clone()
     };
     let console = ConsoleReporter::default();
-    let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &options.consent);
+    let wanted = Wanted::from_project(
+        options.guest,
+        &options.nixpkgs,
+        &options.consent,
+        &options.ollama,
+    );
     let Session { folder, env, .. } = Session::prepare(wanted, &console)?;
     env.print_summary();
     let mut figures = Figures {

@@ -20,8 +20,10 @@ use crate::exit::Exit;
 use crate::files::{require_writable, write};
 use crate::guest::GuestKind;
 use crate::mutant::{self, Mutant};
+use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::outcome::{KillTable, KillVerdict, MutantOutcome};
 use crate::report::{self, ConsoleReporter};
+use crate::scenario::{PROMISES, scenario};
 use crate::test_env::{Session, Wanted};
 use crate::{project, snapshot};
 
@@ -39,9 +41,16 @@ pub fn run(options: &Mutants) -> Result<Exit> {
     }
     let console = ConsoleReporter::default();
     let start = Instant::now();
-    let wanted = Wanted::from_project(options.guest, &options.nixpkgs, &options.consent);
+    let wanted = Wanted::from_project(
+        options.guest,
+        &options.nixpkgs,
+        &options.consent,
+        &options.ollama,
+    );
     let Session { cache, folder, env } = Session::prepare(wanted, &console)?;
-    let mutants = fitting(mutants, env.guest.kind, !options.ids.is_empty())?;
+    let named = !options.ids.is_empty();
+    let mutants = fitting(mutants, env.guest.kind, named)?;
+    let mutants = servable(mutants, env.ollama.real, named, &console)?;
     env.print_summary();
     let record = snapshot::load_json(&snapshot::folder(&project::root()?))?;
     let batches: Vec<Batch> = if options.alone {
@@ -115,6 +124,38 @@ fn fitting(
         ))),
         _ => Ok(fit),
     }
+}
+
+/// The mutants whose promises the server at hand can keep: most of a stub's can be told, but not those about answers. If
+/// others were `named`, that is an error.
+fn servable(
+    mutants: Vec<&'static Mutant>,
+    real: bool,
+    named: bool,
+    console: &ConsoleReporter,
+) -> Result<Vec<&'static Mutant>> {
+    let (can, cannot): (Vec<_>, Vec<_>) = mutants
+        .into_iter()
+        .partition(|mutant| real || !needs_real_ollama(mutant));
+    match cannot.first() {
+        Some(mutant) if named => Err(usage(format!("{}: {NO_REAL_OLLAMA}", mutant.id))),
+        Some(_) => {
+            console.say(&format!(
+                "{} mutants left out: {NO_REAL_OLLAMA}",
+                cannot.len()
+            ));
+            Ok(can)
+        }
+        None => Ok(can),
+    }
+}
+
+fn needs_real_ollama(mutant: &Mutant) -> bool {
+    let promise = PROMISES
+        .iter()
+        .find(|promise| promise.id == mutant.caught_by);
+    let scenario = promise.and_then(|promise| scenario(promise.scenario));
+    scenario.is_some_and(|scenario| scenario.real_ollama)
 }
 
 /// `mutants` sorted by machine, the longest job first.

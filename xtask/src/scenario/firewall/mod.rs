@@ -1,6 +1,7 @@
 //! What the network can reach, tried by another host on the guest's own segment.
 
 pub mod allowed_networks;
+pub mod keeps_to_itself;
 pub mod open_ports;
 pub mod published_ports;
 

@@ -55,12 +55,13 @@ fn version_at(port: u16) -> Result<String> {
     version.with_context(|| format!("no version in {body}"))
 }
 
-/// Ollama's version, or why there is no answer within [`UP`].
+/// Ollama's version, or why there is no answer within [`UP`] and the time to load its image.
 ///
 /// # Errors
 /// Ctrl-C was pressed, or QEMU is gone.
 pub fn answer(cx: &mut Context) -> Result<Result<String, String>> {
-    answer_after(cx, UP, 0)
+    let deadline = UP + cx.disks.ollama_loading();
+    answer_after(cx, deadline, 0)
 }
 
 /// As [`answer`], within `deadline`, of a unit that systemd has restarted `restarts` times before.

@@ -6,6 +6,7 @@ pub mod contained;
 mod kill;
 pub mod models_on_drive;
 pub mod models_on_persist;
+pub mod warns_of_space;
 pub mod without_gpu;
 mod written_file;
 

@@ -40,7 +40,7 @@ fn gather(cx: &mut Context, expected: &Expected) -> Result<Facts> {
     let Expected { folder, kind, .. } = expected;
     let file = WrittenFile::gather(cx)?;
     let [id] = cx.exec([&format!(
-        "blkid -s {kind} -o value $(findmnt -no SOURCE -T {folder} | tail -n 1)"
+        "blkid -s {kind} -o value $(findmnt -no SOURCE -T {folder}/models | tail -n 1)"
     )])?;
     Ok(Facts { file, id: id.text })
 }

@@ -8,7 +8,7 @@ const CONTENT: &str = "by-the-container";
 
 #[derive(Debug, Clone)]
 pub struct WrittenFile {
-    /// Why the container could not write it to /root/.ollama.
+    /// Why the container could not write it to /root/.ollama/models.
     pub write_error: Option<String>,
     /// Its content in the host's folder, or an error message.
     pub content: String,
@@ -23,10 +23,10 @@ impl WrittenFile {
         let [write, content, mount] = cx.exec([
             &format!(
                 "rm -rf /tmp/written && mkdir /tmp/written && echo {CONTENT} > /tmp/written/probe && \
-                 docker cp /tmp/written/probe {container}:/root/.ollama/probe"
+                 docker cp /tmp/written/probe {container}:/root/.ollama/models/probe"
             ),
-            &format!("cat {folder}/probe; rm -f {folder}/probe"),
-            &format!("findmnt -no SOURCE,FSTYPE -T {folder} | tail -n 1"),
+            &format!("cat {folder}/models/probe; rm -f {folder}/models/probe"),
+            &format!("findmnt -no SOURCE,FSTYPE -T {folder}/models | tail -n 1"),
         ])?;
         Ok(WrittenFile {
             write_error: (!write.ok()).then_some(write.text),

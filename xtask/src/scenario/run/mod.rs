@@ -6,7 +6,8 @@ use anyhow::{Error, Result};
 use vm::process;
 use vm::{Ended, HostError, Interrupted, Machine, NoLogin, NoShell};
 
-use super::{Context, Finding, Promise};
+use super::{Context, Finding, PROMISES, Promise, Scenario};
+use crate::contract::Contract;
 use crate::error::Usage;
 use crate::outcome::{PromiseOutcome, ScenarioOutcome, Verdict};
 use crate::test_machine::TestMachine;
@@ -67,6 +68,25 @@ pub fn judge_all(
         boot,
         observer,
     )
+}
+
+/// The outcome of a scenario for which the run lacks something: each promise has the `reason`, unless it does not apply.
+pub fn unavailable(scenario: &Scenario, contract: &Contract, reason: &str) -> ScenarioOutcome {
+    let promises = PROMISES
+        .iter()
+        .filter(|promise| promise.scenario == scenario.name);
+    let promises = promises.map(|promise| {
+        let (verdict, evidence) = match promise.applies.reason_not(contract) {
+            Some(reason) => (Verdict::NotApplicable, reason),
+            None => (Verdict::Unavailable, reason.to_string()),
+        };
+        outcome(promise, verdict, evidence, Instant::now())
+    });
+    ScenarioOutcome {
+        name: scenario.name.into(),
+        seconds: 0.0,
+        promises: promises.collect(),
+    }
 }
 
 /// Where promises are checked: a machine or, in tests, a script.

@@ -11,11 +11,10 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use stick::digest::sha256_hex;
 
+use super::docker_archive::{self, STUB_LABEL, append, append_folder};
 use vm::process;
 
-/// The version that the stub reports; it cannot be mistaken for a real one.
-pub const VERSION: &str = "0.0.0-stub";
-const SOURCE: &str = include_str!("../assets/ollama-stub.rs");
+const SOURCE: &str = include_str!("../../assets/ollama-stub.rs");
 const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Makes an archive for `docker load` that holds `image`, cached in `cache` by content. Returns its path.
@@ -63,56 +62,19 @@ pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The format of `docker save` (Docker image specification 1.2): a manifest, a configuration, a layer.
 fn write_archive(program: &[u8], image: &str, to: impl Write) -> Result<()> {
     let mut layer = tar::Builder::new(Vec::new());
     append(&mut layer, "bin/ollama", 0o755, program)?;
     for folder in ["root/", "tmp/"] {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(tar::EntryType::Directory);
-        header.set_mode(0o755);
-        header.set_size(0);
-        layer.append_data(&mut header, folder, std::io::empty())?;
+        append_folder(&mut layer, folder, 0o755)?;
     }
-    let layer = layer.into_inner()?;
-    let configuration = json!({
-        "architecture": "amd64",
-        "os": "linux",
-        "config": { "Entrypoint": ["/bin/ollama"], "Cmd": ["serve"], "Env": ["OLLAMA_HOST=0.0.0.0:11434"] },
-        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256_hex(&layer))] },
+    let config = json!({
+        "Entrypoint": ["/bin/ollama"],
+        "Cmd": ["serve"],
+        "Env": ["OLLAMA_HOST=0.0.0.0:11434"],
+        "Labels": { STUB_LABEL: "true" },
     });
-    let manifest =
-        json!([{ "Config": "config.json", "RepoTags": [image], "Layers": ["layer.tar"] }]);
-    let mut archive = tar::Builder::new(to);
-    append(&mut archive, "layer.tar", 0o644, &layer)?;
-    append(
-        &mut archive,
-        "config.json",
-        0o644,
-        configuration.to_string().as_bytes(),
-    )?;
-    append(
-        &mut archive,
-        "manifest.json",
-        0o644,
-        manifest.to_string().as_bytes(),
-    )?;
-    archive.finish()?;
-    Ok(())
-}
-
-fn append(
-    archive: &mut tar::Builder<impl Write>,
-    name: &str,
-    mode: u32,
-    content: &[u8],
-) -> Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(mode);
-    header.set_size(content.len() as u64);
-    archive
-        .append_data(&mut header, name, content)
-        .with_context(|| format!("cannot pack {name}"))
+    docker_archive::write(&layer.into_inner()?, image, &config, to)
 }
 
 #[cfg(test)]
@@ -122,6 +84,9 @@ mod tests {
     use std::process::Stdio;
 
     use super::*;
+
+    /// The version that the stub reports; it cannot be mistaken for a real one.
+    const VERSION: &str = "0.0.0-stub";
 
     #[test]
     fn the_stub_is_static_and_reports_its_version() {

@@ -1,0 +1,14 @@
+//! A real Ollama: it answers prompts, pulls models, and stops and starts with the machine.
+
+mod api;
+mod lan_registry;
+pub mod many;
+mod models;
+pub mod openai_api;
+pub mod out_of_memory;
+pub mod partial_downloads;
+pub mod pulls;
+mod registry;
+mod restarts;
+
+pub use restarts::{generates, identity_on_persist, stops_clean};

@@ -1,0 +1,117 @@
+//! `ollama.survives-oom`
+
+use anyhow::Result;
+
+use super::api::Api;
+use super::models::{ALPHABET, HUGE, PROMPT, ensure, right_answer};
+use crate::scenario::ollama::wait_until_up;
+use crate::scenario::{Context, Finding};
+use crate::tiny_model::HUGE_CONTEXT;
+
+#[derive(Debug, Clone)]
+struct Facts {
+    /// The error for the prompt to the model that does not fit, or its answer.
+    huge: Result<String, String>,
+    /// The container's id before and after.
+    containers: [String; 2],
+    /// What another model answers afterwards, or the error.
+    after: Result<String, String>,
+}
+
+pub fn check(cx: &mut Context) -> Result<Finding> {
+    wait_until_up(cx)?;
+    let api = Api::of(cx)?;
+    ensure(&api, ALPHABET)?;
+    ensure(&api, HUGE)?;
+    Ok(judge(&gather(cx, &api)?, &right_answer()))
+}
+
+fn gather(cx: &mut Context, api: &Api) -> Result<Facts> {
+    let identify = format!(
+        "docker inspect --format '{{{{.Id}}}}' {}",
+        cx.contract.ollama.container
+    );
+    let [before] = cx.exec([&identify])?;
+    let body = serde_json::json!({
+        "model": HUGE,
+        "prompt": PROMPT,
+        "stream": false,
+        // All of the model's context.
+        "options": { "temperature": 0, "num_ctx": HUGE_CONTEXT },
+    });
+    let huge = api.post("/api/generate", &body);
+    let text = |error| format!("{error:#}");
+    let after = api.generate(ALPHABET, PROMPT).map_err(text);
+    let [now] = cx.exec([&identify])?;
+    Ok(Facts {
+        huge: huge.map(|reply| reply.to_string()).map_err(text),
+        containers: [before.text, now.text],
+        after,
+    })
+}
+
+fn judge(facts: &Facts, right: &str) -> Finding {
+    let mut faults = Vec::new();
+    if let Ok(answer) = &facts.huge {
+        faults.push(format!("a model larger than memory answers {answer}"));
+    }
+    if facts.containers[0] != facts.containers[1] {
+        faults.push("the container is another one".to_string());
+    }
+    match &facts.after {
+        Ok(answer) if answer == right => {}
+        Ok(answer) => faults.push(format!("another model answers {answer:?} afterwards")),
+        Err(error) => faults.push(format!("another model afterwards: {error}")),
+    }
+    let error = facts.huge.as_ref().err().map_or("", String::as_str);
+    let kept = format!("an error ({error}), and another model answers in the same container");
+    Finding::from_faults(&faults, kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::testing::{assert_each_breaks, assert_kept};
+
+    fn good() -> Facts {
+        Facts {
+            huge: Err("500: too large".to_string()),
+            containers: ["a".to_string(), "a".to_string()],
+            after: Ok("DE".to_string()),
+        }
+    }
+
+    #[test]
+    fn kept_when_it_is_an_error_and_the_server_goes_on() {
+        assert_kept(
+            judge(&good(), "DE"),
+            "an error (500: too large), and another model answers in the same container",
+        );
+    }
+
+    #[test]
+    fn each_fault_breaks_it() {
+        assert_each_breaks(
+            &good(),
+            |facts| judge(facts, "DE"),
+            &[
+                (
+                    |facts| facts.huge = Ok("x".to_string()),
+                    "a model larger than memory answers x",
+                ),
+                (
+                    |facts| facts.containers[1] = "b".to_string(),
+                    "the container is another one",
+                ),
+                (
+                    |facts| facts.after = Ok("x".to_string()),
+                    "another model answers \"x\" afterwards",
+                ),
+                (
+                    |facts| facts.after = Err("500: gone".to_string()),
+                    "another model afterwards: 500: gone",
+                ),
+            ],
+        );
+    }
+}

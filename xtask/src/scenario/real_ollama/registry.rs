@@ -1,0 +1,317 @@
+//! A registry of models on the harness's side: the part of the OCI distribution API that Ollama pulls with.
+
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use serde_json::json;
+use stick::digest::sha256_hex;
+use tiny_http::{Header, Method, Request, Response, Server};
+
+/// How the registry behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    Healthy,
+    /// Sends [`SLOW`] bytes of a blob a second.
+    Slow,
+    /// Answers every request with this status.
+    Status(u16),
+    /// Answers with words in place of a manifest.
+    Garbage,
+    /// Sends a blob of the right length with other bytes.
+    WrongBytes,
+}
+
+/// Bytes a second: a tiny model takes several seconds.
+const SLOW: u64 = 64 << 10;
+
+/// One model, served on a port of 127.0.0.1 until dropped.
+pub struct Registry {
+    pub port: u16,
+    server: Arc<Server>,
+    state: Arc<State>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct State {
+    manifest: Vec<u8>,
+    /// By digest (`sha256:…`).
+    blobs: BTreeMap<String, Arc<Vec<u8>>>,
+    behaviour: Mutex<Behaviour>,
+    /// The first byte of each request for a part of a blob.
+    starts: Mutex<Vec<u64>>,
+    stopped: AtomicBool,
+}
+
+impl Registry {
+    /// Serves `model` (a GGUF file) under every name.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn start(model: Vec<u8>) -> Result<Self> {
+        let server = Server::http("127.0.0.1:0").map_err(|error| anyhow!("registry: {error}"))?;
+        let port = server.server_addr().to_ip().map(|address| address.port());
+        let server = Arc::new(server);
+        let state = Arc::new(State::new(model));
+        let (requests, shared) = (Arc::clone(&server), Arc::clone(&state));
+        let thread = thread::spawn(move || {
+            for request in requests.incoming_requests() {
+                let state = Arc::clone(&shared);
+                // A slow answer must not hold up the others. Its thread ends with the state's `stopped`.
+                thread::spawn(move || state.answer(request));
+            }
+        });
+        Ok(Registry {
+            port: port.unwrap_or_default(),
+            server,
+            state,
+            thread: Some(thread),
+        })
+    }
+
+    pub fn behave(&self, behaviour: Behaviour) {
+        *locked(&self.state.behaviour) = behaviour;
+    }
+
+    /// The first byte of each request for a part of a blob, in their order; the list begins anew.
+    pub fn take_starts(&self) -> Vec<u64> {
+        std::mem::take(&mut *locked(&self.state.starts))
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.state.stopped.store(true, Ordering::Relaxed);
+        self.server.unblock();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    fn new(model: Vec<u8>) -> Self {
+        let template = b"{{ .Prompt }}".to_vec();
+        let config = json!({
+            "model_format": "gguf",
+            "model_family": "llama",
+            "model_families": ["llama"],
+            "model_type": "0.1M",
+            "file_type": "F32",
+            "architecture": "amd64",
+            "os": "linux",
+            "rootfs": { "type": "layers", "diff_ids": [] },
+        });
+        let config = config.to_string().into_bytes();
+        let layer = |kind: &str, content: &[u8]| {
+            json!({
+                "mediaType": kind,
+                "digest": format!("sha256:{}", sha256_hex(content)),
+                "size": content.len(),
+            })
+        };
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": layer("application/vnd.docker.container.image.v1+json", &config),
+            "layers": [
+                layer("application/vnd.ollama.image.model", &model),
+                layer("application/vnd.ollama.image.template", &template),
+            ],
+        });
+        let blobs = [model, template, config].map(|content| {
+            let digest = format!("sha256:{}", sha256_hex(&content));
+            (digest, Arc::new(content))
+        });
+        State {
+            manifest: manifest.to_string().into_bytes(),
+            blobs: BTreeMap::from(blobs),
+            behaviour: Mutex::new(Behaviour::Healthy),
+            starts: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    fn answer(self: Arc<Self>, request: Request) {
+        let behaviour = *locked(&self.behaviour);
+        // A client that hangs up is its own affair.
+        let _ = match (behaviour, self.what(request.url())) {
+            (Behaviour::Status(status), _) => {
+                let body =
+                    json!({ "errors": [{ "code": "REFUSED", "message": "refused by the test" }] });
+                request.respond(Response::from_string(body.to_string()).with_status_code(status))
+            }
+            (Behaviour::Garbage, What::Manifest) => {
+                request.respond(Response::from_string("<html>not a registry</html>"))
+            }
+            (_, What::Manifest) => request.respond(Response::from_data(self.manifest.clone())),
+            (_, What::Blob(digest, content)) => self.blob(request, &digest, &content),
+            (_, What::Data(content)) => self.data(request, &content, behaviour),
+            (_, What::Nothing) => request.respond(Response::empty(404)),
+        };
+    }
+
+    fn what(&self, url: &str) -> What {
+        if url.contains("/manifests/") {
+            return What::Manifest;
+        }
+        let digest = url.rsplit('/').next().unwrap_or_default().to_string();
+        match self.blobs.get(&digest) {
+            Some(content) if url.starts_with("/data/") => What::Data(Arc::clone(content)),
+            Some(content) => What::Blob(digest, Arc::clone(content)),
+            None => What::Nothing,
+        }
+    }
+
+    /// A blob's length or, as registries do, where its data is.
+    fn blob(&self, request: Request, digest: &str, content: &[u8]) -> io::Result<()> {
+        if *request.method() == Method::Head {
+            let length = content.len();
+            let body = Response::new(200.into(), Vec::new(), io::empty(), Some(length), None);
+            return request.respond(body.with_chunked_threshold(usize::MAX));
+        }
+        let host = header(&request, "Host").unwrap_or_default();
+        let place = format!("http://{host}/data/{digest}");
+        request.respond(Response::empty(307).with_header(field("Location", &place)))
+    }
+
+    fn data(
+        self: &Arc<Self>,
+        request: Request,
+        content: &Arc<Vec<u8>>,
+        behaviour: Behaviour,
+    ) -> io::Result<()> {
+        let range = header(&request, "Range");
+        let (start, end) = part(range.as_deref(), content.len());
+        locked(&self.starts).push(start as u64);
+        let mut bytes = content[start..end].to_vec();
+        if behaviour == Behaviour::WrongBytes {
+            bytes.fill(b'x');
+        }
+        let reader: Box<dyn Read + Send> = match behaviour {
+            Behaviour::Slow => Box::new(Slow {
+                bytes: Cursor::new(bytes),
+                state: Arc::clone(self),
+            }),
+            _ => Box::new(Cursor::new(bytes)),
+        };
+        let status = if range.is_some() { 206 } else { 200 };
+        let length = Some(end - start);
+        request.respond(
+            Response::new(status.into(), Vec::new(), reader, length, None)
+                .with_chunked_threshold(usize::MAX),
+        )
+    }
+}
+
+enum What {
+    Manifest,
+    /// By the registry's API.
+    Blob(String, Arc<Vec<u8>>),
+    /// Where that points to.
+    Data(Arc<Vec<u8>>),
+    Nothing,
+}
+
+fn header(request: &Request, name: &'static str) -> Option<String> {
+    let mut headers = request.headers().iter();
+    let found = headers.find(|header| header.field.equiv(name))?;
+    Some(found.value.to_string())
+}
+
+fn field(name: &str, value: &str) -> Header {
+    Header::from_bytes(name, value).expect("a header of the registry")
+}
+
+/// The first byte, and the one behind the last, of `bytes=FIRST-LAST` (RFC 9110, 14.1.2) of `length` bytes.
+fn part(range: Option<&str>, length: usize) -> (usize, usize) {
+    let bounds = range
+        .and_then(|range| range.strip_prefix("bytes="))
+        .and_then(|range| range.split_once('-'));
+    let Some((first, last)) = bounds else {
+        return (0, length);
+    };
+    let first = first.parse().unwrap_or(0).min(length);
+    let last = last.parse::<usize>().map_or(length, |last| last + 1);
+    (first, last.clamp(first, length))
+}
+
+/// Bytes that come slowly, until the registry stops.
+struct Slow {
+    bytes: Cursor<Vec<u8>>,
+    state: Arc<State>,
+}
+
+impl Read for Slow {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        const STEPS: u64 = 20;
+        thread::sleep(Duration::from_millis(1000 / STEPS));
+        if self.state.stopped.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the registry has stopped"));
+        }
+        let most = into.len().min((SLOW / STEPS) as usize);
+        self.bytes.read(&mut into[..most])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent() -> ureq::Agent {
+        ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .build()
+            .new_agent()
+    }
+
+    #[test]
+    fn a_model_is_served_as_registries_do() {
+        let model = vec![7; 100_000];
+        let registry = Registry::start(model.clone()).unwrap();
+        let base = format!("http://127.0.0.1:{}", registry.port);
+        let manifest = agent()
+            .get(format!("{base}/v2/library/m/manifests/latest"))
+            .call()
+            .unwrap();
+        let manifest = manifest.into_body().read_to_string().unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        let digest = manifest["layers"][0]["digest"].as_str().unwrap();
+        let blob = format!("{base}/v2/library/m/blobs/{digest}");
+        let head = agent().head(&blob).call().unwrap();
+        assert_eq!(head.headers()["content-length"], "100000");
+        let there = agent().get(&blob).call().unwrap();
+        assert_eq!(there.status(), 307);
+        let place = there.headers()["location"].to_str().unwrap().to_string();
+        let part = agent().get(&place).header("Range", "bytes=99990-99999");
+        let part = part.call().unwrap();
+        assert_eq!(part.status(), 206);
+        assert_eq!(part.into_body().read_to_vec().unwrap(), [7; 10]);
+        assert_eq!(registry.take_starts(), [99990]);
+        registry.behave(Behaviour::WrongBytes);
+        let wrong = agent().get(&place).call().unwrap();
+        let wrong = wrong.into_body().read_to_vec().unwrap();
+        assert_eq!((wrong.len(), wrong[0]), (model.len(), b'x'));
+        registry.behave(Behaviour::Status(429));
+        assert_eq!(agent().get(&place).call().unwrap().status(), 429);
+    }
+
+    #[test]
+    fn a_range_stays_within_the_blob() {
+        assert_eq!(part(None, 10), (0, 10));
+        assert_eq!(part(Some("bytes=2-4"), 10), (2, 5));
+        assert_eq!(part(Some("bytes=2-"), 10), (2, 10));
+        assert_eq!(part(Some("bytes=8-40"), 10), (8, 10));
+        assert_eq!(part(Some("bytes=40-50"), 10), (10, 10));
+        assert_eq!(part(Some("lines=1-2"), 10), (0, 10));
+    }
+}
