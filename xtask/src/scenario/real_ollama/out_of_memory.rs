@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::api::Api;
 use super::models::{ALPHABET, HUGE, PROMPT, ensure, right_answer};
 use crate::scenario::ollama::wait_until_up;
-use crate::scenario::{Context, Finding};
+use crate::scenario::{Context, Finding, one_line};
 use crate::tiny_model::HUGE_CONTEXT;
 
 #[derive(Debug, Clone)]
@@ -44,7 +44,9 @@ fn gather(cx: &mut Context, api: &Api) -> Result<Facts> {
     let after = api.generate(ALPHABET, PROMPT).map_err(text);
     let [now] = cx.exec([&identify])?;
     Ok(Facts {
-        huge: huge.map(|reply| reply.to_string()).map_err(text),
+        huge: huge
+            .map(|reply| reply.to_string())
+            .map_err(|error| one_line(&text(error))),
         containers: [before.text, now.text],
         after,
     })
