@@ -11,7 +11,7 @@
 }: let
   inherit (pkgs) lib;
   cfg = config.ollamalive;
-  inherit (import ./contract/text.nix {inherit lib;}) directive lines rules text unique;
+  inherit (import ./contract/text.nix {inherit lib;}) directive lines plain rules text unique;
   systemd = import ./contract/units.nix {inherit config lib pkgs;};
 
   inherit (config.services) openssh;
@@ -95,6 +95,16 @@ in
       # Only some releases write this line, which is sshd's default.
       ++ lib.filter (line: line != "Banner none") (lines openssh.extraConfig)
     );
+
+    names = {
+      resolved = config.services.resolved.enable;
+      networkManager = config.networking.networkmanager.dns;
+      settings = lib.mapAttrs (_: plain) {
+        inherit (config.services.resolved.settings.Resolve) DNSSEC FallbackDNS LLMNR MulticastDNS;
+      };
+      # What /etc/resolv.conf links to.
+      resolvConf = text (config.environment.etc."resolv.conf".source or "");
+    };
 
     firewall = {
       inherit

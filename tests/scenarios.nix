@@ -5,6 +5,7 @@ check: {
   # system.identity
   # system.leaves-the-clock
   # system.leaves-the-disks
+  # network.only-its-name-server
   vm-system = check "system";
   # ssh.key-accepted
   # ssh.modern-crypto
@@ -46,6 +47,7 @@ check: {
   vm-broken-persist = check "broken-persist";
   # boot.no-drives
   vm-no-drives = check "no-drives";
+  # docker.resolves-late
   # persist.of-the-booted-stick
   vm-two-sticks = check "two-sticks";
   # update.from-previous

@@ -34,6 +34,8 @@ pub const CONNECTION: &str = "[connection]\r\nid=Home\r\nuuid=7f1c1d5e-6f0c-4b43
 pub const MODELS: &str = "models";
 /// The serial number of the PC's own disk.
 pub const INTERNAL: &str = "internal";
+/// The serial number of a stick beside the one that the machine is booted from.
+pub const OTHER_STICK: &str = "other-stick";
 /// The file on the models drive whose sector is unreadable.
 pub const UNREADABLE: &str = "unreadable";
 /// A file that is not an archive, and sorts before the archive of Ollama's image.
@@ -79,7 +81,9 @@ impl DiskFixtures {
                     self.in_use(folder, "other.img", PERSIST_BYTES, "another's", &no_more)?;
                 // Every image has an ESP with an id of its own; here both sticks come from the same one.
                 gpt::set_partition_id(&other.path, "ESP", Uuid::from_u128(0x4f4c))?;
-                Ok((stick, vec![beside(other)]))
+                let mut disks = self.models_drive(folder)?;
+                disks.push(beside(other));
+                Ok((stick, disks))
             }
             DiskSetup::Damaged(damage) => self.damaged(folder, damage),
             DiskSetup::BadSector => {
@@ -237,7 +241,7 @@ fn no_more(_: &Path) -> Result<()> {
 }
 
 fn beside(stick: StickImage) -> Disk {
-    Disk::new(stick.path, "other-stick").removable()
+    Disk::new(stick.path, OTHER_STICK).removable()
 }
 
 /// An image as both guests make it. The table lists PERSIST (16 MiB), the file ends before it.

@@ -11,7 +11,7 @@ pub enum DiskSetup {
     Fresh,
     /// A PERSIST made by hand for the first version of this appliance, smaller than its partition; no models drive.
     FirstVersion,
-    /// Two sticks in use, with different releases.
+    /// Two sticks in use, with different releases, and the models drive; no cable is plugged in yet.
     TwoSticks,
     /// A damaged stick in use, with the owner's key on its ESP.
     Damaged(Damage),
@@ -25,7 +25,7 @@ pub enum DiskSetup {
 impl DiskSetup {
     /// The network cable is plugged in at power on.
     pub fn cable(self) -> bool {
-        self != DiskSetup::BadDay
+        !matches!(self, DiskSetup::BadDay | DiskSetup::TwoSticks)
     }
 
     /// The hardware clock at power on: the time that Windows has left there, local time, or a date and time as ISO 8601.

@@ -9,6 +9,7 @@ mod edit;
 mod fault;
 mod firewall;
 mod forwarding;
+mod network;
 mod ollama;
 mod persist;
 mod ssh;
@@ -105,6 +106,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         forwarding::MUTANTS,
         persist::MUTANTS,
         docker::MUTANTS,
+        network::MUTANTS,
         ollama::MUTANTS,
         containment::MUTANTS,
         firewall::MUTANTS,

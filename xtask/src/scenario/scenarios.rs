@@ -77,7 +77,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "two-sticks",
-        about: "a second stick that is plugged in as well",
+        about: "a second stick that is plugged in as well, and a network that is there only after the containers",
         disks: DiskSetup::TwoSticks,
         boots: 1,
         fault: false,

@@ -8,6 +8,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::dns::{Names, Outcome};
 use super::packets;
 use super::types::LanPeer;
 
@@ -33,14 +34,24 @@ impl Dhcp {
 
 /// Passes the guest's frames on: to the user-mode network, to the probe, or (broadcast and multicast) to both. Frames for an
 /// address of the `peer` go to the probe even if they are addressed to the router: the peer may be a host of another network.
-/// Ends when a stream or the probe's channel closes.
+/// Queries that `names` answers go no further. Ends when a stream or the probe's channel closes.
 pub fn from_guest(
-    mut guest: UnixStream,
+    (mut guest, back): (UnixStream, &Mutex<UnixStream>),
     mut uplink: UnixStream,
     probe: &Sender<Vec<u8>>,
     peer: &Mutex<LanPeer>,
+    names: &Mutex<Names>,
 ) {
     while let Ok(frame) = read_frame(&mut guest) {
+        let outcome = locked(names).handle(&frame, Instant::now());
+        match outcome {
+            Outcome::Passed => {}
+            Outcome::Dropped => continue,
+            Outcome::Answered(answer) => match write_shared(back, &answer) {
+                Ok(()) => continue,
+                Err(_) => break,
+            },
+        }
         let peer = *locked(peer);
         let to = &frame[..6.min(frame.len())];
         let to_probe = to == peer.mac || peer.is_addressed_by(&frame);

@@ -35,8 +35,5 @@ const LOOK: Duration = Duration::from_secs(30);
 /// # Errors
 /// Ctrl-C was pressed, or QEMU is gone.
 fn connect(cx: &mut Context) -> Result<Result<PluggedIn, String>> {
-    match cx.machine.plug_in(DHCP_LATE, DHCP_NOTICED) {
-        Ok(plugged_in) => Ok(Ok(plugged_in)),
-        Err(error) => cx.explain(error).map(Err),
-    }
+    cx.plug_in(DHCP_LATE, DHCP_NOTICED)
 }
