@@ -152,7 +152,10 @@ in
     };
 
     ollama = {
-      inherit (cfg.ollama) allowedNetworks image port;
+      inherit (cfg.ollama) allowedNetworks port;
+      # What the container runs by, and what is asked of the registry.
+      image = cfg.ollama.reference.local;
+      inherit (cfg.ollama.reference) remote;
       container = "ollama";
       unit = "docker-ollama.service";
       modelsDir = cfg.models.directory;

@@ -61,5 +61,6 @@ check: {
   # fault.dhcp-late
   # fault.clock-at-1970
   # fault.archive-corrupt
+  # fault.image-swapped
   vm-bad-day = check "bad-day";
 }

@@ -21,6 +21,7 @@ pub mod job_view;
 pub mod mutant;
 pub mod nix;
 pub mod nixos_release;
+pub mod ollama_release;
 pub mod ollama_stub;
 pub mod options;
 pub mod outcome;

@@ -1,4 +1,4 @@
-//! A tiny container image with the configured image's name, so that the container is tested without a download of 3 GB.
+//! A tiny container image with the configured image's name, so that the container is tested without a download of several GB.
 //!
 //! It holds one static program, compiled by the compiler that built the harness.
 
@@ -15,6 +15,8 @@ use vm::process;
 
 /// The version that the stub reports; it cannot be mistaken for a real one.
 pub const VERSION: &str = "0.0.0-stub";
+/// An image that nobody has configured.
+pub const OTHER_IMAGE: &str = "other/image:1.0";
 const SOURCE: &str = include_str!("../assets/ollama-stub.rs");
 const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -61,6 +63,13 @@ pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
     made.persist(&path)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
+}
+
+/// Writes an archive for `docker load` to `path` that holds another image, [`OTHER_IMAGE`], which does not run.
+pub fn write_other(path: &Path) -> Result<()> {
+    let file =
+        fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    write_archive(b"not a program", OTHER_IMAGE, file)
 }
 
 /// The format of `docker save` (Docker image specification 1.2): a manifest, a configuration, a layer.

@@ -20,6 +20,7 @@ use vm::ssh::Key;
 
 use self::filesystems::models_drive;
 use self::stick_image::StickImage;
+use crate::ollama_stub;
 
 /// Room for PERSIST on a stick. The file is sparse.
 const PERSIST_BYTES: u64 = 2 << 30;
@@ -40,6 +41,8 @@ pub const OTHER_STICK: &str = "other-stick";
 pub const UNREADABLE: &str = "unreadable";
 /// A file that is not an archive, and sorts before the archive of Ollama's image.
 pub const BROKEN_ARCHIVE: &str = "a-broken.tar";
+/// An archive of another image; it sorts before that of Ollama's image, too.
+pub const OTHER_ARCHIVE: &str = "b-other.tar";
 /// The file that identifies a PERSIST in use.
 pub const MARKER: &str = "home/whose";
 
@@ -100,13 +103,12 @@ impl DiskFixtures {
                 Ok((stick, disks))
             }
             DiskSetup::BadDay => {
-                let broken = |content: &Path| {
-                    Ok(fs::write(
-                        content.join("images").join(BROKEN_ARCHIVE),
-                        "not a tar",
-                    )?)
+                let unusable = |content: &Path| {
+                    let images = content.join("images");
+                    fs::write(images.join(BROKEN_ARCHIVE), "not a tar")?;
+                    ollama_stub::write_other(&images.join(OTHER_ARCHIVE))
                 };
-                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &broken)?;
+                let stick = self.in_use(folder, "stick.img", PERSIST_BYTES, "ours", &unusable)?;
                 Ok((stick, self.models_drive(folder)?))
             }
         }

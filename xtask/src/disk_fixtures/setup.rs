@@ -17,8 +17,8 @@ pub enum DiskSetup {
     Damaged(Damage),
     /// As complete, but one sector of the models drive is unreadable.
     BadSector,
-    /// As complete, but no cable is plugged in, the clock's battery is empty, and there is an unreadable archive beside that
-    /// of Ollama's image.
+    /// As complete, but no cable is plugged in, the clock's battery is empty, and beside the archive of Ollama's image there are
+    /// an unreadable one and one of another image.
     BadDay,
 }
 

@@ -345,10 +345,18 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "fault.archive-corrupt",
-        sentence: "an unreadable image archive is named and skipped, and the next one is used",
+        sentence: "an image archive that is unreadable, or holds another image, is named and skipped; the next one is used, and \
+                   its digest is said to be unchecked",
         scenario: "bad-day",
         applies: Always,
         check: fault::archive_corrupt::check,
+    },
+    Promise {
+        id: "fault.image-swapped",
+        sentence: "another image under the configured name is not run: the configured one is fetched again",
+        scenario: "bad-day",
+        applies: Always,
+        check: fault::image_swapped::check,
     },
 ];
 

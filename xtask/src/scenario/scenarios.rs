@@ -98,7 +98,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "bad-day",
-        about: "no cable, then an address that comes late; an empty clock battery; a broken archive",
+        about: "no cable, then an address that comes late; an empty clock battery; archives that cannot be used",
         disks: DiskSetup::BadDay,
         boots: 1,
         fault: true,

@@ -8,6 +8,7 @@ pub mod container_killed;
 pub mod dhcp_late;
 pub mod drive_errors;
 pub mod drive_pulled;
+pub mod image_swapped;
 pub mod no_network;
 pub mod persist_fills_up;
 mod reach;
