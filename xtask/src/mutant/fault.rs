@@ -7,7 +7,7 @@ const PREPARE: &str = "/scripts/docker-ollama-pre-start";
 const START: &str = "/scripts/docker-ollama-start";
 const OLLAMA: &str = "/texts/units/docker-ollama.service";
 /// Ends the question whether the image is the configured one, where no digest is configured.
-const READY: &str = r#"[ -z "$digest" ] && return"#;
+const READY: &str = r#"[ -z "$digest" ] && return 0"#;
 
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -181,8 +181,8 @@ pub const MUTANTS: &[Mutant] = &[
         "fault.image-swapped",
         "stays with the other image",
         &[
-            Replace(PREPARE, READY, "return"),
-            Replace(START, READY, "return"),
+            Replace(PREPARE, READY, "return 0"),
+            Replace(START, READY, "return 0"),
         ],
         None,
     ),
