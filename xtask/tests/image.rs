@@ -15,7 +15,7 @@ const DOCKER: &str = r#"#!/bin/bash
 cd "${0%/*}" || exit 2
 case $1 in
   image) grep -m1 "^${*: -1} " images | cut -d ' ' -f "$([[ $4 == '{{.Id}}' ]] && echo 2 || echo 2-)" | grep . ;;
-  load) cat "$3" >> images && sed 's/^/Loaded image: /; s/ .*//' "$3" ;;
+  load) cat "$3" >> images && sed 's/ .*//; s/^/Loaded image: /' "$3" ;;
   pull) echo "pull $2" >> asked && grep "^$2 " registry >> images ;;
   tag) { echo "$3 $(grep "^$2 " images | cut -d ' ' -f 2-)"; cat images; } > new && mv new images ;;
   run) echo "run ${*: -1}" >> asked ;;
