@@ -15,7 +15,6 @@
 
     ollama = {
       port = 11434;
-      image = "ollama/ollama:0.12.6";
       # Ollama has no authentication: list the networks that may reach it. An empty list allows all.
       allowedNetworks = [];
     };

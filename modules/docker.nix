@@ -23,7 +23,7 @@
     path = [config.virtualisation.docker.package];
     serviceConfig.Type = "oneshot";
     script = ''
-      image=${lib.escapeShellArg config.ollamalive.ollama.image}
+      image=${lib.escapeShellArg config.ollamalive.ollama.reference.local}
       keeper=keeps-configured-image
 
       if docker image inspect "$image" >/dev/null 2>&1; then

@@ -17,6 +17,19 @@ in {
   # It would fail on a machine without a cable. Units that need the network retry until it is up.
   systemd.services.NetworkManager-wait-online.enable = false;
 
+  # A container on the host's network gets a copy of /etc/resolv.conf when it starts, which may be before the network has
+  # said where its name server is. With resolved the file names an address of the machine itself, which is right at any time.
+  services.resolved = {
+    enable = true;
+    settings.Resolve = {
+      # Names that only the neighbours know are not looked up, and the machine does not announce its own.
+      LLMNR = false;
+      MulticastDNS = false;
+      # systemd's own list of public servers: where a network has no name server, none is asked.
+      FallbackDNS = [];
+    };
+  };
+
   networking.firewall = {
     enable = true;
     allowedTCPPorts = [ssh.port] ++ lib.optional (cfg.allowedNetworks == []) cfg.port;

@@ -7,16 +7,43 @@
 }: let
   cfg = config.ollamalive.ollama;
   inherit (config.ollamalive) models;
+  inherit (cfg) reference;
+
+  # Whether Docker has the image, and it is the configured one. It knows the digest of an image that it has pulled; of one
+  # from an archive, the line in `accepted` knows the ID.
+  isReady = ''
+    image=${lib.escapeShellArg reference.local}
+    digest=${lib.escapeShellArg (toString reference.digest)}
+    accepted=/persist/images/loaded
+
+    is_ready() {
+      local id digests
+      read -r id digests < <(docker image inspect --format '{{.Id}} {{join .RepoDigests " "}}' "$image" 2>/dev/null) || return 1
+      [ -z "$digest" ] && return 0
+      case "$digests " in *"@$digest "*) return 0 ;; esac
+      grep -qxF "$image $id" "$accepted" 2>/dev/null
+    }
+  '';
 in {
   options.ollamalive.ollama = {
     image = lib.mkOption {
       type = lib.types.str;
-      default = "ollama/ollama:0.12.6";
-      example = "ollama/ollama:0.12.6";
+      default = "ollama/ollama:0.40.2@sha256:b86366bb528bbf7f1424435d165028497a5b69bf6ddb4fa5a87102e2b79f44fb";
+      example = "ollama/ollama:0.40.1";
       description = ''
-        The container image. The tag is required, so that an update never happens unnoticed. The image is downloaded
-        once and stored on PERSIST. A PC without internet access loads it from an archive in `/persist/images`.
+        The container image: `NAME:TAG`, `NAME@DIGEST` or both. One of them is required, so that an update never happens
+        unnoticed. The image is downloaded once and stored on PERSIST; a download that does not match the digest is
+        refused. A PC without internet access loads it from an archive in `/persist/images`. An archive has no digest to
+        check: it has to hold an image with this name and tag.
       '';
+    };
+
+    reference = lib.mkOption {
+      type = lib.types.attrsOf lib.types.unspecified;
+      readOnly = true;
+      internal = true;
+      default = import ./image-reference.nix {inherit lib;} cfg.image;
+      description = "The parts of the image's name.";
     };
 
     port = lib.mkOption {
@@ -40,7 +67,9 @@ in {
     virtualisation.oci-containers = {
       backend = "docker";
       containers.ollama = {
-        inherit (cfg) image;
+        image = reference.local;
+        # What is not there yet is pulled before, by its digest.
+        pull = "never";
         environment.OLLAMA_HOST = "0.0.0.0:${toString cfg.port}";
         volumes = [
           # The server's own files, its private key among them. The drive is no place for them: everyone can read it.
@@ -70,7 +99,6 @@ in {
 
       preStart = ''
         models=${models.directory}
-        image=${lib.escapeShellArg cfg.image}
         notice=/run/ollamalive/notices/models
         mkdir -p "''${notice%/*}"
 
@@ -86,12 +114,33 @@ in {
         rm -f "$notice"
 
         # Without internet access, load the image from an archive on PERSIST (made by docker save).
-        if ! docker image inspect "$image" >/dev/null 2>&1; then
+        ${isReady}
+        if ! is_ready; then
           for archive in /persist/images/*.tar; do
             [ -e "$archive" ] || continue
-            docker load --input "$archive" || echo "$archive is not an image archive that Docker can read: skipped"
+            if ! content=$(docker load --input "$archive"); then
+              echo "$archive is not an image archive that Docker can read: skipped"
+            elif grep -qxF "Loaded image: $image" <<<"$content"; then
+              id=$(docker image inspect --format '{{.Id}}' "$image")
+              echo "$image $id" >"$accepted"
+              echo "$archive is used for $image. Its digest is not checked: loaded from an archive, as $id"
+              break
+            else
+              echo "$archive does not hold $image (''${content//$'\n'/, }): skipped"
+            fi
           done
         fi
+      '';
+
+      # Here and not before the start: a download may take long, and the boot does not wait for it.
+      script = lib.mkBefore ''
+        ${isReady}
+        if ! is_ready; then
+          remote=${lib.escapeShellArg reference.remote}
+          docker pull "$remote"
+          [ "$remote" = "$image" ] || docker tag "$remote" "$image"
+        fi
+
       '';
 
       # systemd restarts the container without limit, because `docker run --rm` excludes --restart. The first restarts

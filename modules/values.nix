@@ -38,8 +38,8 @@ in {
       (lib.optionals (drive != null) (found (problemOfDrive drive)))
       ++ map (problem: "ollamalive.ollama.allowedNetworks: ${problem}")
       (lib.concatMap (network: found (problemOfNetwork network)) cfg.ollama.allowedNetworks)
-      ++ lib.optional (builtins.match ".+:[^:/]+" cfg.ollama.image == null)
-      ''ollamalive.ollama.image is "${cfg.ollama.image}", which has no tag. Write the version too, as in "ollama/ollama:0.12.6".''
+      ++ map (problem: ''ollamalive.ollama.image is "${cfg.ollama.image}", which ${problem}.'')
+      (found cfg.ollama.reference.problem)
       # The container has no capability, that for privileged ports included.
       ++ lib.optional (cfg.ollama.port < 1024 && !builtins.elem cfg.ollama.port config.services.openssh.ports)
       "ollamalive.ollama.port is ${toString cfg.ollama.port}. Write a port from 1024 to 65535, such as 11434."

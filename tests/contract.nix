@@ -11,7 +11,7 @@
 }: let
   inherit (pkgs) lib;
   cfg = config.ollamalive;
-  inherit (import ./contract/text.nix {inherit lib;}) directive lines rules text unique;
+  inherit (import ./contract/text.nix {inherit lib;}) directive lines plain rules text unique;
   systemd = import ./contract/units.nix {inherit config lib pkgs;};
 
   inherit (config.services) openssh;
@@ -96,6 +96,16 @@ in
       ++ lib.filter (line: line != "Banner none") (lines openssh.extraConfig)
     );
 
+    names = {
+      resolved = config.services.resolved.enable;
+      networkManager = config.networking.networkmanager.dns;
+      settings = lib.mapAttrs (_: plain) {
+        inherit (config.services.resolved.settings.Resolve) DNSSEC FallbackDNS LLMNR MulticastDNS;
+      };
+      # What /etc/resolv.conf links to.
+      resolvConf = text (config.environment.etc."resolv.conf".source or "");
+    };
+
     firewall = {
       inherit
         (firewall)
@@ -142,7 +152,10 @@ in
     };
 
     ollama = {
-      inherit (cfg.ollama) allowedNetworks image port;
+      inherit (cfg.ollama) allowedNetworks port;
+      # What the container runs by, and what is asked of the registry.
+      image = cfg.ollama.reference.local;
+      inherit (cfg.ollama.reference) remote;
       container = "ollama";
       unit = "docker-ollama.service";
       modelsDir = cfg.models.directory;

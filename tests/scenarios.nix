@@ -5,6 +5,7 @@ check: {
   # system.identity
   # system.leaves-the-clock
   # system.leaves-the-disks
+  # network.only-its-name-server
   vm-system = check "system";
   # ssh.key-accepted
   # ssh.modern-crypto
@@ -48,6 +49,7 @@ check: {
   vm-broken-persist = check "broken-persist";
   # boot.no-drives
   vm-no-drives = check "no-drives";
+  # docker.resolves-late
   # persist.of-the-booted-stick
   vm-two-sticks = check "two-sticks";
   # update.from-previous
@@ -70,5 +72,6 @@ check: {
   # fault.dhcp-late
   # fault.clock-at-1970
   # fault.archive-corrupt
+  # fault.image-swapped
   vm-bad-day = check "bad-day";
 }

@@ -25,6 +25,7 @@ pub struct Contract {
     pub ssh: Ssh,
     /// `sshd_config` in NixOS's order; its paths are in the Nix store.
     pub sshd_config: String,
+    pub names: Names,
     /// Lines in the format of tmpfiles.d(5).
     pub tmpfiles: Vec<String>,
     pub docker: Docker,
@@ -127,6 +128,18 @@ pub struct Ssh {
 pub struct HostKey {
     pub path: String,
     pub r#type: String,
+}
+
+/// How names are looked up.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Names {
+    /// systemd-resolved runs.
+    pub resolved: bool,
+    /// What /etc/resolv.conf links to; empty where it is not a link.
+    pub resolv_conf: String,
+    /// Settings of resolved.conf(5).
+    pub settings: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -41,6 +41,9 @@ pub const CODEGEN: &str = examples!(
 pub const NIXOS_RELEASE: &str = examples!(
     "nixos-release" => "move to the newest release, if there is a newer one; needs the network",
 );
+pub const OLLAMA_RELEASE: &str = examples!(
+    "ollama-release" => "pin the newest release, if there is a newer one; needs the network and curl",
+);
 pub const BENCH: &str = examples!(
     "bench" => "measure everything on the stand-in guest; half an hour without KVM",
     "bench assertions scan restore" => "measure the speed of the harness",

@@ -22,6 +22,7 @@ pub mod mutant;
 pub mod nix;
 pub mod nixos_release;
 mod ollama_image;
+pub mod ollama_release;
 pub mod options;
 pub mod outcome;
 pub mod packages;

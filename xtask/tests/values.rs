@@ -10,12 +10,13 @@ type Check = fn(&Nix) -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let checks: [(&str, Check); 6] = [
+    let checks: [(&str, Check); 7] = [
         ("a_drive_is_named_as_linux_finds_it", drives),
         ("a_network_has_no_host_bits", networks),
         ("an_owners_name_is_not_the_systems", users),
         ("a_port_is_free_and_not_privileged", ports),
-        ("an_image_has_a_tag", images),
+        ("an_image_has_a_tag_or_a_digest", images),
+        ("an_image_is_pulled_by_digest_and_run_by_tag", references),
         ("any_label_reaches_fstab", labels_in_fstab),
     ];
     let nix = Nix::find(&common::root(), std::env::var("OLLAMALIVE_NIXPKGS").ok());
@@ -229,13 +230,23 @@ fn ports(nix: &Nix) -> Result<(), Failed> {
 }
 
 fn images(nix: &Nix) -> Result<(), Failed> {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    let neither = "has neither a tag nor a digest";
+    let digits = "64 digits";
     for (image, words) in [
-        ("ollama/ollama:0.12.6", ""),
+        ("ollama/ollama:0.40.2", ""),
+        (format!("ollama/ollama:0.40.2@{digest}").as_str(), ""),
+        (format!("registry.lan:5000/ollama@{digest}").as_str(), ""),
         ("registry.lan:5000/ollama:rocm", ""),
-        ("ollama/ollama", "has no tag"),
-        ("registry.lan:5000/ollama", "has no tag"),
-        ("ollama/ollama:", "has no tag"),
-        ("", "has no tag"),
+        ("ollama/ollama", neither),
+        ("registry.lan:5000/ollama", neither),
+        ("ollama/ollama:", neither),
+        ("", neither),
+        (format!("@{digest}").as_str(), neither),
+        ("ollama/ollama:0.40.2@", digits),
+        ("ollama/ollama@latest", digits),
+        (format!("ollama/ollama@{digest}0").as_str(), digits),
+        (format!("ollama/ollama@{digest}@{digest}").as_str(), digits),
     ] {
         let module = format!("ollamalive.ollama.image = lib.mkForce \"{image}\";");
         let found = problems(nix, &module)?;
@@ -245,6 +256,37 @@ fn images(nix: &Nix) -> Result<(), Failed> {
             _ => false,
         };
         assert!(right, "{image}: {found:?}");
+    }
+    Ok(())
+}
+
+/// What the container runs by, and what is asked of the registry.
+fn references(nix: &Nix) -> Result<(), Failed> {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    for (image, local, remote) in [
+        ("ollama/ollama:1", "ollama/ollama:1", "ollama/ollama:1"),
+        (
+            format!("ollama/ollama:1@{digest}").as_str(),
+            "ollama/ollama:1",
+            format!("ollama/ollama@{digest}").as_str(),
+        ),
+        (
+            format!("r:5000/ollama@{digest}").as_str(),
+            format!("r:5000/ollama@{digest}").as_str(),
+            format!("r:5000/ollama@{digest}").as_str(),
+        ),
+        (
+            "docker.io/ollama/ollama:1",
+            "ollama/ollama:1",
+            "ollama/ollama:1",
+        ),
+    ] {
+        let answer = nix.ask(&format!(
+            "appliance: let found = import (/. + {}) {{ inherit (appliance.pkgs) lib; }} {}; in [ found.local found.remote ]",
+            quoted(&common::root().join("modules/image-reference.nix").display().to_string()),
+            quoted(image),
+        ))?;
+        assert_eq!(answer, serde_json::json!([local, remote]), "{image}");
     }
     Ok(())
 }

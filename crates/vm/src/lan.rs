@@ -1,6 +1,6 @@
 //! The network that the guest is plugged into, as data.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::Ipv4Net;
 
@@ -21,7 +21,15 @@ impl Default for Lan {
     }
 }
 
+/// The name server that router advertisements give the guest: QEMU's default.
+const NAME_SERVER_V6: Ipv6Addr = Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 3);
+
 impl Lan {
+    /// The addresses of the name server.
+    pub fn name_servers(&self) -> Vec<IpAddr> {
+        vec![self.name_server.into(), NAME_SERVER_V6.into()]
+    }
+
     /// A network whose gateway is a host of `allowed`.
     #[must_use]
     pub fn reached_from(allowed: Ipv4Net) -> Self {

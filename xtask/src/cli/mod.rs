@@ -70,6 +70,13 @@ pub enum Command {
     /// are still to be updated. In a workflow, the output `release` names the new branch.
     #[command(after_long_help = help::NIXOS_RELEASE)]
     NixosRelease,
+    /// Pin the newest release of Ollama
+    ///
+    /// Changes modules/ollama.nix and docs/owner.md if the registry has a newer release than the pinned one; candidates do not
+    /// count. The record is still to be updated. In a workflow, the outputs `version` and `changelog` name the release and the
+    /// page with its changes.
+    #[command(after_long_help = help::OLLAMA_RELEASE)]
+    OllamaRelease,
     /// Write an image to a USB stick and keep its PERSIST partition
     ///
     /// Writing to a device needs root. Before anything is written, the whole image is read and compared with SHA256SUMS and

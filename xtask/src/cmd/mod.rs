@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod flash;
 pub mod mutants;
 pub mod nixos_release;
+pub mod ollama_release;
 pub mod release;
 pub mod setup;
 pub mod snapshot;
@@ -34,6 +35,7 @@ pub fn run(command: Command) -> Result<Exit> {
         Command::Snapshot(options) => snapshot::run(&options),
         Command::Codegen(options) => codegen::run(&options),
         Command::NixosRelease => nixos_release::run(),
+        Command::OllamaRelease => ollama_release::run(),
         Command::Flash(options) => flash::run(&options),
         Command::Vm(options) => vm::run(&options).map(Exit::from),
         Command::Doctor(options) => doctor::run(&options),

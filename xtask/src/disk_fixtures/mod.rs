@@ -21,6 +21,7 @@ use vm::ssh::Key;
 
 use self::filesystems::models_drive;
 use self::stick_image::StickImage;
+use crate::ollama_image::stub;
 
 /// Room for PERSIST on a stick, beside a large image of Ollama. The file is sparse.
 const PERSIST_BYTES: u64 = 2 << 30;
@@ -35,10 +36,14 @@ pub const CONNECTION: &str = "[connection]\r\nid=Home\r\nuuid=7f1c1d5e-6f0c-4b43
 pub const MODELS: &str = "models";
 /// The serial number of the PC's own disk.
 pub const INTERNAL: &str = "internal";
+/// The serial number of a stick beside the one that the machine is booted from.
+pub const OTHER_STICK: &str = "other-stick";
 /// The file on the models drive whose sector is unreadable.
 pub const UNREADABLE: &str = "unreadable";
 /// A file that is not an archive, and sorts before the archive of Ollama's image.
 pub const BROKEN_ARCHIVE: &str = "a-broken.tar";
+/// An archive of another image; it sorts before that of Ollama's image, too.
+pub const OTHER_ARCHIVE: &str = "b-other.tar";
 /// The file that identifies a PERSIST in use.
 pub const MARKER: &str = "home/whose";
 
@@ -79,7 +84,9 @@ impl DiskFixtures {
                 let other = self.in_use(folder, "other.img", self.room(), "another's", &no_more)?;
                 // Every image has an ESP with an id of its own; here both sticks come from the same one.
                 gpt::set_partition_id(&other.path, "ESP", Uuid::from_u128(0x4f4c))?;
-                Ok((stick, vec![beside(other)]))
+                let mut disks = self.models_drive(folder)?;
+                disks.push(beside(other));
+                Ok((stick, disks))
             }
             DiskSetup::Damaged(damage) => self.damaged(folder, damage),
             DiskSetup::BadSector => {
@@ -96,13 +103,12 @@ impl DiskFixtures {
                 Ok((stick, disks))
             }
             DiskSetup::BadDay => {
-                let broken = |content: &Path| {
-                    Ok(fs::write(
-                        content.join("images").join(BROKEN_ARCHIVE),
-                        "not a tar",
-                    )?)
+                let unusable = |content: &Path| {
+                    let images = content.join("images");
+                    fs::write(images.join(BROKEN_ARCHIVE), "not a tar")?;
+                    stub::write_other(&images.join(OTHER_ARCHIVE))
                 };
-                let stick = self.in_use(folder, "stick.img", self.room(), "ours", &broken)?;
+                let stick = self.in_use(folder, "stick.img", self.room(), "ours", &unusable)?;
                 Ok((stick, self.models_drive(folder)?))
             }
         }
@@ -260,7 +266,7 @@ fn no_more(_: &Path) -> Result<()> {
 }
 
 fn beside(stick: StickImage) -> Disk {
-    Disk::new(stick.path, "other-stick").removable()
+    Disk::new(stick.path, OTHER_STICK).removable()
 }
 
 /// An image as both guests make it. The table lists PERSIST (16 MiB), the file ends before it.

@@ -12,7 +12,7 @@ use stick::gpt;
 use vm::{Disk, Machine};
 
 use super::stick_image::StickImage;
-use super::{DiskFixtures, DiskSetup, INTERNAL, MODELS};
+use super::{DiskFixtures, DiskSetup, INTERNAL, MODELS, OTHER_STICK};
 
 /// A stick, the disks beside it, and the fixtures to make others.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct PluggedDisks {
     others: Vec<Disk>,
     /// The bytes in the place of the UUID of PERSIST's file system when the stick was plugged in, if it has a PERSIST.
     mark: Option<[u8; 16]>,
-    /// The partition table of each disk beside the stick when it was plugged in; empty where it could not be read.
+    /// The partition table of each other stick when it was plugged in; empty where it could not be read.
     tables: Vec<Vec<u8>>,
     /// The SHA-256 of the PC's own disk when it was plugged in, if there is one.
     internal: Option<String>,
@@ -30,10 +30,11 @@ pub struct PluggedDisks {
     folder: PathBuf,
 }
 
-/// The partition table of each of `disks`; empty where it cannot be read.
+/// The partition table of each other stick among `disks`; empty where it cannot be read.
 fn tables(disks: &[Disk]) -> Vec<Vec<u8>> {
     disks
         .iter()
+        .filter(|disk| disk.serial == OTHER_STICK)
         .map(|disk| gpt::raw(&disk.path).unwrap_or_default())
         .collect()
 }
@@ -119,8 +120,8 @@ impl PluggedDisks {
         self.stick.mark(&self.fixtures.persist).ok() == self.mark
     }
 
-    /// Whether the partition tables of the disks beside the stick are unchanged; `None` where there is no such disk, or one
-    /// could not be read when it was plugged in.
+    /// Whether the partition tables of the other sticks are unchanged; `None` where there is no other stick, or one could not
+    /// be read when it was plugged in.
     pub fn other_tables_are_unchanged(&self) -> Option<bool> {
         let known = !self.tables.is_empty() && self.tables.iter().all(|table| !table.is_empty());
         known.then(|| tables(&self.others) == self.tables)

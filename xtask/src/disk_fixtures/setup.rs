@@ -11,21 +11,21 @@ pub enum DiskSetup {
     Fresh,
     /// A PERSIST made by hand for the first version of this appliance, smaller than its partition; no models drive.
     FirstVersion,
-    /// Two sticks in use, with different releases.
+    /// Two sticks in use, with different releases, and the models drive; no cable is plugged in yet.
     TwoSticks,
     /// A damaged stick in use, with the owner's key on its ESP.
     Damaged(Damage),
     /// As complete, but one sector of the models drive is unreadable.
     BadSector,
-    /// As complete, but no cable is plugged in, the clock's battery is empty, and there is an unreadable archive beside that
-    /// of Ollama's image.
+    /// As complete, but no cable is plugged in, the clock's battery is empty, and beside the archive of Ollama's image there are
+    /// an unreadable one and one of another image.
     BadDay,
 }
 
 impl DiskSetup {
     /// The network cable is plugged in at power on.
     pub fn cable(self) -> bool {
-        self != DiskSetup::BadDay
+        !matches!(self, DiskSetup::BadDay | DiskSetup::TwoSticks)
     }
 
     /// The hardware clock at power on: the time that Windows has left there, local time, or a date and time as ISO 8601.

@@ -99,8 +99,8 @@ pub const MUTANTS: &[Mutant] = &[
         "it has the machine's",
         &[Replace(
             SCRIPT,
-            "  --pull missing \\\n",
-            "  --pull missing \\\n  --device=/dev/ollamalive/stick:/dev/stick \\\n",
+            "  --pull never \\\n",
+            "  --pull never \\\n  --device=/dev/ollamalive/stick:/dev/stick \\\n",
         )],
         r#"virtualisation.oci-containers.containers.ollama.extraOptions = lib.mkAfter [ "--device=/dev/ollamalive/stick:/dev/stick" ];"#,
     ),

@@ -1,10 +1,14 @@
 //! Machines that are as they should be until something around them goes wrong.
 
 use super::Edit::{Add, Line, Replace};
-use super::{Mutant, in_both};
+use super::{Mutant, in_both, mutant};
 
 const PREPARE: &str = "/scripts/docker-ollama-pre-start";
+const START: &str = "/scripts/docker-ollama-start";
 const OLLAMA: &str = "/texts/units/docker-ollama.service";
+/// Ends the question whether the image is the configured one, where no digest is configured.
+const READY: &str = r#"[ -z "$digest" ] && return 0"#;
+
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
         also: &[
@@ -90,6 +94,7 @@ pub const MUTANTS: &[Mutant] = &[
             "fault.no-network",
             "fault.clock-at-1970",
             "fault.archive-corrupt",
+            "fault.image-swapped",
         ],
         ..in_both(
             "fault.gives-up-on-dhcp",
@@ -110,7 +115,11 @@ pub const MUTANTS: &[Mutant] = &[
         )
     },
     Mutant {
-        also: &["fault.archive-corrupt", "fault.no-network"],
+        also: &[
+            "fault.archive-corrupt",
+            "fault.image-swapped",
+            "fault.no-network",
+        ],
         ..in_both(
             "fault.waits-for-the-time",
             "Ollama starts only when the files on the stick are, by the clock, less than a year old",
@@ -125,18 +134,56 @@ pub const MUTANTS: &[Mutant] = &[
         )
     },
     Mutant {
-        also: &["fault.clock-at-1970"],
+        also: &["fault.clock-at-1970", "fault.image-swapped"],
         ..in_both(
             "fault.trusts-every-archive",
             "an archive that Docker cannot read ends the start",
             "fault.archive-corrupt",
-            "the good archive beside it is not used",
+            "the good archive beside them is not used",
             &[Replace(
                 PREPARE,
-                " || echo \"$archive is not an image archive that Docker can read: skipped\"",
-                "",
+                r#"if ! content=$(docker load --input "$archive"); then"#,
+                "content=$(docker load --input \"$archive\")\nif false; then",
             )],
             r#"systemd.services.docker-ollama.preStart = lib.mkBefore "for archive in /persist/images/*.tar; do docker load --input $archive; done";"#,
         )
     },
+    Mutant {
+        also: &["fault.clock-at-1970", "fault.image-swapped"],
+        ..mutant(
+            "fault.takes-any-archive",
+            "the first archive that Docker can read is taken for Ollama's, whatever it holds",
+            "fault.archive-corrupt",
+            "the archive of another image is not skipped",
+            &[Replace(
+                PREPARE,
+                r#"elif grep -qxF "Loaded image: $image" <<<"$content"; then"#,
+                r#"elif docker tag "${content#Loaded image: }" "$image"; then"#,
+            )],
+            None,
+        )
+    },
+    mutant(
+        "fault.unchecked-digest-unsaid",
+        "nothing says that an archive's digest is not checked",
+        "fault.archive-corrupt",
+        "the journal does not say that the digest was not checked",
+        &[Replace(
+            PREPARE,
+            "Its digest is not checked: loaded from an archive, as $id",
+            "It is $id",
+        )],
+        None,
+    ),
+    mutant(
+        "fault.any-image-of-the-name",
+        "an image with the configured name is run, whatever it is",
+        "fault.image-swapped",
+        "stays with the other image",
+        &[
+            Replace(PREPARE, READY, "return 0"),
+            Replace(START, READY, "return 0"),
+        ],
+        None,
+    ),
 ];

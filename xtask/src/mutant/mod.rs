@@ -9,6 +9,7 @@ mod edit;
 mod fault;
 mod firewall;
 mod forwarding;
+mod network;
 mod ollama;
 mod persist;
 mod real_ollama;
@@ -106,6 +107,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         forwarding::MUTANTS,
         persist::MUTANTS,
         docker::MUTANTS,
+        network::MUTANTS,
         ollama::MUTANTS,
         containment::MUTANTS,
         real_ollama::MUTANTS,

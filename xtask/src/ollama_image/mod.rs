@@ -7,7 +7,7 @@ mod elf;
 mod folder;
 mod pulled;
 mod saved;
-mod stub;
+pub mod stub;
 
 use std::fs;
 use std::path::{Path, PathBuf};

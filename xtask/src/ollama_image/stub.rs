@@ -1,4 +1,4 @@
-//! A tiny container image with the configured image's name, so that the container is tested without a download of 3 GB.
+//! A tiny container image with the configured image's name, so that the container is tested without a download of several GB.
 //!
 //! It holds one static program, compiled by the compiler that built the harness.
 
@@ -14,6 +14,8 @@ use stick::digest::sha256_hex;
 use super::docker_archive::{self, STUB_LABEL, append, append_folder};
 use vm::process;
 
+/// An image that nobody has configured.
+pub const OTHER_IMAGE: &str = "other/image:1.0";
 const SOURCE: &str = include_str!("../../assets/ollama-stub.rs");
 const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -60,6 +62,13 @@ pub fn archive(image: &str, cache: &Path) -> Result<PathBuf> {
     made.persist(&path)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
+}
+
+/// Writes an archive for `docker load` to `path` that holds another image, [`OTHER_IMAGE`], which does not run.
+pub fn write_other(path: &Path) -> Result<()> {
+    let file =
+        fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    write_archive(b"not a program", OTHER_IMAGE, file)
 }
 
 fn write_archive(program: &[u8], image: &str, to: impl Write) -> Result<()> {

@@ -13,6 +13,7 @@ mod fault;
 mod firewall;
 mod first_boot;
 mod memo;
+mod network;
 mod ollama;
 mod persist;
 mod promises;
@@ -39,7 +40,7 @@ use anyhow::{Error, Result, anyhow};
 use vm::process::check_interrupt;
 use vm::shell::Output;
 use vm::ssh::{Key, Method, Server};
-use vm::{Ended, Machine};
+use vm::{Ended, Machine, PluggedIn};
 
 use self::memo::Memo;
 use crate::contract::Contract;
@@ -127,6 +128,17 @@ impl<'a> Context<'a> {
     /// Seconds from power on to the login; 0 where they were not measured.
     fn login_seconds(&self) -> f64 {
         self.boot.map_or(0.0, |boot| boot.as_secs_f64())
+    }
+
+    /// Plugs the cable in, if it is not; see [`Machine::plug_in`]. Returns what happened, or why SSH did not answer.
+    ///
+    /// # Errors
+    /// Ctrl-C was pressed, or QEMU is gone.
+    fn plug_in(&mut self, late: Duration, deadline: Duration) -> Result<Result<PluggedIn, String>> {
+        match self.machine.plug_in(late, deadline) {
+            Ok(plugged_in) => Ok(Ok(plugged_in)),
+            Err(error) => self.explain(error).map(Err),
+        }
     }
 
     /// The known-bad lines on the console since power on. Messages about a models drive that is not plugged in do not count:

@@ -3,7 +3,7 @@
 use super::Applies::{Always, WithAllowedNetworks, WithModelsDrive, WithoutModelsDrive};
 use super::{
     Promise, Scenario, boot, degraded_storage, docker, durability, fault, firewall, first_boot,
-    ollama, persist, real_ollama, ssh, system,
+    network, ollama, persist, real_ollama, ssh, system,
 };
 
 /// Every promise, in the order of its scenario.
@@ -35,6 +35,14 @@ pub const PROMISES: &[Promise] = &[
         scenario: "system",
         applies: Always,
         check: system::disks::check,
+    },
+    Promise {
+        id: "network.only-its-name-server",
+        sentence: "names are looked up with the name server that the network gives, and nowhere else: neither with the \
+                   neighbours (mDNS, LLMNR) nor with a public server",
+        scenario: "system",
+        applies: Always,
+        check: network::only_its_name_server::check,
     },
     Promise {
         id: "ssh.key-accepted",
@@ -271,6 +279,15 @@ pub const PROMISES: &[Promise] = &[
         applies: Always,
         check: degraded_storage::damaged_persist::check,
     },
+    // First: it plugs the cable in.
+    Promise {
+        id: "docker.resolves-late",
+        sentence: "a container on the host's network that starts before the machine has an address resolves names as soon as \
+                   the network is there",
+        scenario: "two-sticks",
+        applies: Always,
+        check: docker::resolves_late::check,
+    },
     Promise {
         id: "persist.of-the-booted-stick",
         sentence: "of two sticks with a PERSIST, the one that the machine was booted from is used",
@@ -399,10 +416,18 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "fault.archive-corrupt",
-        sentence: "an unreadable image archive is named and skipped, and the next one is used",
+        sentence: "an image archive that is unreadable, or holds another image, is named and skipped; the next one is used, and \
+                   its digest is said to be unchecked",
         scenario: "bad-day",
         applies: Always,
         check: fault::archive_corrupt::check,
+    },
+    Promise {
+        id: "fault.image-swapped",
+        sentence: "another image under the configured name is not run: the configured one is fetched again",
+        scenario: "bad-day",
+        applies: Always,
+        check: fault::image_swapped::check,
     },
 ];
 

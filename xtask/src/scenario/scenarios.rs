@@ -87,7 +87,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "two-sticks",
-        about: "a second stick that is plugged in as well",
+        about: "a second stick that is plugged in as well, and a network that is there only after the containers",
         disks: DiskSetup::TwoSticks,
         boots: 1,
         fault: false,
@@ -119,7 +119,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "bad-day",
-        about: "no cable, then an address that comes late; an empty clock battery; a broken archive",
+        about: "no cable, then an address that comes late; an empty clock battery; archives that cannot be used",
         disks: DiskSetup::BadDay,
         boots: 1,
         fault: true,

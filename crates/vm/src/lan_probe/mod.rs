@@ -4,6 +4,7 @@
 //! IPv4 and IPv6, as another machine on the LAN would, without any privilege on this host.
 
 mod arp_ndp;
+pub mod dns;
 #[cfg(test)]
 mod fake_guest;
 mod ntp;
@@ -16,6 +17,7 @@ mod tests;
 mod tests_peer;
 mod types;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -25,6 +27,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
+use self::dns::{NameServer, Names};
 use crate::process::check_interrupt;
 use overheard::Overheard;
 pub use overheard::Sent;
@@ -70,6 +73,7 @@ pub struct LanProbe {
     peer: Arc<Mutex<LanPeer>>,
     dhcp: Arc<Mutex<Dhcp>>,
     overheard: Arc<Mutex<Overheard>>,
+    names: Arc<Mutex<Names>>,
     pacing: Pacing,
 }
 
@@ -85,11 +89,16 @@ impl LanProbe {
         let guest = Arc::new(Mutex::new(guest));
         let guest_out = Arc::clone(&guest);
         let peer = Arc::new(Mutex::new(LAN_PEER));
-        let addresses = Arc::clone(&peer);
+        let names = Arc::new(Mutex::new(Names::default()));
         let overheard = Arc::new(Mutex::new(Overheard::default()));
-        let listener = Arc::clone(&overheard);
+        let on_the_way = relay::OnTheWay {
+            back: guest.clone(),
+            names: names.clone(),
+            overheard: overheard.clone(),
+        };
+        let addresses = peer.clone();
         thread::spawn(move || {
-            relay::from_guest(guest_in, uplink_out, &sender, &addresses, &listener);
+            relay::from_guest(guest_in, uplink_out, &sender, &addresses, &on_the_way);
         });
         let dhcp = Arc::new(Mutex::new(Dhcp::default()));
         let server = Arc::clone(&dhcp);
@@ -100,6 +109,7 @@ impl LanProbe {
             peer,
             dhcp,
             overheard,
+            names,
             pacing,
         })
     }
@@ -135,6 +145,35 @@ impl LanProbe {
     /// How many DHCP answers were dropped.
     pub fn withheld(&self) -> usize {
         locked(&self.dhcp).withheld
+    }
+
+    /// From now on, answers for the names of `server` in the place of the network's name server. For the time `late`, that one
+    /// answers nothing at all.
+    pub fn serve_names(&mut self, server: NameServer, late: Duration) {
+        *locked(&self.names) = Names {
+            server: Some(server),
+            silent_until: Some(Instant::now() + late),
+            asked: Vec::new(),
+        };
+    }
+
+    /// The names of that server that the guest has asked for, the first query first.
+    pub fn names_asked(&self) -> Vec<String> {
+        locked(&self.names).asked.clone()
+    }
+
+    /// The ones of `ports` to which the guest has sent UDP multicasts since the probe last looked at what it receives.
+    ///
+    /// # Errors
+    /// The machine has ended.
+    pub fn multicast_to(&mut self, ports: &[u16]) -> Result<BTreeSet<u16>> {
+        let mut found = BTreeSet::new();
+        let now = Instant::now();
+        while let Some(frame) = self.receive(now)? {
+            let port = packets::multicast_port(&frame);
+            found.extend(port.filter(|port| ports.contains(port)));
+        }
+        Ok(found)
     }
 
     /// Resolves the guest's Ethernet address by ARP or neighbor solicitation.

@@ -118,6 +118,16 @@ pub fn is_dhcp_answer(frame: &[u8]) -> bool {
     matches!(transport, Ok(Some(TransportSlice::Udp(udp))) if udp.source_port() == 67 && udp.destination_port() == 68)
 }
 
+/// The UDP port that `frame` is for, if it is for a group of hosts.
+pub fn multicast_port(frame: &[u8]) -> Option<u16> {
+    let packet = SlicedPacket::from_ethernet(frame).ok()?;
+    let (_, to) = addresses(&packet)?;
+    match packet.transport {
+        Some(TransportSlice::Udp(udp)) if to.is_multicast() => Some(udp.destination_port()),
+        _ => None,
+    }
+}
+
 /// What `frame` says about a port of `target`, if it answers a [`probe`].
 pub fn answer(us: LanPeer, target: IpAddr, transport: Transport, frame: &[u8]) -> Option<Answer> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
@@ -293,6 +303,27 @@ pub(super) mod tests {
                 })
             );
         }
+    }
+
+    #[test]
+    fn a_multicast_has_a_port_and_no_other_frame_has() {
+        let udp = |to: IpAddr| {
+            frame_bytes(|frame| {
+                let ip = ip(GUEST, LAN_PEER.mac, to);
+                ip.udp(5355, 5355).write(frame, b"x").unwrap();
+            })
+        };
+        let groups: [IpAddr; 2] = [
+            Ipv4Addr::new(224, 0, 0, 252).into(),
+            Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 3).into(),
+        ];
+        for group in groups {
+            assert_eq!(multicast_port(&udp(group)), Some(5355));
+        }
+        for host in both() {
+            assert_eq!(multicast_port(&udp(host)), None);
+        }
+        assert_eq!(multicast_port(&[0; 20]), None);
     }
 
     #[test]

@@ -5,9 +5,10 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::dns::{Names, Outcome};
 use super::overheard::Overheard;
 use super::packets;
 use super::types::LanPeer;
@@ -32,15 +33,23 @@ impl Dhcp {
     }
 }
 
+/// What happens to the guest's frames on their way.
+pub struct OnTheWay {
+    /// To the guest.
+    pub back: Arc<Mutex<UnixStream>>,
+    pub names: Arc<Mutex<Names>>,
+    pub overheard: Arc<Mutex<Overheard>>,
+}
+
 /// Passes the guest's frames on: to the user-mode network, to the probe, or (broadcast and multicast) to both. Frames for an
 /// address of the `peer` go to the probe even if they are addressed to the router: the peer may be a host of another network.
-/// Ends when a stream or the probe's channel closes.
+/// Queries that the names answer go no further. Ends when a stream or the probe's channel closes.
 pub fn from_guest(
     mut guest: UnixStream,
     mut uplink: UnixStream,
     probe: &Sender<Vec<u8>>,
     peer: &Mutex<LanPeer>,
-    overheard: &Mutex<Overheard>,
+    on_the_way: &OnTheWay,
 ) {
     while let Ok(frame) = read_frame(&mut guest) {
         let peer = *locked(peer);
@@ -48,10 +57,19 @@ pub fn from_guest(
         let to_probe = to == peer.mac || peer.is_addressed_by(&frame);
         let to_all = to.first().is_some_and(|first| first & 1 == 1);
         if !to_probe {
-            locked(overheard).note(&frame);
-            if write_frame(&mut uplink, &frame).is_err() {
-                break;
-            }
+            locked(&on_the_way.overheard).note(&frame);
+        }
+        let outcome = locked(&on_the_way.names).handle(&frame, Instant::now());
+        match outcome {
+            Outcome::Passed => {}
+            Outcome::Dropped => continue,
+            Outcome::Answered(answer) => match write_shared(&on_the_way.back, &answer) {
+                Ok(()) => continue,
+                Err(_) => break,
+            },
+        }
+        if !to_probe && write_frame(&mut uplink, &frame).is_err() {
+            break;
         }
         if (to_probe || to_all) && probe.send(frame).is_err() {
             break;

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use super::dns;
 use super::fake_guest::{Behavior, Segment};
 use super::ntp;
 use super::packets::tests::both;
-use super::relay::{locked, write_frame};
+use super::relay::{locked, read_frame, write_frame};
 use super::tests::{PACED, SSH, listens_on};
 use super::types::{LAN_PEER, LanPeer, PortState, Transport};
 
@@ -69,4 +70,21 @@ fn the_probe_serves_the_time_to_the_first_who_asks() {
         .unwrap();
     let none = probe.serve_time(Duration::ZERO, Duration::ZERO);
     assert_eq!(none.unwrap_err().to_string(), "no NTP request within 0 s");
+}
+
+#[test]
+fn names_are_answered_on_the_way_and_other_frames_go_on() {
+    let mut segment = Segment::without_guest(PACED);
+    let query = dns::tests::sent_query();
+    write_frame(&mut segment.guest, &query).unwrap();
+    assert_eq!(read_frame(&mut segment.network).unwrap(), query);
+    segment
+        .probe
+        .serve_names(dns::tests::server(), Duration::ZERO);
+    write_frame(&mut segment.guest, &query).unwrap();
+    let answer = read_frame(&mut segment.guest).unwrap();
+    assert_eq!(answer[..6], query[6..12]);
+    let other = ntp::tests::request(LAN_PEER.v4.into(), ntp::PORT, ntp::CLIENT);
+    write_frame(&mut segment.guest, &other).unwrap();
+    assert_eq!(segment.probe.names_asked(), ["here.test"]);
 }

@@ -80,6 +80,7 @@ const TRUSTED: &[&str] = &[
     "systemd-journald",
     "systemd-logind",
     "systemd-networkd",
+    "systemd-resolved",
     "systemd-udevd",
 ];
 const NO_SANDBOX: &str = "[Service]

@@ -38,7 +38,7 @@ fn compose(contract: &Contract, base: &Base) -> Result<(Archive, Vec<String>)> {
     );
     accounts::add(&mut archive, &contract.users, base)?;
     repart::add(&mut archive, &contract.image, script("started-from"));
-    services::network(&mut archive);
+    services::network(&mut archive, &contract.names);
     services::sshd(&mut archive, &contract.sshd_config);
     services::docker(&mut archive, &contract.docker);
     archive.file("/etc/fstab", debian::fstab(&contract.texts.fstab));
@@ -63,6 +63,7 @@ mod tests {
                        "zsh": { "enable": false, "autosuggestions": false, "syntaxHighlighting": false, "histSize": 1 } },
             "ssh": { "hostKeys": [], "port": 22 },
             "sshd_config": "Port 22\n",
+            "names": { "resolved": true, "resolvConf": "/run/stub", "settings": {} },
             "tmpfiles": ["d /one 0755 root root - -", "d /two 0755 root root - -"],
             "docker": { "daemon": {}, "dataRoot": "/var/lib/docker" },
             "ollama": { "allowedNetworks": [], "image": "o", "port": 1, "container": "o", "unit": "o.service", "modelsDir": "/m" },

@@ -23,6 +23,7 @@ pub const PACKAGES: &[&str] = &[
     "sudo",
     "systemd",
     "systemd-repart",
+    "systemd-resolved",
     "systemd-sysv",
     "systemd-timesyncd",
     "tzdata",

@@ -4,19 +4,18 @@ use serde_json::Value;
 
 use super::archive::Archive;
 use super::debian;
-use crate::contract::Docker;
+use crate::contract::{Docker, Names};
 
 const DEBIAN_UNITS: &str = "/usr/lib/systemd/system";
 /// Settings that Debian's docker.service gives on its command line; dockerd refuses to start with both.
 const ON_COMMAND_LINE: [&str; 2] = ["hosts", "containerd"];
-/// NixOS's NetworkManager brings up every wired card by DHCP, and nothing waits for it. This does the same.
-const NETWORK: &str = "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\nLinkLocalAddressing=ipv6\n";
-/// QEMU's user-mode network has its name server here.
-const RESOLVER: &str = "nameserver 10.0.2.3\n";
+/// NixOS's NetworkManager brings up every wired card by DHCP, and nothing waits for it. This does the same. Like NetworkManager,
+/// it leaves mDNS and LLMNR to resolved.
+const NETWORK: &str = "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\nLinkLocalAddressing=ipv6\nMulticastDNS=yes\nLLMNR=yes\n";
 
-pub fn network(archive: &mut Archive) {
+pub fn network(archive: &mut Archive, names: &Names) {
     archive.file("/etc/systemd/network/wired.network", NETWORK);
-    archive.file("/etc/resolv.conf", RESOLVER);
+    resolver(archive, names);
     archive.enable(
         "systemd-networkd.service",
         "multi-user.target",
@@ -29,6 +28,36 @@ pub fn network(archive: &mut Archive) {
         "wants",
         DEBIAN_UNITS,
     );
+}
+
+fn resolver(archive: &mut Archive, names: &Names) {
+    if !names.resolved {
+        // As NixOS has it before DHCP has answered. It would add the name server then, and no test of the others asks it.
+        archive.file("/etc/resolv.conf", "");
+        return;
+    }
+    let settings = names.settings.iter();
+    let lines = settings.map(|(name, value)| format!("{name}={}\n", setting(value)));
+    archive.file(
+        "/etc/systemd/resolved.conf",
+        format!("[Resolve]\n{}", lines.collect::<String>()),
+    );
+    archive.link("/etc/resolv.conf", &names.resolv_conf);
+    archive.enable(
+        "systemd-resolved.service",
+        "sysinit.target",
+        "wants",
+        DEBIAN_UNITS,
+    );
+}
+
+/// A value as NixOS writes it into systemd's files.
+fn setting(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(setting).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
 }
 
 /// NixOS builds this file and does not evaluate it; the record has its lines.
@@ -48,6 +77,32 @@ pub fn docker(archive: &mut Archive, docker: &Docker) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn names(resolved: bool) -> Names {
+        serde_json::from_value(serde_json::json!({
+            "resolved": resolved,
+            "resolvConf": "/run/stub",
+            "settings": { "DNSSEC": false, "Domains": ["a", "b"], "FallbackDNS": [], "LLMNR": "resolve" },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn resolved_has_its_settings_and_is_started() {
+        let mut archive = Archive::default();
+        network(&mut archive, &names(true));
+        assert_eq!(
+            archive.text("/etc/systemd/resolved.conf"),
+            "[Resolve]\nDNSSEC=false\nDomains=a b\nFallbackDNS=\nLLMNR=resolve\n"
+        );
+    }
+
+    #[test]
+    fn without_resolved_there_is_no_name_server_before_dhcp() {
+        let mut archive = Archive::default();
+        network(&mut archive, &names(false));
+        assert_eq!(archive.text("/etc/resolv.conf"), "");
+    }
 
     #[test]
     fn sshd_has_debians_paths() {

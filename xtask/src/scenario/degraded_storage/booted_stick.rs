@@ -1,9 +1,9 @@
 //! `persist.of-the-booted-stick`
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 
 use crate::disk_fixtures::MARKER;
-use crate::scenario::{Context, Finding};
+use crate::scenario::{Context, Finding, network};
 
 /// A machine with two sticks.
 #[derive(Debug, Clone)]
@@ -25,6 +25,7 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 }
 
 fn gather(cx: &mut Context) -> Result<Facts> {
+    network::connect(cx)?.map_err(Error::msg)?;
     let [marker, device, candidates] = cx
         .exec([
             &format!("cat /persist/{MARKER}"),

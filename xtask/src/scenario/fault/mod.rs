@@ -8,6 +8,7 @@ pub mod container_killed;
 pub mod dhcp_late;
 pub mod drive_errors;
 pub mod drive_pulled;
+pub mod image_swapped;
 pub mod no_network;
 pub mod persist_fills_up;
 mod reach;
@@ -35,8 +36,5 @@ const LOOK: Duration = Duration::from_secs(30);
 /// # Errors
 /// Ctrl-C was pressed, or QEMU is gone.
 fn connect(cx: &mut Context) -> Result<Result<PluggedIn, String>> {
-    match cx.machine.plug_in(DHCP_LATE, DHCP_NOTICED) {
-        Ok(plugged_in) => Ok(Ok(plugged_in)),
-        Err(error) => cx.explain(error).map(Err),
-    }
+    cx.plug_in(DHCP_LATE, DHCP_NOTICED)
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::registry::Registry;
+use super::registry::{DATA_HOST, Registry};
 use crate::scenario::Context;
 
 /// The table of nftables that is there while the check runs.
@@ -25,7 +25,7 @@ pub fn with_address<T>(
     let router = cx.machine.lan().gateway.to_string();
     let port = registry.port;
     cx.machine.succeed(&format!(
-        "nft 'table {TABLE} {{ chain output {{ type nat hook output priority -100; ip daddr {router} tcp dport 80 dnat to \
+        "nft 'table {TABLE} {{ chain output {{ type nat hook output priority -100; ip daddr {{ {router}, {DATA_HOST} }} tcp dport 80 dnat to \
          {router}:{port}; }}; }}'"
     ))?;
     let done = act(cx, &router);

@@ -190,7 +190,8 @@ fn outcomes_are_grouped_by_scenario_and_observed_in_order() {
                 vec![
                     "system.identity",
                     "system.leaves-the-clock",
-                    "system.leaves-the-disks"
+                    "system.leaves-the-disks",
+                    "network.only-its-name-server"
                 ]
             ),
             ("persist", vec!["persist.mounted", "persist.bind-mounts"]),
@@ -209,6 +210,8 @@ fn outcomes_are_grouped_by_scenario_and_observed_in_order() {
             "pass system.leaves-the-clock",
             "judging system.leaves-the-disks",
             "pass system.leaves-the-disks",
+            "judging network.only-its-name-server",
+            "pass network.only-its-name-server",
             "judging persist.mounted",
             "FAIL persist.mounted",
             "judging persist.bind-mounts",
@@ -287,7 +290,8 @@ fn without_a_login_booting_fails_and_the_rest_is_skipped() {
             "boot.reaches-target",
             "system.identity",
             "system.leaves-the-clock",
-            "system.leaves-the-disks"
+            "system.leaves-the-disks",
+            "network.only-its-name-server"
         ]
     );
     // Without a promise about booting, the first one shows the console.
@@ -298,6 +302,6 @@ fn without_a_login_booting_fails_and_the_rest_is_skipped() {
         .map(|outcome| outcome.evidence.contains("Kernel panic"));
     assert_eq!(
         with_console.collect::<Vec<_>>(),
-        [true, false, false, false, false, false, false]
+        [true, false, false, false, false, false, false, false]
     );
 }
