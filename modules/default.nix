@@ -8,6 +8,8 @@
     ./layout.nix
     ./models.nix
     ./network.nix
+    ./ollama-pull.nix
+    ./ollama-settings.nix
     ./ollama.nix
     ./persist.nix
     ./ssh.nix

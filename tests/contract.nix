@@ -142,7 +142,7 @@ in
     };
 
     ollama = {
-      inherit (cfg.ollama) allowedNetworks image port;
+      inherit (cfg.ollama) allowedNetworks image keepLoaded port pull settings;
       container = "ollama";
       unit = "docker-ollama.service";
       modelsDir = cfg.models.directory;

@@ -27,6 +27,8 @@ check: {
   # ollama.models-on-persist
   # ollama.without-gpu
   # ollama.contained
+  # ollama.has-its-settings
+  # ollama.pulls-at-start
   vm-ollama = check "ollama";
   # firewall.only-open-ports
   # firewall.only-allowed-networks

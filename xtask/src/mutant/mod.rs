@@ -11,6 +11,7 @@ mod firewall;
 mod forwarding;
 mod ollama;
 mod persist;
+mod settings;
 mod ssh;
 mod stick;
 mod system;
@@ -107,6 +108,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         docker::MUTANTS,
         ollama::MUTANTS,
         containment::MUTANTS,
+        settings::MUTANTS,
         firewall::MUTANTS,
         stick::MUTANTS,
         fault::MUTANTS,
