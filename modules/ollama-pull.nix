@@ -34,9 +34,9 @@ in {
   config = lib.mkIf (cfg.pull != [] || cfg.keepLoaded != null) {
     systemd.services.ollama-pull = {
       description = "Download of models for Ollama";
-      wantedBy = ["multi-user.target"];
+      # Each time that Ollama is started: its models are not loaded any more.
+      wantedBy = ["docker-ollama.service"];
       after = ["docker-ollama.service"];
-      # When Ollama is restarted, its models are not loaded any more.
       partOf = ["docker-ollama.service"];
       path = [
         pkgs.coreutils
