@@ -9,6 +9,8 @@
     ./models.nix
     ./network.nix
     ./ollama-files.nix
+    ./ollama-pull.nix
+    ./ollama-settings.nix
     ./ollama.nix
     ./persist.nix
     ./ssh.nix

@@ -50,7 +50,8 @@ in {
       ++ lib.optional (!wellFormed)
       ''ollamalive.user is "${cfg.user}". The name of an account has small letters, digits, "-" and "_", begins with a letter, and has at most 31 characters. Write "alice", for example.''
       ++ lib.optional (wellFormed && taken)
-      ''ollamalive.user is "${cfg.user}", a name that the system itself uses. Write another name, such as "alice".'';
+      ''ollamalive.user is "${cfg.user}", a name that the system itself uses. Write another name, such as "alice".''
+      ++ import ./ollama-problems.nix {inherit lib;} cfg.ollama;
   };
 
   config = {

@@ -152,7 +152,7 @@ in
     };
 
     ollama = {
-      inherit (cfg.ollama) allowedNetworks port;
+      inherit (cfg.ollama) allowedNetworks keepLoaded port pull settings;
       # What the container runs by, and what is asked of the registry.
       image = cfg.ollama.reference.local;
       inherit (cfg.ollama.reference) remote;

@@ -29,6 +29,8 @@ check: {
   # ollama.warns-of-space
   # ollama.without-gpu
   # ollama.contained
+  # ollama.has-its-settings
+  # ollama.pulls-at-start
   vm-ollama = check "ollama";
   # firewall.only-open-ports
   # firewall.only-allowed-networks

@@ -8,11 +8,12 @@
   merge = lib.foldl' lib.mergeAttrs {};
 
   # Units of this project, and NixOS's units that it relies on.
-  ourUnits = [
+  ourUnits = lib.filter (name: config.systemd.services ? ${name}) [
     "docker-image-prune"
     "docker-ollama"
     "esp-import"
     "gpu-fallback"
+    "ollama-pull"
     "persist"
   ];
   foreignUnits = [

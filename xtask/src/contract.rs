@@ -157,6 +157,12 @@ pub struct Ollama {
     #[serde(deserialize_with = "networks")]
     pub allowed_networks: Vec<IpNet>,
     pub image: String,
+    /// Models that are downloaded when it starts.
+    #[serde(default)]
+    pub pull: Vec<String>,
+    /// Variables of its environment that the owner's settings stand for; `None` where Ollama's default is meant.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Option<String>>,
     pub port: u16,
     pub container: String,
     pub unit: String,

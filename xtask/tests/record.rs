@@ -32,6 +32,11 @@ fn main() {
         common::trial("the_record_has_readable_lines", &[], readable),
         common::trial("every_variant_is_recorded", &[], variants_recorded),
         common::trial("every_option_is_set_in_a_variant", &[], options_varied),
+        common::trial(
+            "every_setting_of_ollama_reaches_its_container",
+            &[],
+            settings_passed_on,
+        ),
     ];
     trials.extend(evaluated());
     libtest_mimic::run(&arguments, trials).exit();
@@ -73,6 +78,37 @@ fn options_varied() -> Result<(), Failed> {
             return Err(format!("no file in {} sets {name}", variant::FOLDER).into());
         }
     }
+    Ok(())
+}
+
+/// In the variant that makes every setting of Ollama.
+fn settings_passed_on() -> Result<(), Failed> {
+    const VARIABLES: &[(&str, &str)] = &[
+        ("contextLength", "OLLAMA_CONTEXT_LENGTH=16384"),
+        ("environment", "OLLAMA_LOAD_TIMEOUT=10m"),
+        ("flashAttention", "OLLAMA_FLASH_ATTENTION=1"),
+        ("keepAlive", "OLLAMA_KEEP_ALIVE=-1"),
+        ("kvCacheType", "OLLAMA_KV_CACHE_TYPE=q8_0"),
+        ("maxLoadedModels", "OLLAMA_MAX_LOADED_MODELS=2"),
+        ("maxQueue", "OLLAMA_MAX_QUEUE=64"),
+        ("noCloud", "OLLAMA_NO_CLOUD=0"),
+        ("numParallel", "OLLAMA_NUM_PARALLEL=4"),
+        (
+            "origins",
+            "OLLAMA_ORIGINS='https://chat.example.com,chrome-extension://*'",
+        ),
+    ];
+    let folder = snapshot::folder(&common::root());
+    let tuned = snapshot::load_variant(&folder, &snapshot::variants::folder(&folder, "tuned"))?;
+    let script = &tuned.scripts["docker-ollama-start"];
+    for (option, variable) in VARIABLES {
+        if !script.contains(&format!("  -e {variable} \\\n")) {
+            return Err(format!("ollamalive.ollama.{option}: no {variable} in {script}").into());
+        }
+    }
+    // No setting is missing in this list.
+    assert_eq!(tuned.ollama.settings.len(), VARIABLES.len());
+    assert!(tuned.ollama.settings.values().all(Option::is_some));
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Values that cannot be right fail at evaluation, with one line that says what to write.
 
 mod common;
+#[path = "values/ollama.rs"]
+mod ollama;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
@@ -10,7 +12,7 @@ type Check = fn(&Nix) -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let checks: [(&str, Check); 7] = [
+    let checks: [(&str, Check); 9] = [
         ("a_drive_is_named_as_linux_finds_it", drives),
         ("a_network_has_no_host_bits", networks),
         ("an_owners_name_is_not_the_systems", users),
@@ -18,6 +20,8 @@ fn main() {
         ("an_image_has_a_tag_or_a_digest", images),
         ("an_image_is_pulled_by_digest_and_run_by_tag", references),
         ("any_label_reaches_fstab", labels_in_fstab),
+        ("a_model_is_named_as_ollama_names_it", ollama::models),
+        ("a_setting_of_ollama_is_one_that_it_reads", ollama::settings),
     ];
     let nix = Nix::find(&common::root(), std::env::var("OLLAMALIVE_NIXPKGS").ok());
     let ignored = match &nix {

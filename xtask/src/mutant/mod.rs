@@ -13,6 +13,7 @@ mod network;
 mod ollama;
 mod persist;
 mod real_ollama;
+mod settings;
 mod ssh;
 mod stick;
 mod system;
@@ -111,6 +112,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         ollama::MUTANTS,
         containment::MUTANTS,
         real_ollama::MUTANTS,
+        settings::MUTANTS,
         firewall::MUTANTS,
         stick::MUTANTS,
         fault::MUTANTS,

@@ -136,17 +136,37 @@ mod tests {
             .read_line(&mut line)
             .unwrap();
         let address = line.trim().rsplit(' ').next().unwrap();
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream
-            .write_all(b"GET /api/version HTTP/1.1\r\nHost: x\r\n\r\n")
+        let ask = |path: &str, body: &str| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let length = body.len();
+            write!(
+                stream,
+                "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"
+            )
             .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        };
+        let model = r#"{"model":"tiny"}"#;
+        let answers = [
+            ask("/api/version", ""),
+            ask("/api/show", model),
+            ask("/api/pull", model),
+            ask("/api/show", model),
+            ask("/api/tags", ""),
+        ];
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(
-            answer.starts_with("HTTP/1.1 200 OK") && answer.contains(VERSION),
-            "{answer}"
-        );
+        for (answer, (status, words)) in answers.iter().zip([
+            ("200 OK", VERSION),
+            ("404", "not found"),
+            ("200 OK", "success"),
+            ("200 OK", "done"),
+            ("200 OK", r#"{"models":[{"name":"tiny"}]}"#),
+        ]) {
+            let right = answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(words);
+            assert!(right, "{answer}");
+        }
     }
 }

@@ -12,6 +12,8 @@ pub enum Applies {
     WithoutModelsDrive,
     /// Those that let only some networks reach Ollama.
     WithAllowedNetworks,
+    /// Those that list models to download.
+    WithModelsToPull,
 }
 
 impl Applies {
@@ -24,6 +26,9 @@ impl Applies {
             }
             (Applies::WithAllowedNetworks, _) if contract.ollama.allowed_networks.is_empty() => {
                 Some("every network may reach Ollama".to_string())
+            }
+            (Applies::WithModelsToPull, _) if contract.ollama.pull.is_empty() => {
+                Some("no model is to be downloaded".to_string())
             }
             _ => None,
         }
@@ -41,6 +46,7 @@ mod tests {
         let reason = |applies: Applies, contract: &Contract| applies.reason_not(contract);
         contract.models.drive = None;
         contract.ollama.allowed_networks.clear();
+        contract.ollama.pull.clear();
         assert_eq!(reason(Applies::Always, &contract), None);
         assert_eq!(reason(Applies::WithoutModelsDrive, &contract), None);
         assert_eq!(
@@ -51,6 +57,12 @@ mod tests {
             reason(Applies::WithAllowedNetworks, &contract).as_deref(),
             Some("every network may reach Ollama")
         );
+        assert_eq!(
+            reason(Applies::WithModelsToPull, &contract).as_deref(),
+            Some("no model is to be downloaded")
+        );
+        contract.ollama.pull.push("llama3.2".to_string());
+        assert_eq!(reason(Applies::WithModelsToPull, &contract), None);
         contract.models.drive = Some("LABEL=Models".to_string());
         contract.ollama.allowed_networks = vec!["192.168.1.0/24".parse().unwrap()];
         assert_eq!(reason(Applies::WithModelsDrive, &contract), None);

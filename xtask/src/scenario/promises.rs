@@ -1,6 +1,8 @@
 //! The list of promises. `test --list`, the report and the README's table come from it.
 
-use super::Applies::{Always, WithAllowedNetworks, WithModelsDrive, WithoutModelsDrive};
+use super::Applies::{
+    Always, WithAllowedNetworks, WithModelsDrive, WithModelsToPull, WithoutModelsDrive,
+};
 use super::{
     Promise, Scenario, boot, degraded_storage, docker, durability, fault, firewall, first_boot,
     network, ollama, persist, real_ollama, ssh, system,
@@ -177,6 +179,20 @@ pub const PROMISES: &[Promise] = &[
         scenario: "ollama",
         applies: Always,
         check: ollama::contained::check,
+    },
+    Promise {
+        id: "ollama.has-its-settings",
+        sentence: "the server's environment has each setting that the owner made, and none that is left to Ollama",
+        scenario: "ollama",
+        applies: Always,
+        check: ollama::has_settings::check,
+    },
+    Promise {
+        id: "ollama.pulls-at-start",
+        sentence: "each model that the owner lists is downloaded when Ollama starts, or the login banner says why it is not",
+        scenario: "ollama",
+        applies: WithModelsToPull,
+        check: ollama::pulls_at_start::check,
     },
     Promise {
         id: "firewall.only-open-ports",

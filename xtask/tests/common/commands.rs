@@ -49,10 +49,18 @@ pub struct Facts {
 
 impl Facts {
     pub fn read() -> Self {
-        let contract = snapshot::load(&snapshot::folder(&root())).expect("the record");
+        let folder = snapshot::folder(&root());
+        let contract = snapshot::load(&folder).expect("the record");
+        let mut units: Vec<String> = contract.texts.units.keys().cloned().collect();
+        // Some units are only in the configurations of owners who need them.
+        for name in snapshot::variants::recorded(&folder).expect("the variants") {
+            let variant = snapshot::variants::folder(&folder, &name);
+            let variant = snapshot::load_variant(&folder, &variant).expect("a variant's record");
+            units.extend(variant.texts.units.into_keys());
+        }
         Facts {
             flake: fs::read_to_string(root().join("flake.nix")).expect("flake.nix"),
-            units: contract.texts.units.keys().cloned().collect(),
+            units,
             container: contract.ollama.container,
             image: contract.ollama.image,
         }

@@ -7,12 +7,14 @@ pub const MIRROR: &str = "http://deb.debian.org/debian";
 /// The packages beside Debian's essential ones.
 pub const PACKAGES: &[&str] = &[
     "busybox-static",
+    "curl",
     "dbus",
     "docker-cli",
     "docker.io",
     "e2fsprogs",
     "iproute2",
     "iptables",
+    "jq",
     "kmod",
     "login",
     "nftables",

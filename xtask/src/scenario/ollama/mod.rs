@@ -3,9 +3,11 @@
 pub mod answers;
 mod client;
 pub mod contained;
+pub mod has_settings;
 mod kill;
 pub mod models_on_drive;
 pub mod models_on_persist;
+pub mod pulls_at_start;
 pub mod warns_of_space;
 pub mod without_gpu;
 mod written_file;

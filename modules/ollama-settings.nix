@@ -1,0 +1,109 @@
+# Settings of the Ollama server. They reach the container as variables of its environment; one that the owner does not set is
+# not there, so that Ollama's own default counts.
+{
+  config,
+  lib,
+  ...
+}: let
+  cfg = config.ollamalive.ollama;
+  inherit (lib) mkOption types;
+
+  setting = type: example: description:
+    mkOption {
+      type = types.nullOr type;
+      default = null;
+      inherit description example;
+    };
+
+  variable = value:
+    if value == null || value == []
+    then null
+    else if lib.isBool value
+    then
+      (
+        if value
+        then "1"
+        else "0"
+      )
+    else if lib.isList value
+    then lib.concatStringsSep "," value
+    else toString value;
+in {
+  options.ollamalive.ollama = {
+    keepAlive = setting (types.coercedTo types.int toString types.str) "24h" ''
+      How long a model stays loaded after its last request, such as `"30m"` or `"24h"`; `"-1"` for ever, `"0"` not at all.
+      Requests that name a time of their own override it. With `null`, Ollama's default: 5 minutes.
+    '';
+
+    contextLength = setting types.ints.positive 32768 ''
+      The context length in tokens, for requests that name none. A longer one takes more of the GPU's memory. With `null`,
+      Ollama's default: 4096, 32768 or 262144 tokens, depending on the memory of the GPU.
+    '';
+
+    flashAttention = setting types.bool true ''
+      Flash attention, which takes less memory for long contexts. With `null`, Ollama's default: on where the GPU and the
+      model support it.
+    '';
+
+    kvCacheType = setting (types.enum ["f16" "q8_0" "q4_0"]) "q8_0" ''
+      How the context is stored: `"f16"` is exact, `"q8_0"` takes half the memory and `"q4_0"` a quarter. The last two need
+      `flashAttention = true`. With `null`, Ollama's default: `"f16"`.
+    '';
+
+    numParallel = setting types.ints.positive 4 ''
+      How many requests a model answers at the same time. Each takes memory for a context of its own. With `null`, Ollama's
+      default: 1.
+    '';
+
+    maxLoadedModels = setting types.ints.positive 1 ''
+      How many models are loaded at the same time, if they fit. With `null`, Ollama's default: 3 for each GPU, or 3 without
+      one.
+    '';
+
+    maxQueue = setting (types.ints.between 1 100000) 64 ''
+      How many requests wait when the server is busy; more are refused with status 503. With `null`, Ollama's default: 512.
+    '';
+
+    origins = mkOption {
+      type = types.listOf types.str;
+      default = [];
+      example = ["https://chat.example.com" "chrome-extension://*"];
+      description = ''
+        Websites, besides those on the PC itself, whose scripts may talk to Ollama from a visitor's browser, each with
+        `http://` or `https://`; `*` stands for any text. Programs such as Open WebUI, which talk to Ollama from a server, do
+        not need this. With an empty list, Ollama's default: none.
+      '';
+    };
+
+    noCloud = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = ''
+        Without Ollama's cloud: the server neither asks ollama.com for recommendations every few minutes, nor passes prompts
+        on to models that run there. Ollama's default is `false`.
+      '';
+    };
+
+    environment = mkOption {
+      type = types.attrsOf types.str;
+      default = {};
+      example = {OLLAMA_LOAD_TIMEOUT = "10m";};
+      description = ''
+        More variables for Ollama's environment. A variable that another option sets is refused.
+      '';
+    };
+
+    settings = mkOption {
+      type = types.attrsOf (types.nullOr types.str);
+      readOnly = true;
+      internal = true;
+      default =
+        cfg.environment
+        // lib.mapAttrs' (option: name: lib.nameValuePair name (variable cfg.${option})) (import ./ollama-variables.nix);
+      description = "The variables that the options above stand for; null where Ollama's default is meant.";
+    };
+  };
+
+  config.virtualisation.oci-containers.containers.ollama.environment = lib.filterAttrs (_: value: value != null) cfg.settings;
+}
