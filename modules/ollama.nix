@@ -18,7 +18,7 @@
 
     is_ready() {
       local id digests
-      read -r id digests < <(docker image inspect --format '{{.Id}} {{join .RepoDigests " "}}' "$image" 2>/dev/null) || return 1
+      read -r id digests < <(docker image inspect --format '{{.Id}}{{range .RepoDigests}} {{.}}{{end}}' "$image" 2>/dev/null) || return 1
       [ -z "$digest" ] && return 0
       case "$digests " in *"@$digest "*) return 0 ;; esac
       grep -qxF "$image $id" "$accepted" 2>/dev/null
