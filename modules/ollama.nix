@@ -17,10 +17,10 @@
     accepted=/persist/images/loaded
 
     is_ready() {
-      local id digests
-      read -r id digests < <(docker image inspect --format '{{.Id}} {{join .RepoDigests " "}}' "$image" 2>/dev/null) || return 1
+      local id
+      id=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null) || return 1
       [ -z "$digest" ] && return 0
-      case "$digests " in *"@$digest "*) return 0 ;; esac
+      docker image inspect --format '{{.RepoDigests}}' "$image" | grep -qF "@$digest" && return 0
       grep -qxF "$image $id" "$accepted" 2>/dev/null
     }
   '';

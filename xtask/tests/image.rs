@@ -5,11 +5,13 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
+use vm::process;
 use xtask::snapshot;
 
+const DEADLINE: Duration = Duration::from_secs(60);
 /// Keeps its images in the file `images`, one per line: name, ID, digests. Pulled images come from the file `registry`.
 const DOCKER: &str = r#"#!/bin/bash
 cd "${0%/*}" || exit 2
@@ -84,10 +86,10 @@ impl Scripts {
         );
         let mut printed = String::new();
         for name in ["pre-start", "start"] {
-            let mut bash = Command::new("bash");
+            let mut bash = process::command("bash");
             bash.arg(self.path(name)).env("PATH", &path);
-            let output = bash.output().unwrap();
-            printed += &String::from_utf8_lossy(&output.stdout);
+            let output = process::finish(bash, name, DEADLINE).unwrap();
+            printed += &output.stdout;
             if !output.status.success() {
                 break;
             }

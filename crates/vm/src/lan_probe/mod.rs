@@ -27,7 +27,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
-use self::dns::{NameServer, Names};
+use self::dns::Names;
 use crate::process::check_interrupt;
 use overheard::Overheard;
 pub use overheard::Sent;
@@ -145,21 +145,6 @@ impl LanProbe {
     /// How many DHCP answers were dropped.
     pub fn withheld(&self) -> usize {
         locked(&self.dhcp).withheld
-    }
-
-    /// From now on, answers for the names of `server` in the place of the network's name server. For the time `late`, that one
-    /// answers nothing at all.
-    pub fn serve_names(&mut self, server: NameServer, late: Duration) {
-        *locked(&self.names) = Names {
-            server: Some(server),
-            silent_until: Some(Instant::now() + late),
-            asked: Vec::new(),
-        };
-    }
-
-    /// The names of that server that the guest has asked for, the first query first.
-    pub fn names_asked(&self) -> Vec<String> {
-        locked(&self.names).asked.clone()
     }
 
     /// The ones of `ports` to which the guest has sent UDP multicasts since the probe last looked at what it receives.

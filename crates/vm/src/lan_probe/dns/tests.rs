@@ -1,0 +1,142 @@
+//! The name server, asked with frames.
+
+use std::time::Duration;
+
+use super::*;
+use crate::lan_probe::packets::tests::GUEST;
+use crate::lan_probe::types::Mac;
+
+const NAME: &str = "here.test";
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 3);
+const ROUTER: Mac = [0x52, 0x55, 10, 0, 2, 3];
+
+pub fn server() -> NameServer {
+    NameServer {
+        addresses: vec![SERVER.into(), SERVER_V6.into()],
+        names: BTreeMap::from([(NAME.to_string(), ADDRESS)]),
+    }
+}
+
+fn names() -> Names {
+    Names {
+        server: Some(server()),
+        ..Names::default()
+    }
+}
+
+/// `payload` from the guest to the server at `to`.
+fn sent(to: IpAddr, port: u16, payload: &[u8]) -> Vec<u8> {
+    frame_bytes(|frame| {
+        ip(GUEST, ROUTER, to)
+            .udp(40_000, port)
+            .write(frame, payload)
+            .unwrap();
+    })
+}
+
+/// A query for the name of the server.
+pub fn sent_query() -> Vec<u8> {
+    sent(SERVER.into(), PORT, &query(NAME))
+}
+
+fn payload_of(outcome: &Outcome) -> (Mac, IpAddr, Vec<u8>) {
+    let Outcome::Answered(frame) = outcome else {
+        panic!("{outcome:?}");
+    };
+    let packet = SlicedPacket::from_ethernet(frame).unwrap();
+    let (from, to) = addresses(&packet).unwrap();
+    assert!(to == GUEST.v4 || to == GUEST.v6, "{to}");
+    assert_eq!(frame[..6], GUEST.mac);
+    let Some(TransportSlice::Udp(udp)) = packet.transport else {
+        panic!("not UDP");
+    };
+    assert_eq!((udp.source_port(), udp.destination_port()), (PORT, 40_000));
+    (
+        frame[6..12].try_into().unwrap(),
+        from,
+        udp.payload().to_vec(),
+    )
+}
+
+#[test]
+fn a_name_of_the_server_is_answered_over_both_protocols() {
+    for to in [IpAddr::from(SERVER), SERVER_V6.into()] {
+        let frame = sent(to, PORT, &query("Here.TEST"));
+        let mut names = names();
+        let (mac, from, payload) = payload_of(&names.handle(&frame, Instant::now()));
+        assert_eq!((mac, from), (ROUTER, to));
+        assert_eq!(address(&payload), Ok(ADDRESS));
+        assert_eq!(names.asked, [NAME]);
+    }
+}
+
+#[test]
+fn another_kind_of_record_of_the_name_is_empty() {
+    let asked = query(NAME);
+    let mut asked = Packet::parse(&asked).unwrap();
+    asked.questions[0].qtype = TYPE::AAAA.into();
+    let frame = sent(SERVER.into(), PORT, &asked.build_bytes_vec().unwrap());
+    let (_, _, payload) = payload_of(&names().handle(&frame, Instant::now()));
+    assert_eq!(address(&payload).unwrap_err(), "no address: NoError");
+}
+
+#[test]
+fn an_answer_has_extensions_if_the_query_has() {
+    let plain = query(NAME);
+    let mut extended = Packet::parse(&plain).unwrap();
+    *extended.opt_mut() = Some(OPT {
+        opt_codes: Vec::new(),
+        udp_packet_size: 4096,
+        version: 0,
+    });
+    for (asked, size) in [
+        (plain.clone(), None),
+        (extended.build_bytes_vec().unwrap(), Some(LARGEST)),
+    ] {
+        let frame = sent(SERVER.into(), PORT, &asked);
+        let (_, _, payload) = payload_of(&names().handle(&frame, Instant::now()));
+        let reply = Packet::parse(&payload).unwrap();
+        assert_eq!(reply.opt().map(|opt| opt.udp_packet_size), size);
+        assert_eq!(address(&payload), Ok(ADDRESS));
+    }
+}
+
+#[test]
+fn everything_else_goes_on() {
+    let mut names = names();
+    for frame in [
+        sent(SERVER.into(), PORT, &query("there.test")),
+        sent(SERVER.into(), PORT + 1, &query(NAME)),
+        sent(Ipv4Addr::new(9, 9, 9, 9).into(), PORT, &query(NAME)),
+        sent(SERVER.into(), PORT, b"junk"),
+        vec![0; 20],
+    ] {
+        assert_eq!(names.handle(&frame, Instant::now()), Outcome::Passed);
+    }
+    assert!(names.asked.is_empty());
+    assert_eq!(
+        Names::default().handle(&sent_query(), Instant::now()),
+        Outcome::Passed
+    );
+}
+
+#[test]
+fn a_late_server_answers_nothing_until_its_time() {
+    let mut names = names();
+    let start = Instant::now();
+    names.silent_until = Some(start + Duration::from_secs(20));
+    let other = sent(SERVER.into(), PORT, &query("there.test"));
+    assert_eq!(names.handle(&sent_query(), start), Outcome::Dropped);
+    assert_eq!(names.handle(&other, start), Outcome::Dropped);
+    assert_eq!(names.asked, [NAME]);
+    let later = start + Duration::from_secs(20);
+    payload_of(&names.handle(&sent_query(), later));
+    assert_eq!(names.handle(&other, later), Outcome::Passed);
+}
+
+#[test]
+fn junk_is_not_an_answer() {
+    assert_eq!(address(b"x").unwrap_err(), "not an answer");
+}
