@@ -27,6 +27,10 @@ check: {
   # ollama.models-on-persist
   # ollama.without-gpu
   # ollama.contained
+  # gpu.late-driver
+  # gpu.survives-daemon-reload
+  # gpu.cpu-reported
+  # gpu.empty-list
   vm-ollama = check "ollama";
   # firewall.only-open-ports
   # firewall.only-allowed-networks

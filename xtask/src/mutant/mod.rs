@@ -9,6 +9,7 @@ mod edit;
 mod fault;
 mod firewall;
 mod forwarding;
+mod gpu;
 mod ollama;
 mod persist;
 mod ssh;
@@ -107,6 +108,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         docker::MUTANTS,
         ollama::MUTANTS,
         containment::MUTANTS,
+        gpu::MUTANTS,
         firewall::MUTANTS,
         stick::MUTANTS,
         fault::MUTANTS,

@@ -13,6 +13,7 @@ pub const PACKAGES: &[&str] = &[
     "e2fsprogs",
     "iproute2",
     "iptables",
+    "jq",
     "kmod",
     "login",
     "nftables",

@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 use vm::process;
 use vm::{Ended, HostError, Interrupted, Machine, NoLogin, NoShell};
 
-use super::{Context, Finding, Promise};
+use super::{Context, Finding, Promise, has_nvidia};
 use crate::error::Usage;
 use crate::outcome::{PromiseOutcome, ScenarioOutcome, Verdict};
 use crate::test_machine::TestMachine;
@@ -71,8 +71,8 @@ pub fn judge_all(
 
 /// Where promises are checked: a machine or, in tests, a script.
 trait Subject {
-    /// Why `promise` does not apply to the machine's configuration; `None` if it does.
-    fn not_applicable(&self, promise: &Promise) -> Option<String>;
+    /// Why `promise` does not apply to the machine or its configuration; `None` if it does.
+    fn not_applicable(&mut self, promise: &Promise) -> Option<String>;
     fn check(&mut self, promise: &Promise) -> Result<Finding>;
     /// Turns `error` into the one that is behind it.
     fn blame(&mut self, error: Error) -> Error;
@@ -92,8 +92,11 @@ struct BootedMachine<'a> {
 }
 
 impl Subject for BootedMachine<'_> {
-    fn not_applicable(&self, promise: &Promise) -> Option<String> {
-        promise.applies.reason_not(self.cx.contract)
+    fn not_applicable(&mut self, promise: &Promise) -> Option<String> {
+        let contract = self.cx.contract;
+        // A machine that did not boot has no answer. Its promises say so themselves.
+        let has_gpu = || self.cx.boot.and_then(|_| has_nvidia(&mut self.cx).ok());
+        promise.applies.reason_not(contract, has_gpu)
     }
 
     fn check(&mut self, promise: &Promise) -> Result<Finding> {
