@@ -1,65 +1,127 @@
 # Gives containers the NVIDIA GPU through CDI (Container Device Interface). The driver is on the host, CUDA is in the
 # container. Without a usable GPU, nvidia.com/gpu=all still exists but is empty, so Ollama starts on the CPU.
 {
-  pkgs,
+  config,
   lib,
+  pkgs,
   ...
-}: {
-  services.xserver.videoDrivers = ["nvidia"];
-  hardware.nvidia = {
-    open = false;
-    modesetting.enable = true;
-  };
-  hardware.nvidia-container-toolkit.enable = true;
-  # The QEMU VM drops the video driver, but the toolkit requires it.
-  virtualisation.vmVariant.services.xserver.videoDrivers = lib.mkOverride 5 ["nvidia"];
+}: let
+  cfg = config.ollamalive.gpu;
+  generator = "nvidia-container-toolkit-cdi-generator.service";
+  program = pkgs.writeShellScript "ollamalive-gpu" (builtins.readFile ./gpu.sh);
 
-  systemd.services.nvidia-container-toolkit-cdi-generator = {
-    # 0x10de is NVIDIA. Without such a device the generator is skipped instead of failing.
-    serviceConfig.ExecCondition = ''/bin/sh -c "grep -qx 0x10de /sys/bus/pci/devices/*/vendor"'';
-    # Docker must start even if the GPU does not.
-    requiredBy = lib.mkForce [];
-  };
+  drivers = config.boot.kernelPackages.nvidiaPackages;
+  # Ollama refuses older ones for the cards that need a legacy driver.
+  oldest = "570";
+  # Of what this nixpkgs has. Some throw, some do not build on this kernel.
+  usable = name: let
+    driver = builtins.tryEval (lib.isDerivation drivers.${name} && !(drivers.${name}.meta.broken or false));
+  in
+    driver.success && driver.value && lib.versionAtLeast drivers.${name}.version oldest;
+  legacy = lib.filter usable (lib.filter (lib.hasPrefix "legacy_") (lib.attrNames drivers));
+  isLegacy = lib.elem cfg.driver legacy;
 
-  systemd.services.gpu-fallback = {
-    description = "CDI fallback for a missing NVIDIA GPU";
-    wantedBy = ["multi-user.target"];
-    after = ["nvidia-container-toolkit-cdi-generator.service"];
-    # udev restarts the generator if the driver loads late; this unit then runs again as well.
-    partOf = ["nvidia-container-toolkit-cdi-generator.service"];
-    before = ["docker-ollama.service"];
+  # What a unit needs that runs gpu.sh.
+  tools = {
     path = [
+      config.virtualisation.docker.package
       pkgs.coreutils
       pkgs.gnugrep
+      pkgs.gnused
+      pkgs.jq
+      config.systemd.package
     ];
-    serviceConfig = {
-      Type = "oneshot";
-      RemainAfterExit = true;
+    # The names of the cards.
+    environment.PCI_IDS = "${pkgs.pciutils}/share/pci.ids";
+  };
+in {
+  options.ollamalive.gpu = {
+    driver = lib.mkOption {
+      type = lib.types.str;
+      default = "open";
+      example = "legacy_580";
+      description = ''
+        The NVIDIA driver. `"open"` is the open kernel module, for RTX 20 and GTX 16 up to RTX 50. `"closed"` is
+        NVIDIA's own, which does not know RTX 50. Older cards (GTX 750, 900 and 10) need `"legacy_580"`. If a card
+        does not work with the driver, the login banner names the card and what to write here.
+      '';
     };
-    script = ''
-      spec=/run/cdi/no-gpu.json
-      notice=/run/ollamalive/notices/gpu
-      mkdir -p /run/cdi /run/ollamalive/notices
-      rm -f "$spec" "$notice"
+    legacy = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
+      readOnly = true;
+      internal = true;
+      default = legacy;
+      description = "The drivers for older cards that Ollama can use.";
+    };
+    rule = lib.mkOption {
+      type = lib.types.str;
+      readOnly = true;
+      internal = true;
+      # The module that the driver loads last. The rule of nixpkgs has a quote too many and never runs. The generator
+      # itself waits until udev has made the devices.
+      default = lib.concatStringsSep ", " [
+        ''ACTION=="add"''
+        ''SUBSYSTEM=="module"''
+        ''KERNEL=="nvidia_uvm"''
+        ''RUN+="${lib.getExe' config.systemd.package "systemctl"} --no-block restart ${generator}"''
+      ];
+      description = "The udev rule for a driver that loads late.";
+    };
+  };
 
-      if [ -s /run/cdi/nvidia-container-toolkit.json ]; then
-        exit 0
-      elif grep -qx 0x10de /sys/bus/pci/devices/*/vendor; then
-        reason="The NVIDIA GPU is not usable (see: journalctl -u nvidia-container-toolkit-cdi-generator)"
-      else
-        reason="No NVIDIA GPU found"
-      fi
-      echo "$reason. Ollama runs on the CPU." | tee "$notice"
+  config = {
+    services.xserver.videoDrivers = ["nvidia"];
+    hardware.nvidia = {
+      open = cfg.driver == "open";
+      package = lib.mkIf isLegacy drivers.${cfg.driver};
+      modesetting.enable = true;
+    };
+    hardware.nvidia-container-toolkit.enable = true;
+    # The QEMU VM drops the video driver, but the toolkit requires it.
+    virtualisation.vmVariant.services.xserver.videoDrivers = lib.mkOverride 5 ["nvidia"];
 
-      cat > "$spec" <<'END'
-      {
-        "cdiVersion": "0.5.0",
-        "kind": "nvidia.com/gpu",
-        "devices": [
-          { "name": "all", "containerEdits": { "env": [ "OLLAMALIVE_GPU=none" ] } }
-        ]
-      }
-      END
-    '';
+    # For the notices. The version differs between releases of NixOS, so it is in no unit.
+    environment.etc."ollamalive/gpu-driver".text = "${config.hardware.nvidia.package.version} ${cfg.driver}\n";
+
+    services.udev.extraRules = "${cfg.rule}\n";
+
+    systemd.services.nvidia-container-toolkit-cdi-generator = {
+      # 0x10de is NVIDIA. Without such a device the generator is skipped instead of failing.
+      serviceConfig.ExecCondition = ''/bin/sh -c "grep -qx 0x10de /sys/bus/pci/devices/*/vendor"'';
+      # Docker must start even if the GPU does not.
+      requiredBy = lib.mkForce [];
+    };
+
+    systemd.services.gpu-fallback =
+      tools
+      // {
+        description = "CDI fallback for a missing NVIDIA GPU";
+        wantedBy = ["multi-user.target"];
+        after = [generator];
+        # When the generator runs again, this unit does too. It restarts Ollama if there is a GPU now.
+        partOf = [generator];
+        before = ["docker-ollama.service"];
+        serviceConfig = {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          ExecStart = "${program} report";
+        };
+      };
+
+    systemd.services.gpu-watch =
+      tools
+      // {
+        description = "Look at whether Ollama uses the NVIDIA GPU";
+        wantedBy = ["docker-ollama.service"];
+        after = ["docker-ollama.service"];
+        # As often as Ollama is started, which has no limit either.
+        unitConfig.StartLimitIntervalSec = 0;
+        serviceConfig = {
+          # Not oneshot: that would be a part of the boot for as long as Ollama's image is downloaded.
+          Type = "exec";
+          ExecCondition = "${program} offered";
+          ExecStart = "${program} watch";
+        };
+      };
   };
 }

@@ -10,6 +10,7 @@
   inherit (cfg.models) drive;
   problemOfDrive = import ./drive.nix {inherit lib;};
   problemOfNetwork = import ./networks.nix {inherit lib;};
+  drivers = ["open" "closed"] ++ cfg.gpu.legacy;
   found = problem: lib.optional (problem != null) problem;
 
   wellFormed = builtins.match "[a-z_][a-z0-9_-]{0,30}" cfg.user != null;
@@ -43,6 +44,8 @@ in {
       # The container has no capability, that for privileged ports included.
       ++ lib.optional (cfg.ollama.port < 1024 && !builtins.elem cfg.ollama.port config.services.openssh.ports)
       "ollamalive.ollama.port is ${toString cfg.ollama.port}. Write a port from 1024 to 65535, such as 11434."
+      ++ lib.optional (!builtins.elem cfg.gpu.driver drivers)
+      ''ollamalive.gpu.driver is ${builtins.toJSON cfg.gpu.driver}, which is not a driver that Ollama can use. Write ${lib.concatMapStringsSep " or " builtins.toJSON drivers}.''
       ++ lib.optional (cfg.ssh.port == 0)
       "ollamalive.ssh.port is 0. Write a port from 1 to 65535, such as 22."
       ++ lib.optional (builtins.elem cfg.ollama.port config.services.openssh.ports)

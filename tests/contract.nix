@@ -170,10 +170,10 @@ in
     };
 
     gpu = {
-      driver =
-        if config.hardware.nvidia.open
-        then "open"
-        else "proprietary";
+      inherit (cfg.gpu) driver;
+      openModule = config.hardware.nvidia.open;
+      # By its parts: on one line it would be long.
+      udevRule = lib.splitString ", " (text (lib.trim cfg.gpu.rule));
       modesetting = config.hardware.nvidia.modesetting.enable;
       cdi = config.hardware.nvidia-container-toolkit.enable;
       inherit (config.services.xserver) videoDrivers;
@@ -208,6 +208,7 @@ in
       systemd.scripts
       // {
         login-shell-init = text config.environment.loginShellInit;
+        ollamalive-gpu = "#!${text pkgs.runtimeShell}\n${builtins.readFile ../modules/gpu.sh}";
         started-from = builtins.readFile ../modules/stick.sh;
       };
 

@@ -31,6 +31,10 @@ check: {
   # ollama.contained
   # ollama.has-its-settings
   # ollama.pulls-at-start
+  # gpu.late-driver
+  # gpu.survives-daemon-reload
+  # gpu.cpu-reported
+  # gpu.empty-list
   vm-ollama = check "ollama";
   # firewall.only-open-ports
   # firewall.only-allowed-networks

@@ -13,6 +13,7 @@
     "docker-ollama"
     "esp-import"
     "gpu-fallback"
+    "gpu-watch"
     "ollama-pull"
     "persist"
   ];

@@ -12,7 +12,7 @@ type Check = fn(&Nix) -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let checks: [(&str, Check); 9] = [
+    let checks: [(&str, Check); 10] = [
         ("a_drive_is_named_as_linux_finds_it", drives),
         ("a_network_has_no_host_bits", networks),
         ("an_owners_name_is_not_the_systems", users),
@@ -22,6 +22,7 @@ fn main() {
         ("any_label_reaches_fstab", labels_in_fstab),
         ("a_model_is_named_as_ollama_names_it", ollama::models),
         ("a_setting_of_ollama_is_one_that_it_reads", ollama::settings),
+        ("a_gpu_driver_is_one_that_there_is", gpu_drivers),
     ];
     let nix = Nix::find(&common::root(), std::env::var("OLLAMALIVE_NIXPKGS").ok());
     let ignored = match &nix {
@@ -292,6 +293,44 @@ fn references(nix: &Nix) -> Result<(), Failed> {
         ))?;
         assert_eq!(answer, serde_json::json!([local, remote]), "{image}");
     }
+    Ok(())
+}
+
+fn gpu_drivers(nix: &Nix) -> Result<(), Failed> {
+    for (driver, right) in [
+        ("open", true),
+        ("closed", true),
+        ("legacy_580", true),
+        ("legacy-580", false),
+        ("580", false),
+        ("", false),
+        // Ollama has no use for it.
+        ("legacy_470", false),
+        ("legacy_1", false),
+    ] {
+        let module = format!("ollamalive.gpu.driver = lib.mkForce \"{driver}\";");
+        let found = problems(nix, &module)?;
+        let told = |problem: &String| {
+            problem.contains("is not a driver that Ollama can use. Write \"open\" or \"closed\"")
+        };
+        match &found[..] {
+            [] if right => {}
+            [one] if !right && told(one) => {}
+            _ => return Err(format!("{driver}: {found:?}").into()),
+        }
+    }
+    // The configuration evaluates as far as the driver, also with one for older cards.
+    let answer = nix.ask(
+        "appliance: let inherit (appliance.extendModules { modules = [ ({ lib, ... }: { ollamalive.gpu.driver = \
+         lib.mkForce \"legacy_580\"; }) ]; }) config; in \
+         [ config.hardware.nvidia.open config.environment.etc.\"ollamalive/gpu-driver\".text ]",
+    )?;
+    assert_eq!(answer[0], false);
+    let text = answer[1].as_str().unwrap_or_default();
+    assert!(
+        text.starts_with("580.") && text.ends_with(" legacy_580\n"),
+        "{text}"
+    );
     Ok(())
 }
 

@@ -53,6 +53,10 @@ pub const MUTANTS: &[Mutant] = &[
             "ollama.without-gpu",
             "firewall.only-open-ports",
             "firewall.published-ports-contained",
+            "gpu.late-driver",
+            "gpu.survives-daemon-reload",
+            "gpu.cpu-reported",
+            "gpu.empty-list",
         ],
         ..mutant(
             "boot.ordering-cycle",

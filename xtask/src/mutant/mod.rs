@@ -9,6 +9,7 @@ mod edit;
 mod fault;
 mod firewall;
 mod forwarding;
+mod gpu;
 mod network;
 mod ollama;
 mod persist;
@@ -113,6 +114,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         containment::MUTANTS,
         real_ollama::MUTANTS,
         settings::MUTANTS,
+        gpu::MUTANTS,
         firewall::MUTANTS,
         stick::MUTANTS,
         fault::MUTANTS,

@@ -13,6 +13,10 @@ const NOT_RUNNING: &[&str] = &[
     "ollama.models-on-drive",
     "ollama.without-gpu",
     "firewall.only-open-ports",
+    "gpu.late-driver",
+    "gpu.survives-daemon-reload",
+    "gpu.cpu-reported",
+    "gpu.empty-list",
 ];
 
 pub const MUTANTS: &[Mutant] = &[
@@ -172,6 +176,10 @@ pub const MUTANTS: &[Mutant] = &[
             "ollama.answers",
             "ollama.models-on-drive",
             "firewall.only-open-ports",
+            "gpu.late-driver",
+            "gpu.survives-daemon-reload",
+            "gpu.cpu-reported",
+            "gpu.empty-list",
         ],
         ..in_both(
             "ollama.no-gpu-fallback",
@@ -188,7 +196,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.without-gpu",
         "the container was not told",
         &[Replace(
-            "/scripts/gpu-fallback-start",
+            "/scripts/ollamalive-gpu",
             "OLLAMALIVE_GPU=none",
             "OLLAMALIVE_GPU=any",
         )],

@@ -61,7 +61,13 @@ pub const MUTANTS: &[Mutant] = &[
         caught_by: "ssh.key-accepted",
         symptom: "the key in /persist/ssh/authorized_keys was refused",
         // The archive that Ollama is loaded from is on PERSIST.
-        also: &["ollama.answers"],
+        also: &[
+            "ollama.answers",
+            "gpu.late-driver",
+            "gpu.survives-daemon-reload",
+            "gpu.cpu-reported",
+            "gpu.empty-list",
+        ],
         edits: &[Replace(
             "/texts/units/persist.service",
             "[Service]\n",

@@ -14,11 +14,18 @@ pub enum Applies {
     WithAllowedNetworks,
     /// Those that list models to download.
     WithModelsToPull,
+    /// Every configuration, on a machine without an NVIDIA GPU. The contract does not know the machine's cards.
+    WithoutGpu,
 }
 
 impl Applies {
-    /// Why a promise does not apply to `contract`; `None` if it does.
-    pub fn reason_not(self, contract: &Contract) -> Option<String> {
+    /// Why a promise does not apply to a machine with `contract`; `None` if it does. `has_gpu` asks the machine, where the
+    /// answer matters; `None` if it cannot be asked.
+    pub fn reason_not(
+        self,
+        contract: &Contract,
+        has_gpu: impl FnOnce() -> Option<bool>,
+    ) -> Option<String> {
         match (self, &contract.models.drive) {
             (Applies::WithModelsDrive, None) => Some("no models drive is configured".to_string()),
             (Applies::WithoutModelsDrive, Some(drive)) => {
@@ -29,6 +36,9 @@ impl Applies {
             }
             (Applies::WithModelsToPull, _) if contract.ollama.pull.is_empty() => {
                 Some("no model is to be downloaded".to_string())
+            }
+            (Applies::WithoutGpu, _) if has_gpu() == Some(true) => {
+                Some("this machine has an NVIDIA GPU".to_string())
             }
             _ => None,
         }
@@ -43,7 +53,9 @@ mod tests {
     #[test]
     fn a_promise_that_does_not_apply_says_why() {
         let mut contract = snapshot::load(&snapshot::folder(&project::root().unwrap())).unwrap();
-        let reason = |applies: Applies, contract: &Contract| applies.reason_not(contract);
+        let reason = |applies: Applies, contract: &Contract| {
+            applies.reason_not(contract, || panic!("the machine was asked"))
+        };
         contract.models.drive = None;
         contract.ollama.allowed_networks.clear();
         contract.ollama.pull.clear();
@@ -71,5 +83,13 @@ mod tests {
             reason(Applies::WithoutModelsDrive, &contract).as_deref(),
             Some("the models drive LABEL=Models is configured")
         );
+        for (has_gpu, expected) in [
+            (Some(true), Some("this machine has an NVIDIA GPU")),
+            (Some(false), None),
+            (None, None),
+        ] {
+            let reason = Applies::WithoutGpu.reason_not(&contract, || has_gpu);
+            assert_eq!(reason.as_deref(), expected);
+        }
     }
 }

@@ -12,6 +12,7 @@ mod durability;
 mod fault;
 mod firewall;
 mod first_boot;
+mod gpu;
 mod memo;
 mod network;
 mod ollama;
@@ -186,6 +187,12 @@ fn login_banner(user: &str) -> String {
         "setpriv --reuid={user} --regid=$(id -g {user}) --init-groups env -i USER={user} PATH=\"$PATH\" \
          \"$(getent passwd {user} | cut -d: -f7)\" -fc '{start_up}'"
     )
+}
+
+/// Whether the machine has an NVIDIA device on its PCI bus.
+fn has_nvidia(cx: &mut Context) -> Result<bool> {
+    let [found] = cx.exec(["grep -lx 0x10de /sys/bus/pci/devices/*/vendor"])?;
+    Ok(found.ok())
 }
 
 /// Lines of output as one line of evidence.

@@ -1,11 +1,11 @@
 //! The list of promises. `test --list`, the report and the README's table come from it.
 
 use super::Applies::{
-    Always, WithAllowedNetworks, WithModelsDrive, WithModelsToPull, WithoutModelsDrive,
+    Always, WithAllowedNetworks, WithModelsDrive, WithModelsToPull, WithoutGpu, WithoutModelsDrive,
 };
 use super::{
     Promise, Scenario, boot, degraded_storage, docker, durability, fault, firewall, first_boot,
-    network, ollama, persist, real_ollama, ssh, system,
+    gpu, network, ollama, persist, real_ollama, ssh, system,
 };
 
 /// Every promise, in the order of its scenario.
@@ -170,7 +170,7 @@ pub const PROMISES: &[Promise] = &[
         id: "ollama.without-gpu",
         sentence: "with no GPU the service still starts, on the CPU, and reports it",
         scenario: "ollama",
-        applies: Always,
+        applies: WithoutGpu,
         check: ollama::without_gpu::check,
     },
     Promise {
@@ -193,6 +193,34 @@ pub const PROMISES: &[Promise] = &[
         scenario: "ollama",
         applies: WithModelsToPull,
         check: ollama::pulls_at_start::check,
+    },
+    Promise {
+        id: "gpu.late-driver",
+        sentence: "when the GPU's driver loads late, Ollama is restarted and gets the GPU",
+        scenario: "ollama",
+        applies: WithoutGpu,
+        check: gpu::late_driver::check,
+    },
+    Promise {
+        id: "gpu.survives-daemon-reload",
+        sentence: "Ollama's container still has the GPU's devices after systemctl daemon-reload",
+        scenario: "ollama",
+        applies: Always,
+        check: gpu::survives_daemon_reload::check,
+    },
+    Promise {
+        id: "gpu.cpu-reported",
+        sentence: "an Ollama that computes on the CPU beside a GPU is restarted once; if that does not help, the login banner says so",
+        scenario: "ollama",
+        applies: WithoutGpu,
+        check: gpu::on_the_cpu::check,
+    },
+    Promise {
+        id: "gpu.empty-list",
+        sentence: "when the driver lists no GPU, Ollama starts on the CPU",
+        scenario: "ollama",
+        applies: WithoutGpu,
+        check: gpu::empty_list::check,
     },
     Promise {
         id: "firewall.only-open-ports",

@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 use vm::process;
 use vm::{Ended, HostError, Interrupted, Machine, NoLogin, NoShell};
 
-use super::{Context, Finding, PROMISES, Promise, Scenario};
+use super::{Context, Finding, PROMISES, Promise, Scenario, has_nvidia};
 use crate::contract::Contract;
 use crate::error::Usage;
 use crate::outcome::{PromiseOutcome, ScenarioOutcome, Verdict};
@@ -76,7 +76,7 @@ pub fn unavailable(scenario: &Scenario, contract: &Contract, reason: &str) -> Sc
         .iter()
         .filter(|promise| promise.scenario == scenario.name);
     let promises = promises.map(|promise| {
-        let (verdict, evidence) = match promise.applies.reason_not(contract) {
+        let (verdict, evidence) = match promise.applies.reason_not(contract, || None) {
             Some(reason) => (Verdict::NotApplicable, reason),
             None => (Verdict::Unavailable, reason.to_string()),
         };
@@ -91,8 +91,8 @@ pub fn unavailable(scenario: &Scenario, contract: &Contract, reason: &str) -> Sc
 
 /// Where promises are checked: a machine or, in tests, a script.
 trait Subject {
-    /// Why `promise` does not apply to the machine's configuration; `None` if it does.
-    fn not_applicable(&self, promise: &Promise) -> Option<String>;
+    /// Why `promise` does not apply to the machine or its configuration; `None` if it does.
+    fn not_applicable(&mut self, promise: &Promise) -> Option<String>;
     fn check(&mut self, promise: &Promise) -> Result<Finding>;
     /// Turns `error` into the one that is behind it.
     fn blame(&mut self, error: Error) -> Error;
@@ -112,8 +112,11 @@ struct BootedMachine<'a> {
 }
 
 impl Subject for BootedMachine<'_> {
-    fn not_applicable(&self, promise: &Promise) -> Option<String> {
-        promise.applies.reason_not(self.cx.contract)
+    fn not_applicable(&mut self, promise: &Promise) -> Option<String> {
+        let contract = self.cx.contract;
+        // A machine that did not boot has no answer. Its promises say so themselves.
+        let has_gpu = || self.cx.boot.and_then(|_| has_nvidia(&mut self.cx).ok());
+        promise.applies.reason_not(contract, has_gpu)
     }
 
     fn check(&mut self, promise: &Promise) -> Result<Finding> {

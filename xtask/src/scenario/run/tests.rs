@@ -31,7 +31,7 @@ impl Script {
 }
 
 impl Subject for Script {
-    fn not_applicable(&self, promise: &Promise) -> Option<String> {
+    fn not_applicable(&mut self, promise: &Promise) -> Option<String> {
         let (id, reason) = self.not_applicable?;
         (promise.id == id).then(|| reason.to_string())
     }
