@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn each_letter_is_followed_by_the_next_one_by_far() {
-        for letter in b'A'..b'Z' {
+        for letter in b'A'..=b'Y' {
             let (token, lead) = next(Model::Alphabet, FIRST_BYTE + usize::from(letter));
             assert_eq!(token, FIRST_BYTE + usize::from(letter) + 1);
             assert!(lead > 16.0, "{lead} after {letter}");

@@ -7,28 +7,37 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::api::Api;
+use super::models::file;
 use super::registry::{DATA_HOST, Registry};
 use crate::scenario::Context;
+use crate::tiny_model::Model;
 
 /// The table of nftables that is there while the check runs.
 const TABLE: &str = "ip model_registry";
 
-/// Runs `act` with the registry's address for the machine.
+/// The models that the registry has.
+pub const PULLED: &str = "pulled";
+pub const INTERRUPTED: &str = "interrupted";
+
+/// Runs `act` with the registry, and its address for the machine. All promises share one registry.
 ///
 /// # Errors
 /// Those of `act`.
-pub fn with_address<T>(
+pub fn with_registry<T>(
     cx: &mut Context,
-    registry: &Registry,
-    act: impl FnOnce(&mut Context, &str) -> Result<T>,
+    act: impl FnOnce(&mut Context, &Registry, &str) -> Result<T>,
 ) -> Result<T> {
+    let registry = cx.shared(|_| {
+        let models = [PULLED, INTERRUPTED].map(|name| (name, file(Model::Alphabet, name)));
+        Registry::start(models.into())
+    })?;
     let router = cx.machine.lan().gateway.to_string();
     let port = registry.port;
     cx.machine.succeed(&format!(
         "nft 'table {TABLE} {{ chain output {{ type nat hook output priority -100; ip daddr {{ {router}, {DATA_HOST} }} tcp dport 80 dnat to \
          {router}:{port}; }}; }}'"
     ))?;
-    let done = act(cx, &router);
+    let done = act(cx, &registry, &router);
     let removed = cx.machine.succeed(&format!("nft delete table {TABLE}"));
     let done = done?;
     removed?;

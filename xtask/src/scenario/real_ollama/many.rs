@@ -1,7 +1,7 @@
 //! `ollama.many`
 
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -12,6 +12,8 @@ use crate::scenario::{Context, Finding};
 
 /// Clients at the same time.
 const CLIENTS: u8 = 32;
+/// Between their first packets: QEMU's forwarded port has a queue for one connection. An answer takes longer than all of them.
+const APART: Duration = Duration::from_millis(40);
 
 #[derive(Debug, Clone)]
 struct Facts {
@@ -36,6 +38,7 @@ fn gather(api: &Api) -> Facts {
                 // Clients beside each other ask for different answers.
                 let prompt = char::from(b'R' + number % 8).to_string();
                 scope.spawn(move || {
+                    thread::sleep(APART * u32::from(number));
                     let answer = api.generate(ALPHABET, &prompt);
                     (prompt, answer.map_err(|error| format!("{error:#}")))
                 })

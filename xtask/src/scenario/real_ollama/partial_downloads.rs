@@ -6,14 +6,12 @@ use anyhow::{Context as _, Result, bail};
 use vm::process::pause;
 
 use super::api::Api;
-use super::lan_registry::{name, pull, pull_request, with_address};
-use super::models::{PROMPT, file, right_answer};
+use super::lan_registry::{INTERRUPTED, name, pull, pull_request, with_registry};
+use super::models::{PROMPT, right_answer};
 use super::registry::{Behaviour, Registry};
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding};
-use crate::tiny_model::Model;
 
-const MODEL: &str = "interrupted";
 /// The pull is interrupted once this many bytes have come.
 const ENOUGH: u64 = 150_000;
 /// Ollama writes down how far it came when its client has gone.
@@ -35,8 +33,7 @@ struct Facts {
 
 pub fn check(cx: &mut Context) -> Result<Finding> {
     wait_until_up(cx)?;
-    let registry = Registry::start(file(Model::Alphabet, MODEL))?;
-    let facts = with_address(cx, &registry, |cx, host| gather(cx, &registry, host))?;
+    let facts = with_registry(cx, gather)?;
     Ok(judge(&facts, &right_answer()))
 }
 
@@ -61,15 +58,15 @@ fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     let text = |error| format!("{error:#}");
     Ok(Facts {
         blobs: listed.text,
-        pulled: pull(&api, host, MODEL).map_err(text),
+        pulled: pull(&api, host, INTERRUPTED).map_err(text),
         starts: registry.take_starts(),
-        answer: api.generate(&name(host, MODEL), PROMPT).map_err(text),
+        answer: api.generate(&name(host, INTERRUPTED), PROMPT).map_err(text),
     })
 }
 
 /// Pulls, and hangs up once [`ENOUGH`] bytes have come.
 fn interrupt(api: &Api, host: &str) -> Result<()> {
-    let progress = api.stream("/api/pull", &pull_request(host, MODEL, true))?;
+    let progress = api.stream("/api/pull", &pull_request(host, INTERRUPTED, true))?;
     for line in progress {
         let line = line.context("the pull that was to be interrupted")?;
         if line["completed"]

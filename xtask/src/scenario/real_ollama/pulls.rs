@@ -3,14 +3,12 @@
 use anyhow::Result;
 
 use super::api::Api;
-use super::lan_registry::{name, pull, with_address};
-use super::models::{PROMPT, file, names, right_answer};
+use super::lan_registry::{PULLED, name, pull, with_registry};
+use super::models::{PROMPT, names, right_answer};
 use super::registry::{Behaviour, Registry};
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding};
-use crate::tiny_model::Model;
 
-const MODEL: &str = "pulled";
 /// What registries do to a pull, in words for evidence.
 const FAULTS: &[(&str, Behaviour)] = &[
     ("401", Behaviour::Status(401)),
@@ -36,8 +34,7 @@ struct Facts {
 
 pub fn check(cx: &mut Context) -> Result<Finding> {
     wait_until_up(cx)?;
-    let registry = Registry::start(file(Model::Alphabet, MODEL))?;
-    let facts = with_address(cx, &registry, |cx, host| gather(cx, &registry, host))?;
+    let facts = with_registry(cx, gather)?;
     Ok(judge(&facts, &right_answer()))
 }
 
@@ -47,14 +44,14 @@ fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     let mut refusals = Vec::new();
     for &(words, behaviour) in FAULTS {
         registry.behave(behaviour);
-        refusals.push((words, pull(&api, host, MODEL).map_err(text)));
+        refusals.push((words, pull(&api, host, PULLED).map_err(text)));
     }
     let after_refusals = names(&api)?;
     registry.behave(Behaviour::Healthy);
-    let pulled = pull(&api, host, MODEL).map_err(text);
-    let answer = api.generate(&name(host, MODEL), PROMPT).map_err(text);
+    let pulled = pull(&api, host, PULLED).map_err(text);
+    let answer = api.generate(&name(host, PULLED), PROMPT).map_err(text);
     let [manifest] = cx.exec([&format!(
-        "ls {}/models/manifests/{host}/library/{MODEL}",
+        "ls {}/models/manifests/{host}/library/{PULLED}",
         cx.contract.ollama.models_dir
     )])?;
     Ok(Facts {
@@ -75,7 +72,11 @@ fn judge(facts: &Facts, right: &str) -> Finding {
             ));
         }
     }
-    if facts.after_refusals.iter().any(|name| name.contains(MODEL)) {
+    if facts
+        .after_refusals
+        .iter()
+        .any(|name| name.contains(PULLED))
+    {
         faults.push("a model that no registry gave is listed".to_string());
     }
     if let Err(error) = &facts.pulled {

@@ -22,16 +22,19 @@ pub enum Behaviour {
     Status(u16),
     /// Answers with words in place of a manifest.
     Garbage,
-    /// Sends a blob of the right length with other bytes.
+    /// Sends the model in the right length with other bytes.
     WrongBytes,
 }
 
 /// Where the data of blobs is: Ollama requires another host than the registry's. (An address for documentation, RFC 5737.)
 pub const DATA_HOST: &str = "192.0.2.80";
+/// A description of a model, in bytes, is shorter than its weights.
+const SMALL: usize = 4096;
 /// Bytes a second: a tiny model takes several seconds.
 const SLOW: u64 = 64 << 10;
 
-/// One model, served on a port of 127.0.0.1 until dropped.
+/// Models, served on a port of 127.0.0.1. A server whose registry is dropped may hang: it uses its old connections again, which
+/// nobody answers.
 pub struct Registry {
     pub port: u16,
     server: Arc<Server>,
@@ -40,7 +43,8 @@ pub struct Registry {
 }
 
 struct State {
-    manifest: Vec<u8>,
+    /// By the model's name.
+    manifests: BTreeMap<String, Vec<u8>>,
     /// By digest (`sha256:…`).
     blobs: BTreeMap<String, Arc<Vec<u8>>>,
     behaviour: Mutex<Behaviour>,
@@ -50,15 +54,15 @@ struct State {
 }
 
 impl Registry {
-    /// Serves `model` (a GGUF file) under every name.
+    /// Serves `models`: names, and GGUF files.
     ///
     /// # Errors
     /// No port is free.
-    pub fn start(model: Vec<u8>) -> Result<Self> {
+    pub fn start(models: Vec<(&str, Vec<u8>)>) -> Result<Self> {
         let server = Server::http("127.0.0.1:0").map_err(|error| anyhow!("registry: {error}"))?;
         let port = server.server_addr().to_ip().map(|address| address.port());
         let server = Arc::new(server);
-        let state = Arc::new(State::new(model));
+        let state = Arc::new(State::new(models));
         let (requests, shared) = (Arc::clone(&server), Arc::clone(&state));
         let thread = thread::spawn(move || {
             for request in requests.incoming_requests() {
@@ -100,42 +104,17 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl State {
-    fn new(model: Vec<u8>) -> Self {
-        let template = b"{{ .Prompt }}".to_vec();
-        let config = json!({
-            "model_format": "gguf",
-            "model_family": "llama",
-            "model_families": ["llama"],
-            "model_type": "0.1M",
-            "file_type": "F32",
-            "architecture": "amd64",
-            "os": "linux",
-            "rootfs": { "type": "layers", "diff_ids": [] },
-        });
-        let config = config.to_string().into_bytes();
-        let layer = |kind: &str, content: &[u8]| {
-            json!({
-                "mediaType": kind,
-                "digest": format!("sha256:{}", sha256_hex(content)),
-                "size": content.len(),
-            })
-        };
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-            "config": layer("application/vnd.docker.container.image.v1+json", &config),
-            "layers": [
-                layer("application/vnd.ollama.image.model", &model),
-                layer("application/vnd.ollama.image.template", &template),
-            ],
-        });
-        let blobs = [model, template, config].map(|content| {
-            let digest = format!("sha256:{}", sha256_hex(&content));
-            (digest, Arc::new(content))
-        });
+    fn new(models: Vec<(&str, Vec<u8>)>) -> Self {
+        let mut manifests = BTreeMap::new();
+        let mut blobs = BTreeMap::new();
+        for (name, model) in models {
+            let (manifest, contents) = described(model);
+            manifests.insert(name.to_string(), manifest);
+            blobs.extend(contents.map(|content| (digest_of(&content), Arc::new(content))));
+        }
         State {
-            manifest: manifest.to_string().into_bytes(),
-            blobs: BTreeMap::from(blobs),
+            manifests,
+            blobs,
             behaviour: Mutex::new(Behaviour::Healthy),
             starts: Mutex::default(),
             stopped: AtomicBool::new(false),
@@ -151,10 +130,10 @@ impl State {
                     json!({ "errors": [{ "code": "REFUSED", "message": "refused by the test" }] });
                 request.respond(Response::from_string(body.to_string()).with_status_code(status))
             }
-            (Behaviour::Garbage, What::Manifest) => {
+            (Behaviour::Garbage, What::Manifest(_)) => {
                 request.respond(Response::from_string("<html>not a registry</html>"))
             }
-            (_, What::Manifest) => request.respond(Response::from_data(self.manifest.clone())),
+            (_, What::Manifest(manifest)) => request.respond(Response::from_data(manifest)),
             (_, What::Blob(digest, content)) => self.blob(request, &digest, &content),
             (_, What::Data(content)) => self.data(request, &content, behaviour),
             (_, What::Nothing) => request.respond(Response::empty(404)),
@@ -162,8 +141,12 @@ impl State {
     }
 
     fn what(&self, url: &str) -> What {
-        if url.contains("/manifests/") {
-            return What::Manifest;
+        if let Some((before, _)) = url.split_once("/manifests/") {
+            let name = before.rsplit('/').next().unwrap_or_default();
+            return match self.manifests.get(name) {
+                Some(manifest) => What::Manifest(manifest.clone()),
+                None => What::Nothing,
+            };
         }
         let digest = url.rsplit('/').next().unwrap_or_default().to_string();
         match self.blobs.get(&digest) {
@@ -194,7 +177,8 @@ impl State {
         let (start, end) = part(range.as_deref(), content.len());
         locked(&self.starts).push(start as u64);
         let mut bytes = content[start..end].to_vec();
-        if behaviour == Behaviour::WrongBytes {
+        // Ollama removes only the first blob with another digest, and takes the others for good at the next pull.
+        if behaviour == Behaviour::WrongBytes && content.len() > SMALL {
             bytes.fill(b'x');
         }
         let reader: Box<dyn Read + Send> = match behaviour {
@@ -213,8 +197,39 @@ impl State {
     }
 }
 
+fn digest_of(content: &[u8]) -> String {
+    format!("sha256:{}", sha256_hex(content))
+}
+
+/// The manifest of a model, and the blobs that it names.
+fn described(model: Vec<u8>) -> (Vec<u8>, [Vec<u8>; 3]) {
+    let template = b"{{ .Prompt }}".to_vec();
+    let config = json!({
+        "model_format": "gguf",
+        "model_family": "llama",
+        "model_families": ["llama"],
+        "model_type": "0.1M",
+        "file_type": "F32",
+        "architecture": "amd64",
+        "os": "linux",
+        "rootfs": { "type": "layers", "diff_ids": [] },
+    });
+    let config = config.to_string().into_bytes();
+    let layer = |kind: &str, content: &[u8]| json!({ "mediaType": kind, "digest": digest_of(content), "size": content.len() });
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": layer("application/vnd.docker.container.image.v1+json", &config),
+        "layers": [
+            layer("application/vnd.ollama.image.model", &model),
+            layer("application/vnd.ollama.image.template", &template),
+        ],
+    });
+    (manifest.to_string().into_bytes(), [model, template, config])
+}
+
 enum What {
-    Manifest,
+    Manifest(Vec<u8>),
     /// By the registry's API.
     Blob(String, Arc<Vec<u8>>),
     /// Where that points to.
@@ -278,7 +293,7 @@ mod tests {
     #[test]
     fn a_model_is_served_as_registries_do() {
         let model = vec![7; 100_000];
-        let registry = Registry::start(model.clone()).unwrap();
+        let registry = Registry::start(vec![("m", model.clone())]).unwrap();
         let base = format!("http://127.0.0.1:{}", registry.port);
         let manifest = agent()
             .get(format!("{base}/v2/library/m/manifests/latest"))
@@ -303,6 +318,8 @@ mod tests {
         let wrong = agent().get(&place).call().unwrap();
         let wrong = wrong.into_body().read_to_vec().unwrap();
         assert_eq!((wrong.len(), wrong[0]), (model.len(), b'x'));
+        let other = format!("{base}/v2/library/other/manifests/latest");
+        assert_eq!(agent().get(&other).call().unwrap().status(), 404);
         registry.behave(Behaviour::Status(429));
         assert_eq!(agent().get(&place).call().unwrap().status(), 429);
     }
