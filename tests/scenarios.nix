@@ -31,11 +31,12 @@ check: {
   # ollama.contained
   # ollama.has-its-settings
   # ollama.pulls-at-start
+  vm-ollama = check "ollama";
   # gpu.late-driver
   # gpu.survives-daemon-reload
   # gpu.cpu-reported
   # gpu.empty-list
-  vm-ollama = check "ollama";
+  vm-gpu = check "gpu";
   # firewall.only-open-ports
   # firewall.only-allowed-networks
   # firewall.published-ports-contained

@@ -54,6 +54,14 @@ pub const SCENARIOS: &[Scenario] = &[
         real_ollama: false,
     },
     Scenario {
+        name: "gpu",
+        about: "a GPU whose driver is late, loses it, or is not used",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: false,
+        real_ollama: false,
+    },
+    Scenario {
         name: "firewall",
         about: "what the network can reach, and what is sent to it",
         disks: DiskSetup::Complete,

@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(
             names(&plan.vm_jobs[0]),
             [
-                "boot", "system", "ssh", "persist", "docker", "ollama", "firewall"
+                "boot", "system", "ssh", "persist", "docker", "ollama", "gpu", "firewall"
             ]
         );
     }
