@@ -31,6 +31,10 @@ in {
   };
 
   config = lib.mkIf (cfg.drive != null) {
+    # The server stops before its drive goes: the container keeps a drive in use that is unmounted already, and NTFS would be
+    # left as after a power cut. Only the order; a missing drive must not keep Ollama from trying.
+    systemd.services.docker-ollama.after = ["mnt-models.mount"];
+
     fileSystems."/mnt/models" = {
       # NixOS escapes blanks for fstab, but not the escape character itself.
       device = lib.replaceStrings ["\\"] ["\\134"] cfg.drive;

@@ -11,7 +11,7 @@ pub const TAGS: &str =
 /// Holds the pin.
 pub const PIN: &str = "modules/ollama.nix";
 /// Name the image that an owner downloads by hand.
-pub const DOCS: &[&str] = &["docs/owner.md"];
+pub const DOCS: &[&str] = &["docs/contributor.md", "docs/owner.md"];
 /// The image without its version.
 const IMAGE: &str = "ollama/ollama";
 /// The processor of every PC that the appliance runs on.
