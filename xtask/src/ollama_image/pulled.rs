@@ -19,7 +19,7 @@ const SAVE: Duration = Duration::from_secs(1200);
 /// The archive of the image called `name`, kept in `cache`.
 ///
 /// # Errors
-/// There is no Docker here, or the registry does not have the image or does not answer.
+/// Docker is not installed, or the registry lacks the image or does not answer.
 pub fn archive(name: &str, cache: &Path) -> Result<PathBuf> {
     let digest = sha256_hex(name.as_bytes());
     let path = cache.join(format!("ollama-pulled-{}.tar", &digest[..16]));

@@ -14,7 +14,7 @@ use stick::digest::sha256_hex;
 use super::docker_archive::{self, STUB_LABEL, append, append_folder};
 use vm::process;
 
-/// An image that nobody has configured.
+/// An image other than the configured one.
 pub const OTHER_IMAGE: &str = "other/image:1.0";
 const SOURCE: &str = include_str!("../../assets/ollama-stub.rs");
 const COMPILE_DEADLINE: Duration = Duration::from_secs(120);

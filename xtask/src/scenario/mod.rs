@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow, ensure};
 use vm::process::check_interrupt;
 use vm::shell::Output;
 use vm::ssh::{Key, Method, Server};
@@ -126,6 +126,16 @@ impl<'a> Context<'a> {
             .map_err(|_| anyhow!("{count} outputs for {N} commands: a bug in the root shell"))
     }
 
+    /// # Errors
+    /// The cable has been plugged in before: the check would not see a machine without a network.
+    fn require_no_cable(&self) -> Result<()> {
+        ensure!(
+            self.machine.plugged_in.is_none(),
+            "the cable was plugged in before this check"
+        );
+        Ok(())
+    }
+
     /// Seconds from power on to the login; 0 where they were not measured.
     fn login_seconds(&self) -> f64 {
         self.boot.map_or(0.0, |boot| boot.as_secs_f64())
@@ -193,6 +203,16 @@ fn login_banner(user: &str) -> String {
 fn has_nvidia(cx: &mut Context) -> Result<bool> {
     let [found] = cx.exec(["grep -lx 0x10de /sys/bus/pci/devices/*/vendor"])?;
     Ok(found.ok())
+}
+
+/// The path of `file` in the folder of /proc of `container`'s first process, for a shell to expand.
+fn of_container(container: &str, file: &str) -> String {
+    format!("/proc/$(docker inspect --format '{{{{.State.Pid}}}}' {container})/{file}")
+}
+
+/// The environment of `container`'s first process, one variable per line: a command line that prints it.
+fn environment_of(container: &str) -> String {
+    format!("tr '\\0' '\\n' < {}", of_container(container, "environ"))
 }
 
 /// Lines of output as one line of evidence.

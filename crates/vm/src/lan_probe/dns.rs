@@ -161,7 +161,7 @@ pub fn query(name: &str) -> Vec<u8> {
 /// The IPv4 address in the answer `payload` to a [`query`], or what the server said instead.
 ///
 /// # Errors
-/// There is no address in it, or it is no answer.
+/// The payload is not an answer, or has no address.
 pub fn address(payload: &[u8]) -> Result<Ipv4Addr, String> {
     let packet = Packet::parse(payload).map_err(|_| "not an answer".to_string())?;
     let found = packet

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Error, Result, ensure};
 use vm::lan_probe::dns::{self, NameServer};
 use vm::process::pause;
 
-use crate::scenario::{Context, Finding, network, one_line};
+use crate::scenario::{Context, Finding, network, of_container, one_line};
 
 /// A name that only the network's own name server knows, and an address that no machine has (RFC 2606, RFC 5737).
 const NAME: &str = "registry.lan.test";
@@ -34,10 +34,7 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 }
 
 fn gather(cx: &mut Context) -> Result<Facts> {
-    ensure!(
-        cx.machine.plugged_in.is_none(),
-        "the cable was plugged in before this check"
-    );
+    cx.require_no_cable()?;
     let before = running_without_network(cx)?;
     let server = NameServer {
         addresses: cx.machine.lan().name_servers(),
@@ -51,9 +48,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     let [container, resolv_conf] = cx
         .exec([
             &format!("docker inspect --format '{{{{.Id}}}} {{{{.State.Pid}}}}' {container}"),
-            &format!(
-                "cat /proc/$(docker inspect --format '{{{{.State.Pid}}}}' {container})/root/etc/resolv.conf"
-            ),
+            &format!("cat {}", of_container(container, "root/etc/resolv.conf")),
         ])?
         .map(|output| output.text);
     let (now, process) = container

@@ -21,10 +21,7 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 }
 
 fn gather(cx: &mut Context) -> Result<Facts> {
-    ensure!(
-        cx.machine.plugged_in.is_none(),
-        "the cable was plugged in before this check"
-    );
+    cx.require_no_cable()?;
     let console = cx.machine.console()?;
     let state = console.run("systemctl is-system-running --wait", SETTLE_DEADLINE)?;
     let failed = console.run(systemd::FAILED_UNITS, LOOK)?;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use vm::process::pause;
 
-use crate::scenario::Context;
 use crate::scenario::ollama::wait_until_up;
+use crate::scenario::{Context, of_container};
 
 /// Until a container is replaced, under emulation.
 const REPLACED: Duration = Duration::from_secs(120);
@@ -137,7 +137,10 @@ fn spec(devices: &str) -> String {
 
 /// Succeeds if `container` runs and has the device.
 fn has_device(container: &str) -> String {
-    format!("[ -c /proc/$(docker inspect --format '{{{{.State.Pid}}}}' {container})/root{DEVICE} ]")
+    format!(
+        "[ -c {} ]",
+        of_container(container, &format!("root{DEVICE}"))
+    )
 }
 
 /// Whether `command` succeeds within `deadline`.

@@ -55,7 +55,7 @@ fn version_at(port: u16) -> Result<String> {
     version.with_context(|| format!("no version in {body}"))
 }
 
-/// Ollama's version, or why there is no answer within [`UP`] and the time to load its image.
+/// Ollama's version, or why it did not answer within [`UP`] plus the time to load its image.
 ///
 /// # Errors
 /// Ctrl-C was pressed, or QEMU is gone.

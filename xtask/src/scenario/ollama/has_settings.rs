@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::client::wait_until_up;
-use crate::scenario::{Context, Finding};
+use crate::scenario::{Context, Finding, environment_of};
 
 #[derive(Debug, Clone)]
 struct Facts {
@@ -21,9 +21,7 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 
 fn gather(cx: &mut Context) -> Result<Facts> {
     let container = &cx.contract.ollama.container;
-    let [environment] = cx.exec([&format!(
-        "tr '\\0' '\\n' < /proc/$(docker inspect --format '{{{{.State.Pid}}}}' {container})/environ"
-    )])?;
+    let [environment] = cx.exec([&environment_of(container)])?;
     Ok(Facts {
         environment: if environment.ok() {
             environment.text

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::client::wait_until_up;
-use crate::scenario::{Context, Finding, login_banner, one_line};
+use crate::scenario::{Context, Finding, environment_of, login_banner, one_line};
 
 #[derive(Debug, Clone)]
 struct Facts {
@@ -26,7 +26,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     let banner = login_banner(&cx.machine.login().user);
     let [container, environment, banner, journal] = cx.exec([
         &format!("docker inspect --format '{{{{.State.Status}}}}' {container}"),
-        &format!("tr '\\0' '\\n' < /proc/$(docker inspect --format '{{{{.State.Pid}}}}' {container})/environ"),
+        &environment_of(container),
         &banner,
         "journalctl -b --no-pager -o cat -u gpu-fallback.service",
     ])?;

@@ -20,6 +20,15 @@ pub fn right_answer() -> String {
     crate::tiny_model::answer(PROMPT)
 }
 
+/// What is wrong with a model's `answer`, or the error in its place; `None` if it is `right`.
+pub fn fault(answer: &Result<String, String>, right: &str) -> Option<String> {
+    match answer {
+        Ok(answer) if answer == right => None,
+        Ok(answer) => Some(format!("the model answers {answer:?}")),
+        Err(error) => Some(format!("the model does not answer: {error}")),
+    }
+}
+
 /// Puts one of the models on the server, where it is not there yet.
 pub fn ensure(api: &Api, name: &str) -> Result<()> {
     if names(api)?.contains(&format!("{name}:latest")) {

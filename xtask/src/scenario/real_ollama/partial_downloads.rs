@@ -7,7 +7,7 @@ use vm::process::pause;
 
 use super::api::Api;
 use super::lan_registry::{INTERRUPTED, name, pull, pull_request, with_registry};
-use super::models::{PROMPT, right_answer};
+use super::models::{PROMPT, fault, right_answer};
 use super::registry::{Behaviour, Registry};
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding};
@@ -99,11 +99,7 @@ fn judge(facts: &Facts, right: &str) -> Finding {
     if start == 0 {
         faults.push(format!("the second pull began anew: {:?}", facts.starts));
     }
-    match &facts.answer {
-        Ok(answer) if answer == right => {}
-        Ok(answer) => faults.push(format!("the model answers {answer:?}")),
-        Err(error) => faults.push(format!("the model does not answer: {error}")),
-    }
+    faults.extend(fault(&facts.answer, right));
     let kept = format!(
         "two hours and a restart later the pull went on at byte {start}, and the model answers; an old blob without a model \
          was removed"

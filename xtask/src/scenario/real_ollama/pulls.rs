@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::api::Api;
 use super::lan_registry::{PULLED, name, pull, with_registry};
-use super::models::{PROMPT, names, right_answer};
+use super::models::{PROMPT, fault, names, right_answer};
 use super::registry::{Behaviour, Registry};
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding};
@@ -82,11 +82,7 @@ fn judge(facts: &Facts, right: &str) -> Finding {
     if let Err(error) = &facts.pulled {
         faults.push(format!("the pull failed: {error}"));
     }
-    match &facts.answer {
-        Ok(answer) if answer == right => {}
-        Ok(answer) => faults.push(format!("the model answers {answer:?}")),
-        Err(error) => faults.push(format!("the model does not answer: {error}")),
-    }
+    faults.extend(fault(&facts.answer, right));
     if facts.manifest.trim() != "latest" {
         faults.push(format!(
             "it is not in the folder for models: {}",

@@ -1,7 +1,7 @@
 //! Makes the interruptions, and asks after each.
 
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 
@@ -23,7 +23,7 @@ pub struct Asked {
     pub whole: Result<String, String>,
     /// Piece by piece.
     pub streamed: Result<Vec<String>, String>,
-    /// Seconds from the server's first sign of life to the first answer.
+    /// Seconds that the whole answer took, the first since the server started.
     pub first: f64,
 }
 
@@ -100,18 +100,13 @@ fn switch_off_answering(cx: &mut Context) -> Result<Shutdown> {
     for _ in 0..UNDER_WAY {
         answer.next().context("the endless answer has ended")??;
     }
-    // Someone has to read on, or the server would wait for that.
-    let reader = thread::spawn(move || {
-        let start = Instant::now();
-        let whole = answer
-            .by_ref()
-            .any(|piece| piece.is_ok_and(|piece| piece["done"] == true));
-        (whole, start.elapsed())
-    });
+    // The stream is read to its end, or the server would block on it.
+    let reader =
+        thread::spawn(move || answer.any(|piece| piece.is_ok_and(|piece| piece["done"] == true)));
     let start = SystemTime::now();
     let reboot = cx.machine.reboot()?;
     let took = reboot.shut_down.duration_since(start).unwrap_or_default();
-    let (ended, _) = reader.join().unwrap_or((true, Duration::ZERO));
+    let ended = reader.join().unwrap_or(true);
     let [killed, journal] = cx.exec([
         &format!("journalctl -b -1 --no-pager -o cat | grep -E '{KILLED}'"),
         "journalctl -b -1 --no-pager -o cat -n 1",

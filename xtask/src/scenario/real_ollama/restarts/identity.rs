@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::scenario::{Context, Finding};
+use crate::scenario::{Context, Finding, of_container};
 
 const KEY: &str = "id_ed25519";
 /// The server's own folder on PERSIST.
@@ -25,7 +25,8 @@ pub fn gather(cx: &mut Context) -> Result<Identity> {
     let (container, models) = (&ollama.container, &ollama.models_dir);
     let [used, kept, rights, beside_models] = cx.exec([
         &format!(
-            "cat /proc/$(docker inspect --format '{{{{.State.Pid}}}}' {container})/root/root/.ollama/{KEY}.pub"
+            "cat {}.pub",
+            of_container(container, &format!("root/root/.ollama/{KEY}"))
         ),
         &format!("cat {STATE}/{KEY}.pub"),
         &format!("stat -c '%a %U' {STATE}/{KEY}"),
