@@ -118,11 +118,6 @@ const PROMPT: &str = "[Service]
 Type=simple
 ";
 
-/// While the machine boots, these get only idle time: most checks need SSH and no container.
-const PATIENT: &str = "[Service]
-StartupCPUWeight=idle
-";
-
 /// Without the plugins for Kubernetes and other file systems. The containerd of NixOS's dockerd has no CRI either.
 const CONTAINERD: &str = r#"version = 2
 disabled_plugins = [
@@ -155,9 +150,6 @@ pub fn add(archive: &mut Archive) {
     archive.unit("systemd-udev-trigger.service.d/boot-tuning.conf", COLDPLUG);
     for getty in ["getty@", "serial-getty@"] {
         archive.unit(&format!("{getty}.service.d/boot-tuning.conf"), PROMPT);
-    }
-    for service in ["containerd", "docker"] {
-        archive.unit(&format!("{service}.service.d/boot-tuning.conf"), PATIENT);
     }
     archive.file("/etc/containerd/config.toml", CONTAINERD);
 }
