@@ -26,12 +26,16 @@ pub const MUTANTS: &[Mutant] = &[
         "systemd forgets the container's devices when it reads its units again",
         "gpu.survives-daemon-reload",
         "after systemctl daemon-reload",
-        // Read last, this empties the list that Docker has given to systemd; Docker's own comes after it only once.
+        // Each time it reads its units, systemd makes this folder anew.
         &[Add(
-            "/texts/units/docker-.scope.d~1zz.conf",
-            "[Scope]\nDeviceAllow=\n",
+            "/texts/units/forgetful.service",
+            "[Service]\nExecStart=/bin/sh -c 'was=$$(stat -c %%i /run/systemd/generator); \
+             while sleep 0.2; do [ $$(stat -c %%i /run/systemd/generator) != $$was ] || continue; \
+             for scope in /sys/fs/cgroup/system.slice/docker-*.scope; do \
+             systemctl set-property --runtime $${scope##*/} DeviceAllow=; done; break; done'\n\
+             [Install]\nWantedBy=multi-user.target\n",
         )],
-        r#"systemd.tmpfiles.rules = [ "f+ /run/systemd/system/docker-.scope.d/zz.conf 0644 root root - [Scope]\\nDeviceAllow=\\n" ];"#,
+        r#"systemd.services.forgetful = { wantedBy = [ "multi-user.target" ]; script = "was=$(stat -c %i /run/systemd/generator); while sleep 0.2; do [ $(stat -c %i /run/systemd/generator) != $was ] || continue; for scope in /sys/fs/cgroup/system.slice/docker-*.scope; do systemctl set-property --runtime \${scope##*/} DeviceAllow=; done; break; done"; };"#,
     ),
     in_both(
         "gpu.cpu-unwatched",

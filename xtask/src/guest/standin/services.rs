@@ -38,8 +38,9 @@ fn resolver(archive: &mut Archive, names: &Names) {
     }
     let settings = names.settings.iter();
     let lines = settings.map(|(name, value)| format!("{name}={}\n", setting(value)));
+    // Not resolved.conf itself: Debian's 00-disable-mdns.conf comes after that, and would decide.
     archive.file(
-        "/etc/systemd/resolved.conf",
+        "/etc/systemd/resolved.conf.d/nixos.conf",
         format!("[Resolve]\n{}", lines.collect::<String>()),
     );
     archive.link("/etc/resolv.conf", &names.resolv_conf);
@@ -92,7 +93,7 @@ mod tests {
         let mut archive = Archive::default();
         network(&mut archive, &names(true));
         assert_eq!(
-            archive.text("/etc/systemd/resolved.conf"),
+            archive.text("/etc/systemd/resolved.conf.d/nixos.conf"),
             "[Resolve]\nDNSSEC=false\nDomains=a b\nFallbackDNS=\nLLMNR=resolve\n"
         );
     }

@@ -121,7 +121,9 @@ pub fn open_around_reload(cx: &mut Context, container: &str) -> Result<Opened> {
          sh -c 'echo $$ > /sys/fs/cgroup$(sed -n s/^0:://p /proc/$0/cgroup)/cgroup.procs; \
          for device in /proc/$0/root/dev/nvidia*; do [ ! -c \"$device\" ] || {{ echo \"${{device##*/}}\"; true < \"$device\"; }}; done' $pid 2>&1"
     );
-    let [before, _, after] = cx.exec([&open, "systemctl daemon-reload", &open])?;
+    // systemd applies its rules about devices after it has answered.
+    let reload = "systemctl daemon-reload && sleep 3";
+    let [before, _, after] = cx.exec([&open, reload, &open])?;
     Ok(Opened {
         before: before.text,
         after: after.text,

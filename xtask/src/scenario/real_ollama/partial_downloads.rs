@@ -7,7 +7,7 @@ use vm::process::pause;
 
 use super::api::Api;
 use super::lan_registry::{INTERRUPTED, name, pull, pull_request, with_registry};
-use super::models::{PROMPT, fault, right_answer};
+use super::models::{ALPHABET, PROMPT, ensure, fault, right_answer};
 use super::registry::{Behaviour, Registry};
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding};
@@ -39,6 +39,8 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 
 fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     let api = Api::of(cx)?;
+    // Where no model has a name, no blob is removed: the folder may be damaged.
+    ensure(&api, ALPHABET)?;
     registry.behave(Behaviour::Slow);
     interrupt(&api, host)?;
     pause(NOTE)?;
