@@ -109,7 +109,7 @@ fn between(root: &Path, path: &str, begin: &str, part: &str, end: Option<&str>) 
 /// The promises as a table in Markdown.
 fn promises() -> String {
     let mut table = String::from("| promise | what is promised |\n|---|---|\n");
-    for promise in PROMISES {
+    for promise in PROMISES.iter() {
         table.push_str(&format!("| `{}` | {} |\n", promise.id, promise.sentence));
     }
     table

@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn every_promise_has_a_mutant_that_it_must_catch() {
-        for promise in PROMISES {
+        for promise in PROMISES.iter() {
             let caught = all().any(|mutant| mutant.caught_by == promise.id);
             assert!(caught, "no mutant is to be caught by {}", promise.id);
         }

@@ -50,6 +50,7 @@ pub use crate::outcome::Finding;
 use crate::test_machine::TestMachine;
 
 /// One sentence that an owner would care about, and the check that tries to disprove it.
+#[derive(Clone)]
 pub struct Promise {
     /// `concern.sentence-in-brief`
     pub id: &'static str,
