@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use super::dns::{Names, Outcome};
 use super::overheard::Overheard;
-use super::packets;
 use super::types::LanPeer;
+use super::udp;
 
 /// The network's DHCP server, which can be kept from answering.
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Dhcp {
         let silent = self
             .silent_until
             .is_some_and(|until| Instant::now() < until)
-            && packets::is_dhcp_answer(frame);
+            && udp::is_dhcp_answer(frame);
         self.withheld += usize::from(silent);
         silent
     }
