@@ -90,6 +90,13 @@ fn ended() -> Error {
     .into()
 }
 
+fn no_login() -> Boot {
+    Err(NoLogin {
+        why: "no login within 5 s".to_string(),
+        tail: "Kernel panic".to_string(),
+    })
+}
+
 fn host_error() -> Error {
     let command = process::command("/no/such/program");
     process::run(command, "asking", Duration::from_secs(1)).unwrap_err()
@@ -237,11 +244,7 @@ fn a_promise_that_does_not_apply_is_not_checked() {
             _ => kept(promise),
         })
     };
-    let no_login = Err(NoLogin {
-        why: "no login within 5 s".to_string(),
-        tail: String::new(),
-    });
-    for boot in [Ok(Duration::from_secs(1)), no_login] {
+    for boot in [Ok(Duration::from_secs(1)), no_login()] {
         let all = judge_on(&mut subject, &three_scenarios(), &boot, &Quiet).unwrap();
         let outcome = &all[1].promises[0];
         assert_eq!(outcome.verdict, Verdict::NotApplicable);
@@ -268,12 +271,6 @@ fn the_run_ends_at_the_first_error_that_is_not_the_guests() {
 #[test]
 fn without_a_login_booting_fails_and_the_rest_is_skipped() {
     let mut subject = Script::new(|promise| panic!("{} was checked", promise.id));
-    let no_login = || {
-        Err(NoLogin {
-            why: "no login within 5 s".to_string(),
-            tail: "Kernel panic".to_string(),
-        })
-    };
     let promises = promises_of(&["boot", "system"].map(|name| scenario(name).unwrap()));
     let all = judge_on(&mut subject, &promises, &no_login(), &Quiet).unwrap();
     let (boot, system) = (&all[0].promises[0], &all[1].promises[0]);
