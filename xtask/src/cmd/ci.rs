@@ -13,12 +13,12 @@ use self::steps::{StepResult, Steps};
 use crate::cli::{Ci, GuestChoice, Test};
 use crate::disk_fixtures::DiskSetup;
 use crate::exit::Exit;
-use crate::guest::nixos;
 use crate::nix::Nix;
 use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::outcome::{Report, Verdict};
 use crate::packages::{self, need};
 use crate::scenario::{SCENARIOS, Scenario, promises_of};
+use crate::test_env::auto;
 use crate::variant::{self, Variant};
 use crate::{guest, project};
 use vm::accel::{self, Accelerator};
@@ -111,9 +111,11 @@ pub fn run(options: &Ci) -> Result<Exit> {
     }
     // NixOS boots in one to three minutes under emulation; all scenarios together need 15 boots.
     let now = |scenario: &Scenario| fast || boots_once(scenario);
-    steps.run("promises on NixOS", || match realisable(&nix)? {
-        Ok(()) => promises(options, GuestChoice::Nixos, scenarios(now), None),
-        Err(reason) => Ok(StepResult::Skipped(reason)),
+    steps.run("promises on NixOS", || {
+        match auto(&root, &options.nixpkgs)? {
+            Ok(_) => promises(options, GuestChoice::Nixos, scenarios(now), None),
+            Err(reason) => Ok(StepResult::Skipped(reason)),
+        }
     })?;
     if !fast {
         let later = scenarios(|scenario| !now(scenario));
@@ -180,17 +182,6 @@ fn usable(nix: &Result<Nix>) -> Result<Result<&Nix, String>> {
     }
 }
 
-/// Whether the NixOS image can be built here; else the reason why a step is skipped.
-fn realisable(nix: &Result<Nix>) -> Result<Result<(), String>> {
-    Ok(match usable(nix)? {
-        Ok(nix) => match nixos::realisable(nix)? {
-            None => Ok(()),
-            Some(reason) => Err(reason.0),
-        },
-        Err(reason) => Err(reason),
-    })
-}
-
 /// Skips what takes too long under emulation, by `names`.
 fn too_slow(names: Vec<String>) -> Result<StepResult> {
     let names = names.join(", ");
@@ -212,8 +203,8 @@ fn scenarios(wanted: impl Fn(&Scenario) -> bool) -> Vec<String> {
     wanted.map(|scenario| scenario.name.to_string()).collect()
 }
 
-/// The scenarios that share one machine, which has all disks and boots once; but not that of a GPU, which takes minutes and is
-/// the same for every owner.
+/// The scenarios that share one machine, which has all disks and boots once; except that of the GPU, which takes minutes and
+/// is the same for every owner.
 fn boots_once(scenario: &Scenario) -> bool {
     scenario.disks == DiskSetup::Complete && scenario.boots == 1 && scenario.name != "gpu"
 }

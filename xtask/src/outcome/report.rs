@@ -75,7 +75,7 @@ impl Report {
             .count()
     }
 
-    /// How many promises were not checked, and why if the reason is one for all.
+    /// How many promises were not checked, and the reason if all have the same one.
     pub fn unchecked(&self) -> String {
         let (skipped, unavailable) = (self.count(Verdict::Skip), self.count(Verdict::Unavailable));
         let unavailable_one = self

@@ -30,11 +30,11 @@ impl Finding {
 pub enum Verdict {
     Pass,
     Fail,
-    /// Not checked, although everything for it was at hand; never counted as passed.
+    /// Not checked, although the run had everything that the check needs; never counted as passed.
     Skip,
     /// Not checked, because the run lacks what the check needs, such as a real Ollama; never counted as passed.
     Unavailable,
-    /// It is not made to this configuration, so there was nothing to check.
+    /// The promise does not apply to this configuration or machine, so there was nothing to check.
     #[serde(rename = "not-applicable")]
     NotApplicable,
 }
@@ -56,8 +56,8 @@ impl Verdict {
     }
 }
 
-/// The verdict on a whole run: fail before skip before pass; not applicable if no promise applies. What the run had nothing
-/// to check with does not spoil it, as long as something was checked. A run that checked nothing proves nothing: skip.
+/// The verdict on a whole run: fail before skip before pass; not applicable if no promise applies. Promises that the run lacked
+/// the means to check do not count, as long as another one was checked. A run that checked nothing proves nothing: skip.
 pub fn verdict(scenarios: &[ScenarioOutcome]) -> Verdict {
     let all = || {
         scenarios

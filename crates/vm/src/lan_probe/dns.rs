@@ -1,4 +1,4 @@
-//! The network's name server (RFC 1035), as far as the harness answers in its place.
+//! The network's name server (RFC 1035): the harness answers for some names in its place.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -18,7 +18,7 @@ const TTL: u32 = 0;
 /// The largest answer that every network carries whole (RFC 9715).
 const LARGEST: u16 = 1232;
 
-/// The names that the network's name server knows. It passes on what it is asked about others.
+/// A name server that the harness answers for. Queries for other names go on to the real one.
 #[derive(Debug, Clone)]
 pub struct NameServer {
     /// Where the guest reaches it.

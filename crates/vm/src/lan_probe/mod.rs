@@ -50,7 +50,7 @@ pub struct LanProbe {
 }
 
 impl LanProbe {
-    /// Starts to relay between the guest's card and the user-mode network. The relays end with the channels.
+    /// Starts to relay between the guest's card and the user-mode network. The relays end when the channels close.
     pub fn connect(guest: UnixStream, uplink: UnixStream) -> Result<Self> {
         Self::paced(guest, uplink, PACING)
     }
@@ -107,8 +107,8 @@ impl LanProbe {
         locked(&self.dhcp).silent_until = Some(Instant::now() + time);
     }
 
-    /// What the guest has sent to the network since it was switched on or resumed, how many packets of each kind, and how long
-    /// ago that was.
+    /// What the guest has sent to the network, with the number of packets of each kind, and for how long it has been listened
+    /// to: since it was switched on or resumed.
     pub fn overheard(&self) -> (Vec<(Sent, usize)>, Duration) {
         let overheard = locked(&self.overheard);
         (overheard.sent(), overheard.time())

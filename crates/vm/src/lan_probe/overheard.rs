@@ -10,7 +10,7 @@ use super::dns;
 use super::packets::addresses;
 use super::types::Transport;
 
-/// More kinds of packets than that are not told apart.
+/// At most this many kinds of packets are noted, which bounds the memory.
 const MOST: usize = 10_000;
 
 /// Packets to one destination.
@@ -52,7 +52,7 @@ impl Default for Overheard {
 }
 
 impl Overheard {
-    /// Notes a frame. What is not IP, such as ARP, stays on the cable and is not noted.
+    /// Notes a frame. One that is not IP, such as ARP, does not leave the segment and is not noted.
     pub fn note(&mut self, frame: &[u8]) {
         let Some(sent) = sent(frame) else { return };
         if self.sent.len() < MOST || self.sent.contains_key(&sent) {

@@ -43,7 +43,7 @@ pub struct OnTheWay {
 
 /// Passes the guest's frames on: to the user-mode network, to the probe, or (broadcast and multicast) to both. Frames for an
 /// address of the `peer` go to the probe even if they are addressed to the router: the peer may be a host of another network.
-/// Queries that the names answer go no further. Ends when a stream or the probe's channel closes.
+/// Queries that the harness answers in the name server's place go no further. Ends when a stream or the probe's channel closes.
 pub fn from_guest(
     mut guest: UnixStream,
     mut uplink: UnixStream,

@@ -37,8 +37,13 @@ pub static PROMISES: LazyLock<Vec<Promise>> = LazyLock::new(|| {
     .concat()
 });
 
+/// The promise with this ID, if there is one.
+pub fn promise(id: &str) -> Option<&'static Promise> {
+    PROMISES.iter().find(|promise| promise.id == id)
+}
+
 /// The promises of `scenarios`, in their order.
-pub fn promises_of(scenarios: &[&'static Scenario]) -> Vec<&'static Promise> {
+pub fn promises_of(scenarios: &[&Scenario]) -> Vec<&'static Promise> {
     let ours = |scenario: &&Scenario| {
         let name = scenario.name;
         PROMISES
