@@ -1,11 +1,14 @@
 //! Values that cannot be right fail at evaluation, with one line that says what to write.
 
 mod common;
+#[path = "values/drives.rs"]
+mod drives;
+#[path = "values/images.rs"]
+mod images;
 #[path = "values/ollama.rs"]
 mod ollama;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use serde_json::Value;
 use xtask::nix::Nix;
 
 type Check = fn(&Nix) -> Result<(), Failed>;
@@ -13,13 +16,16 @@ type Check = fn(&Nix) -> Result<(), Failed>;
 fn main() {
     let arguments = Arguments::from_args();
     let checks: [(&str, Check); 10] = [
-        ("a_drive_is_named_as_linux_finds_it", drives),
+        ("a_drive_is_named_as_linux_finds_it", drives::names),
         ("a_network_has_no_host_bits", networks),
         ("an_owners_name_is_not_the_systems", users),
         ("a_port_is_free_and_not_privileged", ports),
-        ("an_image_has_a_tag_or_a_digest", images),
-        ("an_image_is_pulled_by_digest_and_run_by_tag", references),
-        ("any_label_reaches_fstab", labels_in_fstab),
+        ("an_image_has_a_tag_or_a_digest", images::names),
+        (
+            "an_image_is_pulled_by_digest_and_run_by_tag",
+            images::references,
+        ),
+        ("any_label_reaches_fstab", drives::labels_in_fstab),
         ("a_model_is_named_as_ollama_names_it", ollama::models),
         ("a_setting_of_ollama_is_one_that_it_reads", ollama::settings),
         ("a_gpu_driver_is_one_that_there_is", gpu_drivers),
@@ -93,50 +99,6 @@ fn problems(nix: &Nix, module: &str) -> Result<Vec<String>, Failed> {
         "appliance: (appliance.extendModules {{ modules = [ ({{ lib, ... }}: {{ {module} }}) ]; }}).config.ollamalive.problems"
     ))?;
     Ok(serde_json::from_value(answer)?)
-}
-
-fn drives(nix: &Nix) -> Result<(), Failed> {
-    judged(
-        nix,
-        "drive.nix",
-        &[
-            ("LABEL=Models", ""),
-            ("LABEL=My Models [1] ä", ""),
-            ("LABEL=ÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜä", ""),
-            ("LABEL=C:\\it's \"big\" & $new", ""),
-            ("UUID=01D9A1B2C3D4E5F6", ""),
-            ("LABEL=Local Disk", "a drive without a name"),
-            ("LABEL=local disk", "a drive without a name"),
-            ("LABEL=Lokaler Datenträger", "a drive without a name"),
-            ("LABEL=", "has no label"),
-            ("LABEL=Models (D:)", "Write \"LABEL=Models\"."),
-            ("LABEL=\"Models\"", "Write \"LABEL=Models\"."),
-            ("LABEL= Models ", "Write \"LABEL=Models\"."),
-            ("LABEL=D:", "a drive letter"),
-            ("LABEL=a\nb", "control character"),
-            (
-                "LABEL=ÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜäöüßÄÖÜäöü",
-                "Windows allows 32",
-            ),
-            ("D:", "a drive letter"),
-            ("D:\\", "a drive letter"),
-            ("label=Models", "Write \"LABEL=Models\"."),
-            ("Models", "does not name a drive"),
-            ("/dev/sda1", "does not name a drive"),
-            ("", "write null, without quotes"),
-            ("null", "write null, without quotes"),
-            ("UUID=A1B2-C3D4", "16 hexadecimal digits"),
-            (
-                "UUID=fdd68895-c307-4549-8c9c-90e44c71f5b7",
-                "16 hexadecimal digits",
-            ),
-            ("UUID=01d9a1b2c3d4e5f6", "Write \"UUID=01D9A1B2C3D4E5F6\"."),
-            (
-                "UUID=0x01d9a1b2c3d4e5f6",
-                "Write \"UUID=01D9A1B2C3D4E5F6\".",
-            ),
-        ],
-    )
 }
 
 fn networks(nix: &Nix) -> Result<(), Failed> {
@@ -234,68 +196,6 @@ fn ports(nix: &Nix) -> Result<(), Failed> {
     Ok(())
 }
 
-fn images(nix: &Nix) -> Result<(), Failed> {
-    let digest = format!("sha256:{}", "0a".repeat(32));
-    let neither = "has neither a tag nor a digest";
-    let digits = "64 digits";
-    for (image, words) in [
-        ("ollama/ollama:0.40.2", ""),
-        (format!("ollama/ollama:0.40.2@{digest}").as_str(), ""),
-        (format!("registry.lan:5000/ollama@{digest}").as_str(), ""),
-        ("registry.lan:5000/ollama:rocm", ""),
-        ("ollama/ollama", neither),
-        ("registry.lan:5000/ollama", neither),
-        ("ollama/ollama:", neither),
-        ("", neither),
-        (format!("@{digest}").as_str(), neither),
-        ("ollama/ollama:0.40.2@", digits),
-        ("ollama/ollama@latest", digits),
-        (format!("ollama/ollama@{digest}0").as_str(), digits),
-        (format!("ollama/ollama@{digest}@{digest}").as_str(), digits),
-    ] {
-        let module = format!("ollamalive.ollama.image = lib.mkForce \"{image}\";");
-        let found = problems(nix, &module)?;
-        let right = match &found[..] {
-            [] => words.is_empty(),
-            [one] => !words.is_empty() && one.contains(words),
-            _ => false,
-        };
-        assert!(right, "{image}: {found:?}");
-    }
-    Ok(())
-}
-
-/// What the container runs by, and what is asked of the registry.
-fn references(nix: &Nix) -> Result<(), Failed> {
-    let digest = format!("sha256:{}", "0a".repeat(32));
-    for (image, local, remote) in [
-        ("ollama/ollama:1", "ollama/ollama:1", "ollama/ollama:1"),
-        (
-            format!("ollama/ollama:1@{digest}").as_str(),
-            "ollama/ollama:1",
-            format!("ollama/ollama@{digest}").as_str(),
-        ),
-        (
-            format!("r:5000/ollama@{digest}").as_str(),
-            format!("r:5000/ollama@{digest}").as_str(),
-            format!("r:5000/ollama@{digest}").as_str(),
-        ),
-        (
-            "docker.io/ollama/ollama:1",
-            "ollama/ollama:1",
-            "ollama/ollama:1",
-        ),
-    ] {
-        let answer = nix.ask(&format!(
-            "appliance: let found = import (/. + {}) {{ inherit (appliance.pkgs) lib; }} {}; in [ found.local found.remote ]",
-            quoted(&common::root().join("modules/image-reference.nix").display().to_string()),
-            quoted(image),
-        ))?;
-        assert_eq!(answer, serde_json::json!([local, remote]), "{image}");
-    }
-    Ok(())
-}
-
 fn gpu_drivers(nix: &Nix) -> Result<(), Failed> {
     for (driver, right) in [
         ("open", true),
@@ -331,20 +231,5 @@ fn gpu_drivers(nix: &Nix) -> Result<(), Failed> {
         text.starts_with("580.") && text.ends_with(" legacy_580\n"),
         "{text}"
     );
-    Ok(())
-}
-
-/// In fstab a blank would end the field. systemd and udev then encode the label in the same way.
-fn labels_in_fstab(nix: &Nix) -> Result<(), Failed> {
-    let answer = nix.ask(
-        "appliance: (appliance.extendModules { modules = [ ({ lib, ... }: { ollamalive.models.drive = \
-         lib.mkForce \"LABEL=My Models [1] \\\\ ä\"; }) ]; }).config.environment.etc.fstab.text",
-    )?;
-    let Value::String(fstab) = answer else {
-        return Err("fstab is not a text".into());
-    };
-    let line = fstab.lines().find(|line| line.contains(" /mnt/models "));
-    let device = line.and_then(|line| line.split(' ').next());
-    assert_eq!(device, Some("LABEL=My\\040Models\\040[1]\\040\\134\\040ä"));
     Ok(())
 }

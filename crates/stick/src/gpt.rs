@@ -233,7 +233,7 @@ pub fn create(file: &mut File, disk_id: Option<Uuid>, partitions: &[NewPartition
 /// For tests: an image whose table lists PERSIST (16 MiB), and whose file ends before it.
 #[cfg(test)]
 pub fn test_image(folder: &Path) -> std::path::PathBuf {
-    const MIB: u64 = 1 << 20;
+    use crate::units::MIB;
     let path = folder.join("image");
     let mut file = File::options()
         .read(true)

@@ -118,8 +118,10 @@ fn qemu_on(folder: &Path) -> Option<i32> {
 }
 
 fn no_login() -> Result<(), Failed> {
-    // A busy host gets more time.
-    no_login_within(12).or_else(|_| no_login_within(60))
+    // UEFI gives up after a few seconds, on a busy host after minutes. The boot takes the whole deadline, so short ones go first.
+    no_login_within(12)
+        .or_else(|_| no_login_within(60))
+        .or_else(|_| no_login_within(400))
 }
 
 fn no_login_within(seconds: u64) -> Result<(), Failed> {
@@ -131,21 +133,23 @@ fn no_login_within(seconds: u64) -> Result<(), Failed> {
     let error = error.downcast::<NoLogin>()?;
     let within = format!("within {seconds} s");
     assert!(error.why.contains(&within), "{}", error.why);
-    assert!(start.elapsed() < deadline + Duration::from_secs(48));
+    assert!(start.elapsed() < deadline + Duration::from_secs(300));
     if !(error.tail.contains("UEFI") || error.tail.contains("BdsDxe")) {
         return Err(format!("the console is not shown: {:?}", error.tail).into());
     }
     evidence(&mut machine, folder.path())
 }
 
-/// It leaves its screen, logs and command line; once it is off, there is no journal.
+/// The machine leaves its screen, logs and command line; once it is off, there is no journal.
 fn evidence(machine: &mut Machine, folder: &Path) -> Result<(), Failed> {
     let screen = folder.join("screen.png");
     machine.screenshot(&screen)?;
     assert!(fs::read(&screen)?.starts_with(b"\x89PNG\r\n"));
     machine.leave_logs(folder)?;
     let read = |name: &str| fs::read_to_string(folder.join(name));
-    assert!(read("console.log")?.contains("BdsDxe"));
+    if !read("console.log")?.contains("BdsDxe") {
+        return Err("the console was left before UEFI had looked for a system".into());
+    }
     assert!(read("qemu.command")?.contains("qemu-system-x86_64"));
     machine.power_cut();
     let error = machine.journal().expect_err("it is off").to_string();

@@ -13,12 +13,12 @@ use self::steps::{StepResult, Steps};
 use crate::cli::{Ci, GuestChoice, Test};
 use crate::disk_fixtures::DiskSetup;
 use crate::exit::Exit;
-use crate::guest::nixos;
 use crate::nix::Nix;
 use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::outcome::{Report, Verdict};
 use crate::packages::{self, need};
 use crate::scenario::{SCENARIOS, Scenario, promises_of};
+use crate::test_env::auto;
 use crate::variant::{self, Variant};
 use crate::{guest, project};
 use vm::accel::{self, Accelerator};
@@ -26,6 +26,10 @@ use vm::process;
 
 /// Deadline of one step: compiling everything on two cores takes longest.
 const STEP: Duration = Duration::from_secs(1800);
+
+/// How many variants run with KVM, and how many under emulation.
+const VARIANTS: usize = 2;
+const VARIANTS_WITHOUT_KVM: usize = 1;
 
 /// Linters that run where they are installed: name of the step, program, arguments.
 const LINTERS: &[(&str, &str, &[&str])] = &[
@@ -89,30 +93,33 @@ pub fn run(options: &Ci) -> Result<Exit> {
     steps.run("promises on the stand-in guest", || {
         promises(options, GuestChoice::Standin, every.clone(), None)
     })?;
-    // All of them, on both guests, run nightly.
     match variant::all(&root) {
         Ok(all) => {
-            for variant in all.iter().take(VARIANTS) {
+            let (now, later) = variants(&all, fast);
+            for variant in now {
                 let once = scenarios(boots_once);
                 steps.run("a variant on the stand-in guest", || {
                     promises(options, GuestChoice::Standin, once, Some(variant))
                 })?;
+            }
+            if !later.is_empty() {
+                let names = later.iter().map(|variant| variant.name.clone()).collect();
+                steps.run("more variants on the stand-in guest", || too_slow(names))?;
             }
         }
         Err(error) => steps.run("a variant on the stand-in guest", || Err(error))?,
     }
     // NixOS boots in one to three minutes under emulation; all scenarios together need 15 boots.
     let now = |scenario: &Scenario| fast || boots_once(scenario);
-    steps.run("promises on NixOS", || match realisable(&nix)? {
-        Ok(()) => promises(options, GuestChoice::Nixos, scenarios(now), None),
-        Err(reason) => Ok(StepResult::Skipped(reason)),
+    steps.run("promises on NixOS", || {
+        match auto(&root, &options.nixpkgs)? {
+            Ok(_) => promises(options, GuestChoice::Nixos, scenarios(now), None),
+            Err(reason) => Ok(StepResult::Skipped(reason)),
+        }
     })?;
     if !fast {
-        steps.run("more promises on NixOS", || {
-            let later = scenarios(|scenario| !now(scenario)).join(", ");
-            let reason = format!("too slow without KVM, which pull requests have: {later}");
-            Ok(StepResult::Skipped(reason))
-        })?;
+        let later = scenarios(|scenario| !now(scenario));
+        steps.run("more promises on NixOS", || too_slow(later))?;
     }
     if options.ollama.ollama.is_none() {
         steps.run("promises of a real Ollama", || {
@@ -175,15 +182,19 @@ fn usable(nix: &Result<Nix>) -> Result<Result<&Nix, String>> {
     }
 }
 
-/// Whether the NixOS image can be built here; else the reason why a step is skipped.
-fn realisable(nix: &Result<Nix>) -> Result<Result<(), String>> {
-    Ok(match usable(nix)? {
-        Ok(nix) => match nixos::realisable(nix)? {
-            None => Ok(()),
-            Some(reason) => Err(reason.0),
-        },
-        Err(reason) => Err(reason),
-    })
+/// Skips what takes too long under emulation, by `names`.
+fn too_slow(names: Vec<String>) -> Result<StepResult> {
+    let names = names.join(", ");
+    let reason = format!("too slow without KVM, which pull requests have: {names}");
+    Ok(StepResult::Skipped(reason))
+}
+
+/// The first few of `all` variants: those that run on this host, and those that only a `fast` one runs. All of them, on both
+/// guests, run nightly.
+fn variants<T>(all: &[T], fast: bool) -> (&[T], &[T]) {
+    let with_kvm = &all[..all.len().min(VARIANTS)];
+    let now = if fast { VARIANTS } else { VARIANTS_WITHOUT_KVM };
+    with_kvm.split_at(with_kvm.len().min(now))
 }
 
 /// The names of the scenarios that are `wanted`.
@@ -192,8 +203,8 @@ fn scenarios(wanted: impl Fn(&Scenario) -> bool) -> Vec<String> {
     wanted.map(|scenario| scenario.name.to_string()).collect()
 }
 
-/// The scenarios that share one machine, which has all disks and boots once; but not that of a GPU, which takes minutes and is
-/// the same for every owner.
+/// The scenarios that share one machine, which has all disks and boots once; except that of the GPU, which takes minutes and
+/// is the same for every owner.
 fn boots_once(scenario: &Scenario) -> bool {
     scenario.disks == DiskSetup::Complete && scenario.boots == 1 && scenario.name != "gpu"
 }
@@ -227,12 +238,26 @@ fn judged(report: &Report) -> StepResult {
     }
 }
 
-/// How many variants run.
-const VARIANTS: usize = 2;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_kvm_fewer_variants_run_and_the_others_are_named() {
+        let none: &[&str] = &[];
+        let all = ["a", "b", "c"];
+        assert_eq!(variants(&all, true), (&all[..2], none));
+        assert_eq!(variants(&all, false), (&all[..1], &all[1..2]));
+        assert_eq!(variants(&all[..1], false), (&all[..1], none));
+        assert_eq!(variants(none, false), (none, none));
+        let Ok(StepResult::Skipped(reason)) = too_slow(vec!["b".into(), "c".into()]) else {
+            panic!("it is not skipped");
+        };
+        assert_eq!(
+            reason,
+            "too slow without KVM, which pull requests have: b, c"
+        );
+    }
 
     #[test]
     fn the_scripts_of_the_project_are_found() {

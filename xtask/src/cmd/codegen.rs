@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::cli::Codegen;
 use crate::error::usage;
 use crate::exit::Exit;
-use crate::scenario::{PROMISES, SCENARIOS};
+use crate::scenario::{PROMISES, SCENARIOS, promises_of};
 use crate::{options, project, snapshot};
 
 /// What writes the files.
@@ -109,7 +109,7 @@ fn between(root: &Path, path: &str, begin: &str, part: &str, end: Option<&str>) 
 /// The promises as a table in Markdown.
 fn promises() -> String {
     let mut table = String::from("| promise | what is promised |\n|---|---|\n");
-    for promise in PROMISES {
+    for promise in PROMISES.iter() {
         table.push_str(&format!("| `{}` | {} |\n", promise.id, promise.sentence));
     }
     table
@@ -119,8 +119,7 @@ fn promises() -> String {
 fn scenarios() -> Result<String> {
     let mut text = format!("# Generated from the list of scenarios: {COMMAND}\ncheck: {{\n");
     for scenario in SCENARIOS {
-        let promises = PROMISES.iter();
-        for promise in promises.filter(|promise| promise.scenario == scenario.name) {
+        for promise in promises_of(&[scenario]) {
             writeln!(text, "  # {}", promise.id)?;
         }
         writeln!(text, "  vm-{0} = check \"{0}\";", scenario.name)?;

@@ -1,5 +1,7 @@
 //! `test`: boots the appliance and checks its promises.
 
+mod choice;
+mod sources;
 mod vm_jobs;
 
 use std::path::{Path, PathBuf};
@@ -9,26 +11,21 @@ use anyhow::Result;
 use chrono::Local;
 use vm::process;
 
+use self::choice::{chosen, failed_last, list};
+use self::sources::SOURCES;
 use self::vm_jobs::JobRunner;
-use crate::cli::{GuestChoice, Test};
-use crate::error::{LISTED, one_line, unknown, usage};
+use crate::cli::Test;
+use crate::error::{one_line, usage};
 use crate::exit::Exit;
 use crate::files::{require_writable, write};
 use crate::git::Git;
-use crate::guest::GuestKind;
 use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::outcome::{self, Report, Verdict};
 use crate::project;
-use crate::report::{self, ConsoleReporter, SourceFile};
-use crate::scenario::{PROMISES, Plan, SCENARIOS, Scenario, promises_of, scenario, unavailable};
+use crate::report::{self, ConsoleReporter};
+use crate::scenario::{Plan, SCENARIOS, Scenario, unavailable};
 use crate::test_env::{Session, Wanted};
 use crate::variant::{self, Variant};
-
-/// The list of promises, to which annotations on GitHub point.
-const SOURCE: SourceFile = SourceFile {
-    path: "xtask/src/scenario/promises.rs",
-    text: include_str!("../scenario/promises.rs"),
-};
 
 pub fn run(options: &Test) -> Result<Exit> {
     if options.list {
@@ -202,77 +199,8 @@ pub fn report_on(options: &Test, variant: Option<&Variant>) -> Result<Report> {
     if let Some(file) = &options.html {
         write(file, &report::html(&report))?;
     }
-    report::publish(&report, SOURCE, |name| std::env::var(name).ok())?;
+    report::publish(&report, SOURCES, |name| std::env::var(name).ok())?;
     Ok(report)
-}
-
-/// What `--list` prints. Promises that a plain run leaves out are marked.
-fn list(scenarios: &[&'static Scenario]) -> String {
-    let mut table = report::table(&["scenario", "promise", "needs", "what is promised"]);
-    let (mut all, mut with_fault) = (0, 0);
-    for promise in promises_of(scenarios) {
-        let of = scenario(promise.scenario);
-        let fault = of.is_some_and(|scenario| scenario.fault);
-        let needs = match of {
-            Some(Scenario { fault: true, .. }) => "--fault",
-            Some(Scenario {
-                real_ollama: true, ..
-            }) => "--ollama",
-            _ => "",
-        };
-        table.add_row([promise.scenario, promise.id, needs, promise.sentence]);
-        all += 1;
-        with_fault += usize::from(fault);
-    }
-    let note = match with_fault {
-        0 => String::new(),
-        _ => format!(
-            "; {with_fault} of them are checked only with --fault, or if their scenario is named"
-        ),
-    };
-    format!("{table}\n{all} promises{note}")
-}
-
-/// The scenarios of the promises that failed last, on the guest that `options` name or on any.
-fn failed_last(options: &Test) -> Result<Vec<&'static Scenario>> {
-    let guest = match options.guest {
-        GuestChoice::Auto => None,
-        GuestChoice::Standin => Some(GuestKind::Standin.to_string()),
-        GuestChoice::Nixos => Some(GuestKind::Nixos.to_string()),
-    };
-    let known = PROMISES.iter().map(|promise| promise.id);
-    let failed = report::failed_last(&project::cache()?, guest.as_deref(), known);
-    if failed.is_empty() {
-        return Err(usage(
-            "no promise failed in the last run: leave out --rerun to check all",
-        ));
-    }
-    outln!("failed last: {}", failed.join(", "));
-    let names: Vec<String> = PROMISES
-        .iter()
-        .filter(|promise| failed.contains(&promise.id))
-        .map(|promise| promise.scenario.to_string())
-        .collect();
-    chosen(&names, false)
-}
-
-/// The scenarios called `names`, or all; those that inject faults only by name or with `fault`.
-fn chosen(names: &[String], fault: bool) -> Result<Vec<&'static Scenario>> {
-    let by_default = |scenario: &&Scenario| names.is_empty() && !scenario.fault;
-    for name in names {
-        if scenario(name).is_none() {
-            let known = SCENARIOS.iter().map(|scenario| scenario.name);
-            return Err(unknown("scenario", name, known, LISTED));
-        }
-    }
-    Ok(SCENARIOS
-        .iter()
-        .filter(|scenario| {
-            by_default(scenario)
-                || fault && scenario.fault
-                || names.iter().any(|name| name == scenario.name)
-        })
-        .collect())
 }
 
 #[cfg(test)]
@@ -280,52 +208,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_promise_has_a_line_in_the_source() {
-        for promise in PROMISES {
-            let at = SOURCE.line(promise.id).expect(promise.id);
-            let line = SOURCE.text.lines().nth(at - 1).unwrap();
-            assert!(line.contains(promise.id), "{line}");
-        }
-        assert_eq!(SOURCE.line("ssh.no-such-promise"), None);
-    }
-
-    #[test]
-    fn the_list_marks_what_only_fault_runs() {
-        let all = list(&chosen(&[], true).unwrap());
-        let line = |id: &str| all.lines().find(|line| line.contains(id)).unwrap();
-        assert!(line("fault.drive-pulled").contains("--fault"), "{all}");
-        assert!(!line("ssh.root-refused").contains("--fault"), "{all}");
-        assert!(all.ends_with("if their scenario is named"), "{all}");
-        let some = list(&chosen(&["ssh".to_string()], false).unwrap());
-        assert!(some.ends_with(" promises"), "{some}");
-    }
-
-    #[test]
     fn each_variant_has_files_of_its_own() {
         let name = |file: &str| beside(Path::new(file), "no-drive").display().to_string();
         assert_eq!(name("out/report.json"), "out/report-no-drive.json");
         assert_eq!(name("report"), "report-no-drive");
-    }
-
-    #[test]
-    fn an_unknown_scenario_names_the_nearest() {
-        let error = chosen(&["firewal".to_string()], false)
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(
-            error.contains(r#"no scenario "firewal"; did you mean "firewall"?"#),
-            "{error}"
-        );
-        let far = chosen(&["zebra".to_string()], false).err().unwrap();
-        assert_eq!(
-            far.to_string(),
-            r#"there is no scenario "zebra": --list shows all"#
-        );
-        assert_eq!(chosen(&["ssh".to_string()], false).unwrap().len(), 1);
-        assert_eq!(chosen(&["faults".to_string()], false).unwrap().len(), 1);
-        assert_eq!(chosen(&["ssh".to_string()], true).unwrap().len(), 3);
-        assert_eq!(chosen(&[], true).unwrap().len(), SCENARIOS.len());
-        assert_eq!(chosen(&[], false).unwrap().len(), SCENARIOS.len() - 2);
     }
 }

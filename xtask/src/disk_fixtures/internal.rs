@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use stick::gpt::{self, Extent, NewPartition, partition_types};
+use stick::units::MIB;
 use vm::process;
 
 use super::filesystems::COPY_DEADLINE;
 
-const MIB: u64 = 1 << 20;
 /// Small, because the machine reads all of it.
 const BYTES: u64 = 24 * MIB;
 const WINDOWS: Extent = Extent {

@@ -273,7 +273,7 @@ fn beside(stick: StickImage) -> Disk {
 #[cfg(test)]
 fn test_image(folder: &Path) -> PathBuf {
     use stick::gpt::{Extent, NewPartition, partition_types::LINUX_FS};
-    const MIB: u64 = 1 << 20;
+    use stick::units::MIB;
     let path = folder.join("image");
     let mut file = fs::File::options()
         .read(true)

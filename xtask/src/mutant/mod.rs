@@ -157,12 +157,8 @@ impl Mutant {
 mod tests {
     use super::*;
     use crate::contract::Contract;
-    use crate::scenario::PROMISES;
+    use crate::scenario::{PROMISES, promise};
     use crate::{project, snapshot};
-
-    fn is_promise(id: &str) -> bool {
-        PROMISES.iter().any(|promise| promise.id == id)
-    }
 
     #[test]
     fn ids_are_unique_and_begin_with_a_concern() {
@@ -176,9 +172,9 @@ mod tests {
     #[test]
     fn the_promises_exist_and_the_expected_one_is_not_among_the_others() {
         for mutant in all() {
-            assert!(is_promise(mutant.caught_by), "{}", mutant.id);
+            assert!(promise(mutant.caught_by).is_some(), "{}", mutant.id);
             for other in mutant.also {
-                assert!(is_promise(other), "{}: {other}", mutant.id);
+                assert!(promise(other).is_some(), "{}: {other}", mutant.id);
                 assert_ne!(*other, mutant.caught_by, "{}", mutant.id);
             }
             assert!(!mutant.symptom.is_empty(), "{}", mutant.id);
@@ -187,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_promise_has_a_mutant_that_it_must_catch() {
-        for promise in PROMISES {
+        for promise in PROMISES.iter() {
             let caught = all().any(|mutant| mutant.caught_by == promise.id);
             assert!(caught, "no mutant is to be caught by {}", promise.id);
         }

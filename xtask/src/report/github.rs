@@ -18,14 +18,14 @@ pub struct SourceFile {
 /// Evidence longer than this is cut: a step's summary may be 1 MiB long in all, and people read the first lines.
 const EVIDENCE: usize = 4000;
 
-/// Publishes the report where `variable`, which reads the environment, says that GitHub Actions is there. `promises` is
-/// the file that lists the promises.
+/// Publishes the report where `variable`, which reads the environment, says that GitHub Actions is there. `promises` are
+/// the files that list the promises.
 ///
 /// # Errors
 /// The summary's file cannot be written.
 pub fn publish(
     report: &Report,
-    promises: SourceFile,
+    promises: &[SourceFile],
     variable: impl Fn(&str) -> Option<String>,
 ) -> anyhow::Result<()> {
     let set = |name| variable(name).filter(|value| !value.is_empty());
@@ -53,7 +53,7 @@ fn append(file: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// One workflow command for each promise that is not kept, at its line in the list of promises.
-fn annotations(report: &Report, promises: SourceFile) -> Vec<String> {
+fn annotations(report: &Report, promises: &[SourceFile]) -> Vec<String> {
     let open = report
         .promises()
         .filter(|promise| promise.verdict.is_open());
@@ -62,11 +62,13 @@ fn annotations(report: &Report, promises: SourceFile) -> Vec<String> {
             Verdict::Fail => "error",
             _ => "warning",
         };
-        let place = promises.line(&promise.id).map_or_else(String::new, |line| {
-            format!("file={},line={line},", property(promises.path))
+        let place = promises.iter().find_map(|file| {
+            let line = file.line(&promise.id)?;
+            Some(format!("file={},line={line},", property(file.path)))
         });
         format!(
-            "::{level} {place}title={}::{}",
+            "::{level} {}title={}::{}",
+            place.unwrap_or_default(),
             property(&format!("{} on {}", promise.id, report.subject())),
             data(&format!("{}\n{}", promise.promise, cut(&promise.evidence)))
         )
@@ -179,10 +181,16 @@ mod tests {
     use super::*;
     use crate::outcome::tests::sample;
 
-    const PROMISES: SourceFile = SourceFile {
-        path: "src/promises.rs",
-        text: "first\n    id: \"boot.reaches-target\",\n",
-    };
+    const PROMISES: &[SourceFile] = &[
+        SourceFile {
+            path: "src/ssh.rs",
+            text: "id: \"ssh.root-refused\",\n",
+        },
+        SourceFile {
+            path: "src/boot.rs",
+            text: "first\n    id: \"boot.reaches-target\",\n",
+        },
+    ];
 
     #[test]
     fn annotations_are_escaped_and_point_at_the_promise() {
@@ -194,7 +202,7 @@ mod tests {
         let lines = annotations(&report, PROMISES);
         assert_eq!(
             lines[0],
-            "::error file=src/promises.rs,line=2,title=boot.reaches-target on standin\
+            "::error file=src/boot.rs,line=2,title=boot.reaches-target on standin\
              ::it holds%0A100 %25: a, b::error::%0D%0Anext"
         );
         assert_eq!(

@@ -28,7 +28,7 @@ mod systemd;
 mod vm_job;
 
 pub use applies::Applies;
-pub use promises::{PROMISES, promises_of};
+pub use promises::{PROMISES, promise, promises_of};
 pub use run::{Boot, Observer, Quiet, judge_all, switch_on, unavailable};
 pub use scenarios::{SCENARIOS, scenario};
 pub use vm_job::{Plan, VmJob};
@@ -50,6 +50,7 @@ pub use crate::outcome::Finding;
 use crate::test_machine::TestMachine;
 
 /// One sentence that an owner would care about, and the check that tries to disprove it.
+#[derive(Clone)]
 pub struct Promise {
     /// `concern.sentence-in-brief`
     pub id: &'static str,

@@ -25,7 +25,7 @@ fn list() -> Result<(), Failed> {
     let cache = tempfile::tempdir()?;
     let output = xtask(cache.path(), &["test", "--list"]).output()?;
     let text = String::from_utf8(output.stdout)?;
-    for promise in PROMISES {
+    for promise in PROMISES.iter() {
         assert!(
             text.contains(promise.id),
             "{} is not listed:\n{text}",

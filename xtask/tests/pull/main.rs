@@ -7,6 +7,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod failed;
+mod loaded;
 mod server;
 mod setup;
 
@@ -27,12 +29,12 @@ fn main() {
         ("a_model_that_cannot_fit_is_not_begun", too_large),
         ("what_is_there_already_needs_no_room", partly_there),
         ("a_model_of_unknown_size_is_downloaded", unknown_size),
-        ("a_failed_download_says_why", failed),
-        ("a_server_that_is_not_ollama_is_noticed", not_ollama),
+        ("a_failed_download_says_why", failed::reasons),
+        ("a_server_that_is_not_ollama_is_noticed", failed::not_ollama),
         ("progress_is_one_line", progress),
-        ("a_model_is_loaded_and_kept", loaded),
-        ("a_model_for_embeddings_is_loaded", loaded_for_embeddings),
-        ("a_model_that_is_not_there_is_not_loaded", not_loaded),
+        ("a_model_is_loaded_and_kept", loaded::kept),
+        ("a_model_for_embeddings_is_loaded", loaded::for_embeddings),
+        ("a_model_that_is_not_there_is_not_loaded", loaded::not_there),
         ("the_wait_for_the_server_ends", no_server),
     ];
     let trials: Vec<Trial> = tests
@@ -179,74 +181,6 @@ fn unknown_size() -> Result<(), Failed> {
     Ok(())
 }
 
-fn failed() -> Result<(), Failed> {
-    let cases: [(Answers, &str); 4] = [
-        (
-            |path, body| {
-                match path {
-                "/api/pull" => (
-                    200,
-                    "{\"status\":\"pulling manifest\"}\n{\"error\":\"pull model manifest: file does not exist\"}\n".into(),
-                ),
-                _ => small(path, body),
-            }
-            },
-            "pull model manifest: file does not exist. Look its name up at ollama.com, and correct ollamalive.ollama.pull.",
-        ),
-        (
-            |path, body| match path {
-                "/api/pull" => (
-                    500,
-                    r#"{"error":"write /x: no space left on device"}"#.into(),
-                ),
-                _ => small(path, body),
-            },
-            "write /x: no space left on device. Delete models that you no longer need: docker exec ollama ollama rm NAME.",
-        ),
-        (
-            |path, body| match path {
-                "/api/pull" => (
-                    200,
-                    r#"{"error":"dial tcp: lookup registry.ollama.ai: no such host"}"#.into(),
-                ),
-                _ => small(path, body),
-            },
-            "no such host. Check the internet connection; it is tried again.",
-        ),
-        (
-            |path, body| match path {
-                // It would colour the terminal.
-                "/api/pull" => (200, "{\"error\":\"odd\\u001b\\n[31m\"}".into()),
-                _ => small(path, body),
-            },
-            "odd [31m. It is tried again. See: journalctl -u docker-ollama",
-        ),
-    ];
-    for (answers, words) in cases {
-        let setup = Setup::new(answers)?;
-        assert!(!setup.attempt(&setup.model(), "")?);
-        let notice = setup.notice();
-        let start = format!("{} is not downloaded: ", setup.model());
-        let right = notice.starts_with(&start) && notice.ends_with(&format!("{words}\n"));
-        assert!(right && notice.lines().count() == 1, "{notice:?}");
-    }
-    Ok(())
-}
-
-fn not_ollama() -> Result<(), Failed> {
-    let setup = Setup::new(|path, body| match path {
-        "/api/pull" => (404, "404 page not found".into()),
-        _ => small(path, body),
-    })?;
-    assert!(!setup.attempt(&setup.model(), "")?);
-    let notice = setup.notice();
-    assert!(
-        notice.contains(" is not downloaded: Ollama stopped answering. "),
-        "{notice}"
-    );
-    Ok(())
-}
-
 fn progress() -> Result<(), Failed> {
     let setup = Setup::new(small)?;
     let lines = r#"printf '%s\n' '{"status":"pulling manifest"}' '{"digest":"a","total":300,"completed":1}' \
@@ -261,44 +195,6 @@ fn progress() -> Result<(), Failed> {
     assert_eq!(setup.notice(), "tiny is being downloaded: 50 %.\n");
     setup.run("show", "", "")?;
     assert_eq!(setup.notice(), "");
-    Ok(())
-}
-
-fn loaded() -> Result<(), Failed> {
-    let setup = Setup::new(|path, body| match path {
-        "/api/generate" => (200, r#"{"done":true,"done_reason":"load"}"#.into()),
-        _ => small(path, body),
-    })?;
-    assert!(setup.attempt("", "tiny")?);
-    assert_eq!(
-        setup.server.requests(),
-        [r#"/api/generate {"model":"tiny","keep_alive":-1,"stream":false}"#]
-    );
-    assert_eq!(setup.notice(), "");
-    Ok(())
-}
-
-fn loaded_for_embeddings() -> Result<(), Failed> {
-    let setup = Setup::new(|path, body| match path {
-        "/api/generate" => (
-            400,
-            r#"{"error":"\"tiny\" does not support generate"}"#.into(),
-        ),
-        "/api/embed" => (200, r#"{"embeddings":[]}"#.into()),
-        _ => small(path, body),
-    })?;
-    assert!(setup.attempt("", "tiny")?);
-    assert_eq!(setup.server.requests().len(), 2);
-    Ok(())
-}
-
-fn not_loaded() -> Result<(), Failed> {
-    let setup = Setup::new(small)?;
-    assert!(!setup.attempt("", "tiny")?);
-    assert_eq!(
-        setup.notice(),
-        "tiny is not loaded: model 'x' not found. List it in ollamalive.ollama.pull, or correct ollamalive.ollama.keepLoaded.\n"
-    );
     Ok(())
 }
 

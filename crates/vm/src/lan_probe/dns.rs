@@ -1,25 +1,24 @@
-//! The network's name server (RFC 1035), as far as the harness answers in its place.
+//! The network's name server (RFC 1035): the harness answers for some names in its place.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use etherparse::{SlicedPacket, TransportSlice};
 use simple_dns::rdata::{A, OPT, RData};
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 
 use super::LanProbe;
-use super::packets::{addresses, frame_bytes, ip};
 use super::relay::locked;
 use super::types::LanPeer;
+use super::udp::{self, Datagram};
 
-const PORT: u16 = 53;
+pub const PORT: u16 = 53;
 /// Nothing caches an answer: each look-up reaches the server.
 const TTL: u32 = 0;
 /// The largest answer that every network carries whole (RFC 9715).
 const LARGEST: u16 = 1232;
 
-/// The names that the network's name server knows. It passes on what it is asked about others.
+/// A name server that the harness answers for. Queries for other names go on to the real one.
 #[derive(Debug, Clone)]
 pub struct NameServer {
     /// Where the guest reaches it.
@@ -74,7 +73,6 @@ impl Names {
 struct Query<'a> {
     frame: &'a [u8],
     packet: Packet<'a>,
-    /// In small letters, without the final dot.
     name: String,
     client: (IpAddr, u16),
     server: IpAddr,
@@ -82,22 +80,18 @@ struct Query<'a> {
 
 impl<'a> Query<'a> {
     fn read(server: &NameServer, frame: &'a [u8]) -> Option<Self> {
-        let sliced = SlicedPacket::from_ethernet(frame).ok()?;
-        let (client, to) = addresses(&sliced)?;
-        let Some(TransportSlice::Udp(udp)) = sliced.transport else {
-            return None;
-        };
-        if udp.destination_port() != PORT || !server.addresses.contains(&to) {
+        let Datagram { from, to, payload } = Datagram::read(frame)?;
+        if to.1 != PORT || !server.addresses.contains(&to.0) {
             return None;
         }
-        let packet = Packet::parse(udp.payload()).ok()?;
-        let name = packet.questions.first()?.qname.to_string().to_lowercase();
+        let packet = Packet::parse(payload).ok()?;
+        let name = name_in(&packet)?;
         Some(Query {
             frame,
             packet,
             name,
-            client: (client, udp.source_port()),
-            server: to,
+            client: from,
+            server: to.0,
         })
     }
 
@@ -131,15 +125,20 @@ impl<'a> Query<'a> {
             v4,
             v6,
         };
-        let (client, port) = self.client;
         let mac = self.frame.get(6..12)?.try_into().ok()?;
-        Some(frame_bytes(|out| {
-            ip(us, mac, client)
-                .udp(PORT, port)
-                .write(out, &payload)
-                .expect("writing to a Vec cannot fail");
-        }))
+        Some(udp::frame(us, PORT, mac, self.client, &payload))
     }
+}
+
+/// The name in the first question of `packet`: in small letters, without the final dot.
+fn name_in(packet: &Packet) -> Option<String> {
+    let question = packet.questions.first()?;
+    Some(question.qname.to_string().to_lowercase())
+}
+
+/// The name that the query `payload` asks for; `None` if it cannot be read.
+pub fn asked_for(payload: &[u8]) -> Option<String> {
+    name_in(&Packet::parse(payload).ok()?)
 }
 
 /// A query for the IPv4 address of `name`, as a client sends it to a name server's UDP port 53.

@@ -11,13 +11,14 @@ mod ntp;
 mod overheard;
 mod packets;
 mod relay;
+mod scan;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_peer;
 mod types;
+mod udp;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -33,37 +34,8 @@ use overheard::Overheard;
 pub use overheard::Sent;
 pub use packets::SOURCE_PORT;
 use relay::{Dhcp, locked};
+use scan::{PACING, Pacing};
 pub use types::{Answer, LAN_PEER, LanPeer, Mac, PortState, Scanned, Transport};
-
-/// How long an address may take to resolve before a scan gives up.
-const RESOLVE_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How fast a scan sends, and how long it waits.
-#[derive(Debug, Clone, Copy)]
-struct Pacing {
-    /// Probes in flight.
-    burst: usize,
-    /// How long the canary's answer may take.
-    canary: Duration,
-    /// The pause after a burst without a canary.
-    pause: Duration,
-    /// How often a silent port is probed where no canary proves that the probes arrived.
-    rounds: usize,
-    /// How long a round waits for its last answers.
-    last_answer: Duration,
-    /// How long one ARP or NDP request waits for its answer.
-    resolve: Duration,
-}
-
-/// The guest's card has room for a burst: virtio-net's ring has 256 entries.
-const PACING: Pacing = Pacing {
-    burst: 200,
-    canary: Duration::from_secs(2),
-    pause: Duration::from_millis(10),
-    rounds: 3,
-    last_answer: Duration::from_millis(700),
-    resolve: Duration::from_millis(300),
-};
 
 /// The probe's end of the cable.
 pub struct LanProbe {
@@ -78,7 +50,7 @@ pub struct LanProbe {
 }
 
 impl LanProbe {
-    /// Starts to relay between the guest's card and the user-mode network. The relays end with the channels.
+    /// Starts to relay between the guest's card and the user-mode network. The relays end when the channels close.
     pub fn connect(guest: UnixStream, uplink: UnixStream) -> Result<Self> {
         Self::paced(guest, uplink, PACING)
     }
@@ -135,8 +107,8 @@ impl LanProbe {
         locked(&self.dhcp).silent_until = Some(Instant::now() + time);
     }
 
-    /// What the guest has sent to the network since it was switched on or resumed, and how many packets of each kind; and for
-    /// how long that is.
+    /// What the guest has sent to the network, with the number of packets of each kind, and for how long it has been listened
+    /// to: since it was switched on or resumed.
     pub fn overheard(&self) -> (Vec<(Sent, usize)>, Duration) {
         let overheard = locked(&self.overheard);
         (overheard.sent(), overheard.time())
@@ -145,20 +117,6 @@ impl LanProbe {
     /// How many DHCP answers were dropped.
     pub fn withheld(&self) -> usize {
         locked(&self.dhcp).withheld
-    }
-
-    /// The ones of `ports` to which the guest has sent UDP multicasts since the probe last looked at what it receives.
-    ///
-    /// # Errors
-    /// The machine has ended.
-    pub fn multicast_to(&mut self, ports: &[u16]) -> Result<BTreeSet<u16>> {
-        let mut found = BTreeSet::new();
-        let now = Instant::now();
-        while let Some(frame) = self.receive(now)? {
-            let port = packets::multicast_port(&frame);
-            found.extend(port.filter(|port| ports.contains(port)));
-        }
-        Ok(found)
     }
 
     /// Resolves the guest's Ethernet address by ARP or neighbor solicitation.
@@ -178,61 +136,6 @@ impl LanProbe {
             }
         }
         bail!("{target} does not answer on the LAN segment")
-    }
-
-    /// Probes each of `ports` at `target`.
-    ///
-    /// Frames reach the guest in order. So after every burst goes a canary: a SYN to the TCP port `open`, which is known
-    /// to answer. Once it has, the guest has handled the whole burst, and a port without an answer is filtered. Without a
-    /// canary, a burst may have been dropped: then silent ports are probed again.
-    ///
-    /// # Errors
-    /// The target does not resolve, the machine has ended, or Ctrl-C.
-    pub fn scan(
-        &mut self,
-        target: IpAddr,
-        transport: Transport,
-        ports: &[u16],
-        open: u16,
-    ) -> Result<Scanned> {
-        let mac = self.resolve(target, RESOLVE_DEADLINE)?;
-        let mut sent = 0;
-        let mut scan = Scan::new(self.peer(), mac, target, transport);
-        let mut canary = true;
-        for _ in 0..self.pacing.rounds {
-            for burst in scan.silent(ports).chunks(self.pacing.burst) {
-                check_interrupt()?;
-                for &port in burst {
-                    self.send(&scan.probe(port))?;
-                }
-                sent += burst.len();
-                if canary {
-                    canary = self.wait_for_canary(&mut scan, open)?;
-                } else {
-                    self.collect(&mut scan, self.pacing.pause, None)?;
-                }
-            }
-            self.collect(&mut scan, self.pacing.last_answer, None)?;
-            if canary {
-                break;
-            }
-        }
-        Ok(Scanned {
-            ports: ports.iter().map(|&port| (port, scan.state(port))).collect(),
-            sent,
-        })
-    }
-
-    /// The state of one TCP port of a target that need not be on the segment: the machine whose card is `mac` is used as
-    /// the router to it.
-    pub fn ask_via(&mut self, mac: Mac, target: IpAddr, port: u16) -> Result<PortState> {
-        let mut scan = Scan::new(self.peer(), mac, target, Transport::Tcp);
-        for _ in 0..self.pacing.rounds {
-            check_interrupt()?;
-            self.send(&scan.probe(port))?;
-            self.collect(&mut scan, self.pacing.last_answer, Some(port))?;
-        }
-        Ok(scan.state(port))
     }
 
     /// Acts as a time server that is `ahead` of this host's clock, until it has answered one request.
@@ -269,83 +172,5 @@ impl LanProbe {
                 }
             }
         }
-    }
-
-    /// Sends a canary to `open` and notes answers until its own. False when it gets none in time.
-    fn wait_for_canary(&mut self, scan: &mut Scan, open: u16) -> Result<bool> {
-        self.send(&packets::canary(scan.peer, scan.mac, scan.target, open))?;
-        let until = Instant::now() + self.pacing.canary;
-        while let Some(frame) = self.receive(until)? {
-            if packets::answers_canary(scan.peer, scan.target, open, &frame) {
-                self.send(&packets::reset(scan.peer, scan.mac, scan.target, &frame))?;
-                return Ok(true);
-            }
-            self.note(scan, &frame)?;
-        }
-        Ok(false)
-    }
-
-    /// Notes answers for `time`, or until `port` has one.
-    fn collect(&mut self, scan: &mut Scan, time: Duration, port: Option<u16>) -> Result<()> {
-        let until = Instant::now() + time;
-        while let Some(frame) = self.receive(until)? {
-            self.note(scan, &frame)?;
-            if port.is_some_and(|port| scan.answered(port)) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, scan: &mut Scan, frame: &[u8]) -> Result<()> {
-        let found = packets::answer(scan.peer, scan.target, scan.transport, frame);
-        let Some(Answer { port, state }) = found else {
-            return Ok(());
-        };
-        scan.states[usize::from(port)] = Some(state);
-        if scan.transport == Transport::Tcp && state == PortState::Open {
-            // Without a reset the guest would repeat its SYN-ACK for a minute.
-            self.send(&packets::reset(scan.peer, scan.mac, scan.target, frame))?;
-        }
-        Ok(())
-    }
-}
-
-/// One scan: what is probed, and the answers so far.
-struct Scan {
-    peer: LanPeer,
-    mac: Mac,
-    target: IpAddr,
-    transport: Transport,
-    /// By port.
-    states: Vec<Option<PortState>>,
-}
-
-impl Scan {
-    fn new(peer: LanPeer, mac: Mac, target: IpAddr, transport: Transport) -> Self {
-        Scan {
-            peer,
-            mac,
-            target,
-            transport,
-            states: vec![None; 1 << 16],
-        }
-    }
-
-    fn probe(&self, port: u16) -> Vec<u8> {
-        packets::probe(self.peer, self.mac, self.target, self.transport, port)
-    }
-
-    fn answered(&self, port: u16) -> bool {
-        self.states[usize::from(port)].is_some()
-    }
-
-    fn silent(&self, ports: &[u16]) -> Vec<u16> {
-        let silent = ports.iter().copied().filter(|&port| !self.answered(port));
-        silent.collect()
-    }
-
-    fn state(&self, port: u16) -> PortState {
-        self.states[usize::from(port)].unwrap_or(PortState::Filtered)
     }
 }

@@ -2,10 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use etherparse::{SlicedPacket, TransportSlice};
-
-use super::packets::{addresses, frame_bytes, ip};
 use super::types::LanPeer;
+use super::udp::{self, Datagram};
 
 pub const PORT: u16 = 123;
 /// Seconds from 1900, where NTP's time begins, to 1970, where Unix time does.
@@ -17,16 +15,10 @@ const SERVER: u8 = 4;
 
 /// The reply to `frame` with the time `now`; `None` if `frame` is not a client's request to an address of `us`.
 pub fn answer(us: LanPeer, frame: &[u8], now: SystemTime) -> Option<Vec<u8>> {
-    let packet = SlicedPacket::from_ethernet(frame).ok()?;
-    let (client, server) = addresses(&packet)?;
-    if server != us.v4 && server != us.v6 {
-        return None;
-    }
-    let Some(TransportSlice::Udp(udp)) = packet.transport else {
-        return None;
-    };
-    let request = udp.payload().get(..LENGTH)?;
-    if udp.destination_port() != PORT || request[0] & 7 != CLIENT {
+    let Datagram { from, to, payload } = Datagram::read(frame)?;
+    let request = payload.get(..LENGTH)?;
+    let for_us = (to.0 == us.v4 || to.0 == us.v6) && to.1 == PORT;
+    if !for_us || request[0] & 7 != CLIENT {
         return None;
     }
     let time = timestamp(now);
@@ -43,12 +35,7 @@ pub fn answer(us: LanPeer, frame: &[u8], now: SystemTime) -> Option<Vec<u8>> {
     reply[32..40].copy_from_slice(&time);
     reply[40..48].copy_from_slice(&time);
     let mac = frame.get(6..12)?.try_into().ok()?;
-    Some(frame_bytes(|out| {
-        ip(us, mac, client)
-            .udp(PORT, udp.source_port())
-            .write(out, &reply)
-            .expect("writing to a Vec cannot fail");
-    }))
+    Some(udp::frame(us, PORT, mac, from, &reply))
 }
 
 /// Seconds since 1900 modulo 2^32 (4 bytes), and their fraction (4 bytes).
@@ -77,12 +64,7 @@ pub(super) mod tests {
         let mut payload = [0; LENGTH];
         payload[0] = 4 << 3 | mode;
         payload[40..48].copy_from_slice(b"mytimeis");
-        frame_bytes(|frame| {
-            ip(GUEST, LAN_PEER.mac, to)
-                .udp(40_000, port)
-                .write(frame, &payload)
-                .unwrap();
-        })
+        udp::frame(GUEST, 40_000, LAN_PEER.mac, (to, port), &payload)
     }
 
     #[test]
@@ -91,12 +73,9 @@ pub(super) mod tests {
             let now = SystemTime::UNIX_EPOCH + NOW;
             let reply = answer(LAN_PEER, &request(ours(guest), PORT, CLIENT), now).unwrap();
             assert_eq!(reply[..6], GUEST.mac);
-            let packet = SlicedPacket::from_ethernet(&reply).unwrap();
-            let Some(TransportSlice::Udp(udp)) = packet.transport else {
-                panic!("not UDP");
-            };
-            assert_eq!((udp.source_port(), udp.destination_port()), (PORT, 40_000));
-            let reply = udp.payload();
+            let Datagram { from, to, payload } = Datagram::read(&reply).unwrap();
+            assert_eq!((from, to), ((ours(guest), PORT), (guest, 40_000)));
+            let reply = payload;
             assert_eq!(reply[..2], [4 << 3 | SERVER, 1]);
             assert_eq!(&reply[24..32], b"mytimeis");
             assert_eq!(reply[40..48], [0, 0, 0, 0, 0x40, 0, 0, 0]);

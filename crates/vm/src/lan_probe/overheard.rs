@@ -1,29 +1,38 @@
 //! What the guest sends to the user-mode network, from the first frame on.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use etherparse::{SlicedPacket, TransportSlice};
 
+use super::dns;
 use super::packets::addresses;
 use super::types::Transport;
 
-/// More kinds of packets than that are not told apart.
+/// At most this many kinds of packets are noted, which bounds the memory.
 const MOST: usize = 10_000;
-const DNS: u16 = 53;
 
 /// Packets to one destination.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sent {
+    /// `0.0.0.0`: the frame cannot be read.
     pub to: IpAddr,
     /// `None`: neither TCP nor UDP, such as ICMP.
     pub transport: Option<Transport>,
     /// Source and destination port; 0 where there is none.
     pub ports: (u16, u16),
-    /// The name that a DNS query over UDP asks for.
+    /// The name that a DNS query over UDP asks for, in small letters; empty if the query cannot be read.
     pub asks_for: Option<String>,
 }
+
+/// A frame that cannot be read: it may be anything.
+const UNREADABLE: Sent = Sent {
+    to: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    transport: None,
+    ports: (0, 0),
+    asks_for: None,
+};
 
 /// Everything sent so far.
 #[derive(Debug)]
@@ -43,7 +52,7 @@ impl Default for Overheard {
 }
 
 impl Overheard {
-    /// Notes a frame. What is not IP, such as ARP, stays on the cable and is not noted.
+    /// Notes a frame. One that is not IP, such as ARP, does not leave the segment and is not noted.
     pub fn note(&mut self, frame: &[u8]) {
         let Some(sent) = sent(frame) else { return };
         if self.sent.len() < MOST || self.sent.contains_key(&sent) {
@@ -63,8 +72,11 @@ impl Overheard {
     }
 }
 
+/// What is noted of `frame`; `None` if it is not IP.
 fn sent(frame: &[u8]) -> Option<Sent> {
-    let packet = SlicedPacket::from_ethernet(frame).ok()?;
+    let Ok(packet) = SlicedPacket::from_ethernet(frame) else {
+        return Some(UNREADABLE);
+    };
     let (_, to) = addresses(&packet)?;
     let (transport, ports, payload) = match &packet.transport {
         Some(TransportSlice::Tcp(tcp)) => (
@@ -79,57 +91,37 @@ fn sent(frame: &[u8]) -> Option<Sent> {
         ),
         _ => (None, (0, 0), &[][..]),
     };
-    let query = transport == Some(Transport::Udp) && ports.1 == DNS;
+    let query = transport == Some(Transport::Udp) && ports.1 == dns::PORT;
     Some(Sent {
         to,
         transport,
         // A client takes another port for each query.
-        ports: if query { (0, DNS) } else { ports },
-        asks_for: query.then(|| name(payload).unwrap_or_default()),
+        ports: if query { (0, dns::PORT) } else { ports },
+        asks_for: query.then(|| dns::asked_for(payload).unwrap_or_default()),
     })
-}
-
-/// The name in the question of a DNS query (RFC 1035, 4.1): labels behind the header of 12 bytes.
-fn name(query: &[u8]) -> Option<String> {
-    let mut rest = query.get(12..)?;
-    let mut labels = Vec::new();
-    loop {
-        let (&length, behind) = rest.split_first()?;
-        if length == 0 {
-            return Some(labels.join("."));
-        }
-        let label = behind.get(..usize::from(length))?;
-        labels.push(String::from_utf8_lossy(label).into_owned());
-        rest = &behind[usize::from(length)..];
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lan_probe::packets::probe;
     use crate::lan_probe::packets::tests::GUEST;
-    use crate::lan_probe::packets::{frame_bytes, ip, probe};
     use crate::lan_probe::types::LAN_PEER;
-
-    const QUERY: &[u8] = b"\x01\x02\x01\0\0\x01\0\0\0\0\0\0\x06ollama\x03com\0\0\x01\0\x01";
+    use crate::lan_probe::{arp_ndp, udp};
 
     fn query(payload: &[u8]) -> Vec<u8> {
-        frame_bytes(|frame| {
-            ip(GUEST, LAN_PEER.mac, LAN_PEER.v4.into())
-                .udp(40_000, DNS)
-                .write(frame, payload)
-                .unwrap();
-        })
+        let to = (LAN_PEER.v4.into(), dns::PORT);
+        udp::frame(GUEST, 40_000, LAN_PEER.mac, to, payload)
     }
 
     #[test]
     fn packets_are_counted_by_destination_and_queries_by_name() {
         let mut overheard = Overheard::default();
-        overheard.note(&query(QUERY));
-        overheard.note(&query(QUERY));
+        overheard.note(&query(&dns::query("ollama.com")));
+        overheard.note(&query(&dns::query("Ollama.COM")));
         let to = LAN_PEER.v6.into();
         overheard.note(&probe(GUEST, LAN_PEER.mac, to, Transport::Tcp, 443));
-        overheard.note(b"not IP");
+        overheard.note(&arp_ndp::who_has(GUEST, LAN_PEER.v4.into()));
         let sent = overheard.sent();
         assert_eq!(sent.len(), 2);
         assert_eq!(sent[0].0.asks_for.as_deref(), Some("ollama.com"));
@@ -138,13 +130,20 @@ mod tests {
     }
 
     #[test]
-    fn a_query_that_is_cut_off_has_no_name() {
-        for length in 0..QUERY.len() - 4 {
-            assert_eq!(name(&QUERY[..length]), None, "{length}");
+    fn a_query_that_cannot_be_read_is_noted_without_a_name() {
+        let whole = dns::query("ollama.com");
+        for length in 0..whole.len() {
+            let noted = sent(&query(&whole[..length])).unwrap();
+            assert_eq!(noted.asks_for.as_deref(), Some(""), "{length}");
+            assert_eq!(noted.ports.1, dns::PORT);
         }
-        assert_eq!(
-            name(&QUERY[..QUERY.len() - 4]).as_deref(),
-            Some("ollama.com")
-        );
+    }
+
+    #[test]
+    fn a_frame_that_cannot_be_read_is_noted() {
+        let whole = query(b"");
+        for frame in [&whole[..10], &whole[..30], &whole[..40]] {
+            assert_eq!(sent(frame), Some(UNREADABLE), "{} bytes", frame.len());
+        }
     }
 }

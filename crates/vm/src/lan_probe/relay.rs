@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use super::dns::{Names, Outcome};
 use super::overheard::Overheard;
-use super::packets;
 use super::types::LanPeer;
+use super::udp;
 
 /// The network's DHCP server, which can be kept from answering.
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Dhcp {
         let silent = self
             .silent_until
             .is_some_and(|until| Instant::now() < until)
-            && packets::is_dhcp_answer(frame);
+            && udp::is_dhcp_answer(frame);
         self.withheld += usize::from(silent);
         silent
     }
@@ -43,7 +43,7 @@ pub struct OnTheWay {
 
 /// Passes the guest's frames on: to the user-mode network, to the probe, or (broadcast and multicast) to both. Frames for an
 /// address of the `peer` go to the probe even if they are addressed to the router: the peer may be a host of another network.
-/// Queries that the names answer go no further. Ends when a stream or the probe's channel closes.
+/// Queries that the harness answers in the name server's place go no further. Ends when a stream or the probe's channel closes.
 pub fn from_guest(
     mut guest: UnixStream,
     mut uplink: UnixStream,

@@ -23,7 +23,7 @@ use crate::mutant::{self, Mutant};
 use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::outcome::{KillTable, KillVerdict, MutantOutcome};
 use crate::report::{self, ConsoleReporter};
-use crate::scenario::{PROMISES, scenario};
+use crate::scenario::{promise, scenario};
 use crate::test_env::{Session, Wanted};
 use crate::{project, snapshot};
 
@@ -151,10 +151,7 @@ fn servable(
 }
 
 fn needs_real_ollama(mutant: &Mutant) -> bool {
-    let promise = PROMISES
-        .iter()
-        .find(|promise| promise.id == mutant.caught_by);
-    let scenario = promise.and_then(|promise| scenario(promise.scenario));
+    let scenario = promise(mutant.caught_by).and_then(|promise| scenario(promise.scenario));
     scenario.is_some_and(|scenario| scenario.real_ollama)
 }
 

@@ -7,10 +7,10 @@ use std::path::Path;
 use ::stick::esp;
 use ::stick::gpt::partition_types::{BASIC, LINUX_FS};
 use ::stick::gpt::{self, Extent, NewPartition};
+use ::stick::units::MIB;
 use anyhow::{Context, Result};
 use uuid::Uuid;
 
-const MIB: u64 = 1 << 20;
 /// Free space before the first partition, and before PERSIST for the image's own backup table.
 const MARGIN: u64 = MIB;
 const ESP: u64 = 32 * MIB;

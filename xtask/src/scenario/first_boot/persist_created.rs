@@ -95,10 +95,10 @@ fn size_on(mount: &str, device: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use stick::units::MIB;
+
     use super::*;
     use crate::scenario::testing::{assert_each_breaks, assert_kept};
-
-    const MIB: u64 = 1 << 20;
 
     fn good() -> Facts {
         Facts {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use vm::lan_probe::Transport;
 
 use crate::scenario::{Context, Finding};
 
@@ -35,9 +36,16 @@ fn gather(cx: &mut Context) -> Result<Facts> {
             "resolvectl --no-pager status",
         ])?
         .map(|output| output.text);
-    let ports: Vec<u16> = WITH_NEIGHBOURS.iter().map(|(port, _)| *port).collect();
+    let (sent, _) = cx.machine.lan_probe()?.overheard();
+    let multicasts = sent
+        .iter()
+        .map(|(sent, _)| sent)
+        .filter(|sent| sent.transport == Some(Transport::Udp) && sent.to.is_multicast());
+    let ports = multicasts.map(|sent| sent.ports.1);
     Ok(Facts {
-        asked: cx.machine.lan_probe()?.multicast_to(&ports)?,
+        asked: ports
+            .filter(|port| WITH_NEIGHBOURS.iter().any(|(known, _)| known == port))
+            .collect(),
         sockets,
         status,
     })

@@ -6,7 +6,7 @@ use anyhow::{Error, Result};
 use vm::process;
 use vm::{Ended, HostError, Interrupted, Machine, NoLogin, NoShell};
 
-use super::{Context, Finding, PROMISES, Promise, Scenario, has_nvidia};
+use super::{Context, Finding, Promise, Scenario, has_nvidia, promises_of};
 use crate::contract::Contract;
 use crate::error::Usage;
 use crate::outcome::{PromiseOutcome, ScenarioOutcome, Verdict};
@@ -72,10 +72,7 @@ pub fn judge_all(
 
 /// The outcome of a scenario for which the run lacks something: each promise has the `reason`, unless it does not apply.
 pub fn unavailable(scenario: &Scenario, contract: &Contract, reason: &str) -> ScenarioOutcome {
-    let promises = PROMISES
-        .iter()
-        .filter(|promise| promise.scenario == scenario.name);
-    let promises = promises.map(|promise| {
+    let promises = promises_of(&[scenario]).into_iter().map(|promise| {
         let (verdict, evidence) = match promise.applies.reason_not(contract, || None) {
             Some(reason) => (Verdict::NotApplicable, reason),
             None => (Verdict::Unavailable, reason.to_string()),

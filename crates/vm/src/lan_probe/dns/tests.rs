@@ -28,12 +28,7 @@ fn names() -> Names {
 
 /// `payload` from the guest to the server at `to`.
 fn sent(to: IpAddr, port: u16, payload: &[u8]) -> Vec<u8> {
-    frame_bytes(|frame| {
-        ip(GUEST, ROUTER, to)
-            .udp(40_000, port)
-            .write(frame, payload)
-            .unwrap();
-    })
+    udp::frame(GUEST, 40_000, ROUTER, (to, port), payload)
 }
 
 /// A query for the name of the server.
@@ -45,19 +40,11 @@ fn payload_of(outcome: &Outcome) -> (Mac, IpAddr, Vec<u8>) {
     let Outcome::Answered(frame) = outcome else {
         panic!("{outcome:?}");
     };
-    let packet = SlicedPacket::from_ethernet(frame).unwrap();
-    let (from, to) = addresses(&packet).unwrap();
-    assert!(to == GUEST.v4 || to == GUEST.v6, "{to}");
+    let Datagram { from, to, payload } = Datagram::read(frame).unwrap();
+    assert!(to.0 == GUEST.v4 || to.0 == GUEST.v6, "{}", to.0);
     assert_eq!(frame[..6], GUEST.mac);
-    let Some(TransportSlice::Udp(udp)) = packet.transport else {
-        panic!("not UDP");
-    };
-    assert_eq!((udp.source_port(), udp.destination_port()), (PORT, 40_000));
-    (
-        frame[6..12].try_into().unwrap(),
-        from,
-        udp.payload().to_vec(),
-    )
+    assert_eq!((from.1, to.1), (PORT, 40_000));
+    (frame[6..12].try_into().unwrap(), from.0, payload.to_vec())
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The test environment: the guest, keys, and folders that every subcommand which boots machines needs.
 
+mod from_sources;
+
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ipnet::IpNet;
 use tempfile::TempDir;
 use vm::lan::Lan;
@@ -12,17 +14,18 @@ use vm::{
     kernel_args,
 };
 
+pub use self::from_sources::auto;
+use self::from_sources::from_sources;
 use crate::cli::{Consent, GuestChoice, Nixpkgs, Ollama};
 use crate::contract::Contract;
 use crate::disk_fixtures::{DiskFixtures, DiskSetup, PluggedDisks};
 use crate::error::usage;
-use crate::guest::{self, Guest, GuestKind, nixos, standin};
-use crate::nix::Nix;
+use crate::guest::{self, Guest, GuestKind, nixos};
 use crate::ollama_image::{OllamaImage, Source};
 use crate::report::ConsoleReporter;
 use crate::test_machine::TestMachine;
 use crate::variant::Variant;
-use crate::{packages, project, snapshot};
+use crate::{packages, project};
 
 /// Which guest a subcommand asks for, and what may be done to get it.
 #[derive(Clone, Copy)]
@@ -115,60 +118,7 @@ impl TestEnv {
                 folder,
             );
         }
-        let root = project::root()?;
-        let nix = choose(wanted, &root, console)?;
-        let kind = if nix.is_some() {
-            GuestKind::Nixos
-        } else {
-            GuestKind::Standin
-        };
-        packages::ensure(wanted.consent.yes, &guest::needs(Some(kind)))?;
-        let (guest, contract, nixpkgs) = match &nix {
-            Some(nix) => {
-                console.say("evaluating the configuration");
-                let (guest, contract) = match wanted.variant {
-                    Some(variant) => {
-                        console.say("building the image");
-                        nixos::prepare_changed(nix, &[&variant.module()])?
-                    }
-                    None => {
-                        let contract = nix.contract()?;
-                        console.say("building the image");
-                        (nixos::prepare(nix)?, contract)
-                    }
-                };
-                let contract = serde_json::from_value(contract)
-                    .context("tests/contract.nix and the harness differ")?;
-                (guest, contract, nix.nixpkgs().to_string())
-            }
-            None => {
-                let record = match wanted.snapshots {
-                    Some(another) => another.to_path_buf(),
-                    None => {
-                        let record = snapshot::folder(&root);
-                        snapshot::require_fresh(&record, &root)?;
-                        record
-                    }
-                };
-                let contract = match wanted.variant {
-                    None => snapshot::load(&record)?,
-                    Some(variant) => {
-                        let own = snapshot::variants::folder(&record, &variant.name);
-                        snapshot::load_variant(&record, &own)?
-                    }
-                };
-                let spinner = console.spinner("guest");
-                let guest = standin::prepare(&contract, cache, folder, &mut |text| {
-                    spinner.step(text.to_string());
-                    console.say(text);
-                })?;
-                (
-                    guest,
-                    contract,
-                    format!("the record in {}", record.display()),
-                )
-            }
-        };
+        let (guest, contract, nixpkgs) = from_sources(wanted, cache, folder, console)?;
         Self::with_guest(guest, contract, nixpkgs, &ollama, cache, folder)
     }
 
@@ -297,51 +247,4 @@ impl TestEnv {
         }
         boot
     }
-}
-
-/// `Some` if the nixos guest runs, `None` if the stand-in does; with `auto` it prints the reason.
-fn choose(wanted: Wanted, root: &Path, console: &ConsoleReporter) -> Result<Option<Nix>> {
-    match wanted.guest {
-        GuestChoice::Standin => Ok(None),
-        GuestChoice::Nixos if wanted.snapshots.is_some() => Err(usage(
-            "--snapshots is for the stand-in guest: leave it out, or use --guest standin",
-        )),
-        GuestChoice::Nixos => {
-            let nix = Nix::find(root, wanted.nixpkgs.nixpkgs.clone())?;
-            match nixos::realisable(&nix)? {
-                None => Ok(Some(nix)),
-                Some(reason) => Err(usage(format!(
-                    "Nix cannot build the image here: {}; use --guest standin",
-                    reason.0
-                ))),
-            }
-        }
-        GuestChoice::Auto if wanted.snapshots.is_some() => Ok(None),
-        GuestChoice::Auto => match auto(root, wanted.nixpkgs)? {
-            Ok(nix) => Ok(Some(nix)),
-            Err(reason) => {
-                console.say(&format!("guest standin: {reason}"));
-                Ok(None)
-            }
-        },
-    }
-}
-
-/// What `--guest auto` picks: NixOS, built with this Nix, or the stand-in for this reason.
-///
-/// # Errors
-/// The configuration does not evaluate, or Ctrl-C.
-pub fn auto(root: &Path, nixpkgs: &Nixpkgs) -> Result<Result<Nix, String>> {
-    let Ok(nix) = Nix::find(root, nixpkgs.nixpkgs.clone()) else {
-        return Ok(Err("Nix is not installed".to_string()));
-    };
-    // Without nixpkgs nothing can even be evaluated.
-    let hindrance = match nix.nixpkgs_unreachable()? {
-        None => nixos::realisable(&nix)?,
-        unreachable => unreachable,
-    };
-    Ok(match hindrance {
-        None => Ok(nix),
-        Some(reason) => Err(reason.0),
-    })
 }

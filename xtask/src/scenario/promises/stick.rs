@@ -1,0 +1,70 @@
+//! The promises of `stick`: a stick from its first boot to a new image.
+
+use crate::scenario::Applies::Always;
+use crate::scenario::{Promise, durability, first_boot};
+
+pub const PROMISES: &[Promise] = &[
+    Promise {
+        id: "persist.created-on-first-boot",
+        sentence: "a freshly flashed stick creates PERSIST on its first boot, up to the end of the stick, with its folders",
+        scenario: "stick",
+        applies: Always,
+        check: first_boot::persist_created::check,
+    },
+    Promise {
+        id: "ssh.key-from-esp",
+        sentence: "a key on the stick's FAT partition logs in; invalid and weak keys are refused by name",
+        scenario: "stick",
+        applies: Always,
+        check: first_boot::esp_key::check,
+    },
+    Promise {
+        id: "network.from-esp",
+        sentence: "a connection on the stick's FAT partition is imported into NetworkManager, readable by root only",
+        scenario: "stick",
+        applies: Always,
+        check: first_boot::esp_connection::check,
+    },
+    Promise {
+        id: "ssh.identity-survives",
+        sentence: "the host keys are the same after a reboot, a power cut and a reflash",
+        scenario: "stick",
+        applies: Always,
+        check: durability::identity_survives,
+    },
+    Promise {
+        id: "system.time-from-network",
+        sentence: "the network sets the machine's time, and after a shutdown the hardware clock still keeps local time",
+        scenario: "stick",
+        applies: Always,
+        check: durability::time_from_network,
+    },
+    Promise {
+        id: "boot.comes-back-quietly",
+        sentence: "after a reboot, a power cut and a reflash no unit has failed and no known-bad line is on the console",
+        scenario: "stick",
+        applies: Always,
+        check: durability::comes_back_quietly,
+    },
+    Promise {
+        id: "persist.survives-power-cut",
+        sentence: "data written and synced before a power cut is still there afterwards, byte for byte",
+        scenario: "stick",
+        applies: Always,
+        check: durability::survives_power_cut,
+    },
+    Promise {
+        id: "persist.survives-reflash",
+        sentence: "data written before a new image is flashed is still there afterwards, byte for byte",
+        scenario: "stick",
+        applies: Always,
+        check: durability::survives_reflash,
+    },
+    Promise {
+        id: "persist.forgets-the-rest",
+        sentence: "files written anywhere else are gone after a restart",
+        scenario: "stick",
+        applies: Always,
+        check: durability::forgets_the_rest,
+    },
+];
