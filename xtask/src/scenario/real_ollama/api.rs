@@ -108,6 +108,13 @@ impl Api {
         text(&reply, "response")
     }
 
+    /// Has the server forget the model that is in memory; the next request loads it again.
+    pub fn unload(&self, model: &str) -> Result<()> {
+        let reply = self.post("/api/generate", &json!({ "model": model, "keep_alive": 0 }))?;
+        ensure!(reply["done_reason"] == "unload", "unload: {reply}");
+        Ok(())
+    }
+
     /// As [`Api::generate`], streamed: the pieces.
     pub fn generate_streamed(&self, model: &str, prompt: &str) -> Result<Vec<String>> {
         let mut pieces = Vec::new();
