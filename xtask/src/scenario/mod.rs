@@ -85,6 +85,8 @@ pub struct Context<'a> {
     pub folder: PathBuf,
     /// Time from power on to the login at the scenario's first boot; `None` where the caller did not measure it.
     pub boot: Option<Duration>,
+    /// How long to listen to what the machine sends; `None` is the check's default.
+    pub listen: Option<Duration>,
     memo: Memo,
 }
 
@@ -102,6 +104,7 @@ impl<'a> Context<'a> {
             unauthorized_key,
             folder: folder.to_path_buf(),
             boot: None,
+            listen: None,
             memo: Memo::default(),
         }
     }

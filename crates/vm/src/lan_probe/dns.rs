@@ -11,7 +11,7 @@ use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, Resou
 use super::LanProbe;
 use super::packets::{addresses, frame_bytes, ip};
 use super::relay::locked;
-use super::types::LanPeer;
+use super::types::{LanPeer, Mac};
 
 const PORT: u16 = 53;
 /// Nothing caches an answer: each look-up reaches the server.
@@ -53,6 +53,14 @@ impl Names {
         let Some(server) = &self.server else {
             return Outcome::Passed;
         };
+        let silent = self.silent_until.is_some_and(|until| now < until);
+        if let Some(reset) = refused(server, frame) {
+            return if silent {
+                Outcome::Dropped
+            } else {
+                Outcome::Answered(reset)
+            };
+        }
         let Some(query) = Query::read(server, frame) else {
             return Outcome::Passed;
         };
@@ -60,7 +68,7 @@ impl Names {
         if known.is_some() {
             self.asked.push(query.name.clone());
         }
-        if self.silent_until.is_some_and(|until| now < until) {
+        if silent {
             return Outcome::Dropped;
         }
         match known.and_then(|address| query.answer(address)) {
@@ -121,18 +129,8 @@ impl<'a> Query<'a> {
             reply.answers.push(record);
         }
         let payload = reply.build_bytes_vec().ok()?;
-        // As if the server itself had sent it: its card is the one that the query went to.
-        let (v4, v6) = match self.server {
-            IpAddr::V4(v4) => (v4, Ipv6Addr::UNSPECIFIED),
-            IpAddr::V6(v6) => (Ipv4Addr::UNSPECIFIED, v6),
-        };
-        let us = LanPeer {
-            mac: self.frame.get(..6)?.try_into().ok()?,
-            v4,
-            v6,
-        };
+        let (us, mac) = ends(self.frame, self.server)?;
         let (client, port) = self.client;
-        let mac = self.frame.get(6..12)?.try_into().ok()?;
         Some(frame_bytes(|out| {
             ip(us, mac, client)
                 .udp(PORT, port)
@@ -140,6 +138,40 @@ impl<'a> Query<'a> {
                 .expect("writing to a Vec cannot fail");
         }))
     }
+}
+
+/// The reset that refuses the TCP connection which `frame` opens to the server. It answers over UDP only: a client whose queries
+/// were lost tries TCP, and would ask the real server about names that this one knows.
+fn refused(server: &NameServer, frame: &[u8]) -> Option<Vec<u8>> {
+    let sliced = SlicedPacket::from_ethernet(frame).ok()?;
+    let (client, to) = addresses(&sliced)?;
+    let Some(TransportSlice::Tcp(tcp)) = sliced.transport else {
+        return None;
+    };
+    if tcp.destination_port() != PORT || !server.addresses.contains(&to) {
+        return None;
+    }
+    let (us, mac) = ends(frame, to)?;
+    Some(frame_bytes(|out| {
+        ip(us, mac, client)
+            .tcp(PORT, tcp.source_port(), 0, 0)
+            .rst()
+            .ack(tcp.sequence_number().wrapping_add(1))
+            .write(out, &[])
+            .expect("writing to a Vec cannot fail");
+    }))
+}
+
+/// The server at `server` and the client's card, for an answer to `frame`. It looks as if the server had sent it: its card is the
+/// one that the frame went to.
+fn ends(frame: &[u8], server: IpAddr) -> Option<(LanPeer, Mac)> {
+    let (v4, v6) = match server {
+        IpAddr::V4(v4) => (v4, Ipv6Addr::UNSPECIFIED),
+        IpAddr::V6(v6) => (Ipv4Addr::UNSPECIFIED, v6),
+    };
+    let mac = frame.get(..6)?.try_into().ok()?;
+    let client = frame.get(6..12)?.try_into().ok()?;
+    Some((LanPeer { mac, v4, v6 }, client))
 }
 
 /// A query for the IPv4 address of `name`, as a client sends it to a name server's UDP port 53.

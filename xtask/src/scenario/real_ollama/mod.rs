@@ -1,6 +1,7 @@
 //! A real Ollama: it answers prompts, pulls models, and stops and starts with the machine.
 
 mod api;
+pub mod full_drive;
 mod lan_registry;
 pub mod many;
 mod models;
