@@ -21,6 +21,7 @@ mod promises;
 mod real_ollama;
 mod run;
 mod scenarios;
+pub mod server_speed;
 pub mod soak;
 mod ssh;
 mod system;
