@@ -87,7 +87,7 @@ pub const MUTANTS: &[Mutant] = &[
             "ollama.wrong-name-server",
             "the container asks a name server that is not there",
             "ollama.pulls",
-            "the pull by name failed",
+            "lookup models.lan.test",
             &[Replace(
                 START,
                 HOST,
