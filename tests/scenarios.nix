@@ -65,6 +65,7 @@ check: {
   # ollama.many
   # ollama.survives-oom
   # ollama.pulls
+  # ollama.survives-full-drive
   # ollama.keeps-partial-downloads
   # ollama.generates
   # ollama.stops-clean

@@ -81,6 +81,11 @@ pub struct Test {
     /// Number of machines at the same time [default: as many as the cores keep busy]
     #[arg(long, value_name = "N", value_parser = count)]
     pub jobs: Option<NonZeroUsize>,
+    /// Listen to what a machine sends for this long [default: 2]
+    ///
+    /// For ollama.keeps-to-itself, from power on. What a machine sends seldom needs longer.
+    #[arg(long, value_name = "MINUTES", value_parser = count)]
+    pub listen: Option<NonZeroUsize>,
     /// Keep disks and logs, and print their folder
     #[arg(long)]
     pub keep: bool,

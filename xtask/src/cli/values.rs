@@ -33,6 +33,8 @@ pub enum Measure {
     PowerCuts,
     /// Writing a new image to a stick in use
     Reflashes,
+    /// A real Ollama, in its container and directly on the machine: tokens, loads, the first answer; needs --ollama
+    Server,
 }
 
 /// The shells that complete both `xtask` and `cargo xtask`.

@@ -152,6 +152,9 @@ pub fn report_on(options: &Test, variant: Option<&Variant>) -> Result<Report> {
             .map_or_else(|| env.accelerator.machines_at_once(), usize::from),
         times: options.repeat.map_or(1, usize::from),
         debug: options.debug,
+        listen: options
+            .listen
+            .map(|minutes| Duration::from_secs(60 * minutes.get() as u64)),
         keep_disks: options.keep,
     };
     let (possible, impossible): (Vec<&Scenario>, Vec<&Scenario>) = scenarios

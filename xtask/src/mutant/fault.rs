@@ -111,7 +111,7 @@ pub const MUTANTS: &[Mutant] = &[
                     "#!/bin/sh\nuntil cat /sys/class/net/e*/carrier 2>/dev/null | grep -qx 1; do sleep 1; done; sleep 30; if ! ip -4 route | grep -q default; then systemctl stop systemd-networkd.socket systemd-networkd; for card in /sys/class/net/e*; do ip link set ${card##*/} down; done; fi\n",
                 ),
             ],
-            r#"systemd.services.give-up = { path = [ pkgs.iproute2 ]; script = "until cat /sys/class/net/e*/carrier 2>/dev/null | grep -qx 1; do sleep 1; done; sleep 30; if ! ip -4 route | grep -q default; then systemctl stop NetworkManager; for card in /sys/class/net/e*; do ip link set ''${card##*/} down; done; fi"; wantedBy = [ "multi-user.target" ]; };"#,
+            r#"systemd.services.give-up = { path = [ pkgs.iproute2 ]; script = "until cat /sys/class/net/e*/carrier 2>/dev/null | grep -qx 1; do sleep 1; done; sleep 30; if ! ip -4 route | grep -q default; then systemctl stop NetworkManager; for card in /sys/class/net/e*; do ip link set \${card##*/} down; done; fi"; wantedBy = [ "multi-user.target" ]; };"#,
         )
     },
     Mutant {

@@ -11,6 +11,7 @@ const NO_ANSWERS: &[&str] = &[
     "ollama.many",
     "ollama.survives-oom",
     "ollama.pulls",
+    "ollama.survives-full-drive",
     "ollama.keeps-partial-downloads",
     "ollama.generates",
     "ollama.stops-clean",
@@ -63,7 +64,10 @@ pub const MUTANTS: &[Mutant] = &[
         )
     },
     Mutant {
-        also: &["ollama.keeps-partial-downloads"],
+        also: &[
+            "ollama.survives-full-drive",
+            "ollama.keeps-partial-downloads",
+        ],
         ..in_both(
             "ollama.dead-proxy",
             "pulls go through a proxy that is not there",
@@ -75,6 +79,42 @@ pub const MUTANTS: &[Mutant] = &[
                 "  -e HTTP_PROXY=http://127.0.0.1:9 \\\n  -e OLLAMA_HOST=",
             )],
             r#"virtualisation.oci-containers.containers.ollama.environment.HTTP_PROXY = "http://127.0.0.1:9";"#,
+        )
+    },
+    Mutant {
+        also: &["docker.resolves-late"],
+        ..in_both(
+            "ollama.wrong-name-server",
+            "the container asks a name server that is not there",
+            "ollama.pulls",
+            "lookup models.lan.test",
+            &[Replace(
+                START,
+                HOST,
+                "  --dns=192.0.2.53 \\\n  -e OLLAMA_HOST=",
+            )],
+            r#"virtualisation.oci-containers.containers.ollama.extraOptions = [ "--dns=192.0.2.53" ];"#,
+        )
+    },
+    Mutant {
+        also: &[
+            "ollama.keeps-partial-downloads",
+            "ollama.generates",
+            "ollama.stops-clean",
+            "ollama.identity-on-persist",
+        ],
+        alone: true,
+        ..in_both(
+            "ollama.blobs-in-memory",
+            "what models consist of is in the container's memory",
+            "ollama.survives-full-drive",
+            "a pull onto the full drive is a success",
+            &[Replace(
+                START,
+                HOST,
+                "  --tmpfs=/root/.ollama/models/blobs \\\n  -e OLLAMA_HOST=",
+            )],
+            r#"virtualisation.oci-containers.containers.ollama.extraOptions = [ "--tmpfs=/root/.ollama/models/blobs" ];"#,
         )
     },
     in_both(
@@ -102,7 +142,11 @@ pub const MUTANTS: &[Mutant] = &[
         None,
     ),
     Mutant {
-        also: &["ollama.pulls", "ollama.keeps-partial-downloads"],
+        also: &[
+            "ollama.pulls",
+            "ollama.survives-full-drive",
+            "ollama.keeps-partial-downloads",
+        ],
         ..in_both(
             "ollama.models-in-memory",
             "models are in the container's memory",

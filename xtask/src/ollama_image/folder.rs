@@ -82,7 +82,7 @@ fn check_program(program: &Path, source: &Path) -> Result<()> {
     let place = program.display();
     let content = fs::read(program).map_err(|_| {
         usage(format!(
-            "--ollama {}: {place} is missing; a folder needs {}",
+            "--ollama {}: {place} is missing: give a folder with {}, or an archive of `docker save`",
             source.display(),
             PROGRAMS.join(", ")
         ))
@@ -215,6 +215,20 @@ mod tests {
             fs::write(&path, arm).unwrap();
             assert!(refused(source.path()).contains("is for another processor"));
         }
+    }
+
+    #[test]
+    fn a_folder_with_the_server_alone_is_refused_on_one_line() {
+        let source = folder();
+        fs::remove_dir_all(source.path().join("lib")).unwrap();
+        let place = source.path().display();
+        assert_eq!(
+            check(source.path()).unwrap_err().to_string(),
+            format!(
+                "--ollama {place}: {place}/lib/ollama/llama-server is missing: give a folder with bin/ollama, \
+                 lib/ollama/llama-server, lib/ollama/llama-quantize, or an archive of `docker save`"
+            )
+        );
     }
 
     #[test]

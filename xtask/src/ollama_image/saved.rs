@@ -172,6 +172,12 @@ mod tests {
                 "{length}: {error}"
             );
         }
+        // A layer that is too long to be read.
+        let mut large = Vec::new();
+        docker_archive::write(&vec![0; 3 << 20], NAME, &json!({}), &mut large).unwrap();
+        let error = refused(&large[..2 << 20], NAME);
+        assert!(error.contains("not a whole archive"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
         assert!(refused(b"not a tar archive at all", NAME).contains("not a whole archive"));
     }
 
@@ -187,6 +193,18 @@ mod tests {
         assert!(
             stub.starts_with("FILE holds the stub of the tests"),
             "{stub}"
+        );
+    }
+
+    #[test]
+    fn the_error_for_another_architecture_says_what_to_do() {
+        // As long as before, so the archive stays whole.
+        let arm = String::from_utf8_lossy(&archive(&json!({}))).replace("\"amd64\"", "\"arm64\"");
+        assert!(arm.contains("arm64"));
+        assert_eq!(
+            refused(arm.as_bytes(), NAME),
+            "FILE is for linux/arm64, and the PC is linux/amd64: docker pull --platform linux/amd64 ollama/ollama:1.2.3, then \
+             docker save -o FILE ollama/ollama:1.2.3"
         );
     }
 

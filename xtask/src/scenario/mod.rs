@@ -21,6 +21,7 @@ mod promises;
 mod real_ollama;
 mod run;
 mod scenarios;
+pub mod server_speed;
 pub mod soak;
 mod ssh;
 mod system;
@@ -86,6 +87,8 @@ pub struct Context<'a> {
     pub folder: PathBuf,
     /// Time from power on to the login at the scenario's first boot; `None` where the caller did not measure it.
     pub boot: Option<Duration>,
+    /// How long to listen to what the machine sends; `None` is the check's default.
+    pub listen: Option<Duration>,
     memo: Memo,
 }
 
@@ -103,6 +106,7 @@ impl<'a> Context<'a> {
             unauthorized_key,
             folder: folder.to_path_buf(),
             boot: None,
+            listen: None,
             memo: Memo::default(),
         }
     }

@@ -15,6 +15,8 @@ use gguf::{Tensor, Value, padding, write_header};
 const WIDTH: u64 = 64;
 const HEADS: u32 = 4;
 const FEED_FORWARD: u64 = 128;
+/// That of [`Model::Large`].
+const LARGE_FEED_FORWARD: u64 = 43_008;
 const LAYERS: u32 = 2;
 const CONTEXT: u32 = 2048;
 /// Tokens in the context of [`Model::Huge`].
@@ -37,6 +39,8 @@ pub enum Model {
     Alphabet,
     /// Begins again with `A` after `Z`, and never ends.
     Endless,
+    /// As the alphabet, but with so wide layers that its file has 64 MiB, and loading it takes a time that can be measured.
+    Large,
     /// As the alphabet, but with so long a context that its memory does not fit into any machine: the cache of keys and
     /// values takes [`HUGE_CONTEXT`] * [`LAYERS`] * 2 * [`WIDTH`] * 2 bytes, which is 64 GiB.
     Huge,
@@ -92,7 +96,10 @@ fn metadata(model: Model, name: &str) -> Vec<(&'static str, Value)> {
         ("llama.context_length", Value::U32(context)),
         ("llama.embedding_length", Value::U32(WIDTH as u32)),
         ("llama.block_count", Value::U32(LAYERS)),
-        ("llama.feed_forward_length", Value::U32(FEED_FORWARD as u32)),
+        (
+            "llama.feed_forward_length",
+            Value::U32(feed_forward(model) as u32),
+        ),
         ("llama.attention.head_count", Value::U32(HEADS)),
         ("llama.attention.head_count_kv", Value::U32(HEADS)),
         ("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5)),
@@ -117,6 +124,13 @@ fn metadata(model: Model, name: &str) -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn feed_forward(model: Model) -> u64 {
+    match model {
+        Model::Large => LARGE_FEED_FORWARD,
+        _ => FEED_FORWARD,
+    }
+}
+
 /// The tensors with their weights.
 fn tensors(model: Model) -> Vec<(Tensor, Vec<f32>)> {
     let mut noise = Noise(1);
@@ -139,6 +153,7 @@ fn tensors(model: Model) -> Vec<(Tensor, Vec<f32>)> {
         shape: shape.to_vec(),
     };
     let vocabulary = VOCABULARY as u64;
+    let wide = feed_forward(model);
     let ones = || vec![1.0; WIDTH as usize];
     let mut tensors = vec![
         (
@@ -160,9 +175,9 @@ fn tensors(model: Model) -> Vec<(Tensor, Vec<f32>)> {
             ("attn_k", WIDTH, WIDTH),
             ("attn_v", WIDTH, WIDTH),
             ("attn_output", WIDTH, WIDTH),
-            ("ffn_gate", WIDTH, FEED_FORWARD),
-            ("ffn_up", WIDTH, FEED_FORWARD),
-            ("ffn_down", FEED_FORWARD, WIDTH),
+            ("ffn_gate", WIDTH, wide),
+            ("ffn_up", WIDTH, wide),
+            ("ffn_down", wide, WIDTH),
         ] {
             let weights = noise
                 .signs(from * to)
@@ -228,6 +243,15 @@ mod tests {
         let z = FIRST_BYTE + usize::from(b'Z');
         assert_eq!(next(Model::Alphabet, z).0, END as usize);
         assert_eq!(next(Model::Endless, z).0, FIRST_BYTE + usize::from(b'A'));
+    }
+
+    #[test]
+    fn the_large_file_has_64_mib() {
+        let size: u64 = tensors(Model::Large)
+            .iter()
+            .map(|(tensor, _)| tensor.size())
+            .sum();
+        assert_eq!(size >> 20, 63);
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
+use etherparse::{SlicedPacket, TransportSlice};
 use simple_dns::rdata::{A, OPT, RData};
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 
 use super::LanProbe;
+use super::packets::{addresses, frame_bytes, ip};
 use super::relay::locked;
-use super::types::LanPeer;
+use super::types::{LanPeer, Mac};
 use super::udp::{self, Datagram};
 
 pub const PORT: u16 = 53;
@@ -52,6 +54,14 @@ impl Names {
         let Some(server) = &self.server else {
             return Outcome::Passed;
         };
+        let silent = self.silent_until.is_some_and(|until| now < until);
+        if let Some(reset) = refused(server, frame) {
+            return if silent {
+                Outcome::Dropped
+            } else {
+                Outcome::Answered(reset)
+            };
+        }
         let Some(query) = Query::read(server, frame) else {
             return Outcome::Passed;
         };
@@ -59,7 +69,7 @@ impl Names {
         if known.is_some() {
             self.asked.push(query.name.clone());
         }
-        if self.silent_until.is_some_and(|until| now < until) {
+        if silent {
             return Outcome::Dropped;
         }
         match known.and_then(|address| query.answer(address)) {
@@ -115,17 +125,7 @@ impl<'a> Query<'a> {
             reply.answers.push(record);
         }
         let payload = reply.build_bytes_vec().ok()?;
-        // As if the server itself had sent it: its card is the one that the query went to.
-        let (v4, v6) = match self.server {
-            IpAddr::V4(v4) => (v4, Ipv6Addr::UNSPECIFIED),
-            IpAddr::V6(v6) => (Ipv4Addr::UNSPECIFIED, v6),
-        };
-        let us = LanPeer {
-            mac: self.frame.get(..6)?.try_into().ok()?,
-            v4,
-            v6,
-        };
-        let mac = self.frame.get(6..12)?.try_into().ok()?;
+        let (us, mac) = ends(self.frame, self.server)?;
         Some(udp::frame(us, PORT, mac, self.client, &payload))
     }
 }
@@ -139,6 +139,40 @@ fn name_in(packet: &Packet) -> Option<String> {
 /// The name that the query `payload` asks for; `None` if it cannot be read.
 pub fn asked_for(payload: &[u8]) -> Option<String> {
     name_in(&Packet::parse(payload).ok()?)
+}
+
+/// The reset that refuses the TCP connection which `frame` opens to the server. It answers over UDP only: a client whose queries
+/// were lost tries TCP, and would ask the real server about names that this one knows.
+fn refused(server: &NameServer, frame: &[u8]) -> Option<Vec<u8>> {
+    let sliced = SlicedPacket::from_ethernet(frame).ok()?;
+    let (client, to) = addresses(&sliced)?;
+    let Some(TransportSlice::Tcp(tcp)) = sliced.transport else {
+        return None;
+    };
+    if tcp.destination_port() != PORT || !server.addresses.contains(&to) {
+        return None;
+    }
+    let (us, mac) = ends(frame, to)?;
+    Some(frame_bytes(|out| {
+        ip(us, mac, client)
+            .tcp(PORT, tcp.source_port(), 0, 0)
+            .rst()
+            .ack(tcp.sequence_number().wrapping_add(1))
+            .write(out, &[])
+            .expect("writing to a Vec cannot fail");
+    }))
+}
+
+/// The server at `server` and the client's card, for an answer to `frame`. It looks as if the server had sent it: its card is the
+/// one that the frame went to.
+fn ends(frame: &[u8], server: IpAddr) -> Option<(LanPeer, Mac)> {
+    let (v4, v6) = match server {
+        IpAddr::V4(v4) => (v4, Ipv6Addr::UNSPECIFIED),
+        IpAddr::V6(v6) => (Ipv4Addr::UNSPECIFIED, v6),
+    };
+    let mac = frame.get(..6)?.try_into().ok()?;
+    let client = frame.get(6..12)?.try_into().ok()?;
+    Some((LanPeer { mac, v4, v6 }, client))
 }
 
 /// A query for the IPv4 address of `name`, as a client sends it to a name server's UDP port 53.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use vm::process;
 
 use crate::report;
+use crate::scenario::server_speed::Comparison;
 
 /// One row of the table.
 #[derive(Debug, Serialize)]
@@ -30,6 +31,8 @@ pub struct Figures {
     pub processor: String,
     pub cores: usize,
     pub figures: Vec<Figure>,
+    /// What was measured in turns, one way and another.
+    pub comparisons: Vec<Comparison>,
 }
 
 /// Runs `work` `runs` times and measures each; `work` returns a fault, if any.
@@ -66,6 +69,20 @@ pub fn once(what: &str, seconds: f64) -> Figure {
     }
 }
 
+/// The `seconds` of runs that were measured elsewhere; one that took longer than `most` is a fault.
+pub fn within(what: &str, seconds: Vec<f64>, most: f64) -> Figure {
+    let late = seconds.iter().filter(|&&seconds| seconds > most);
+    let faults: Vec<String> = late
+        .map(|seconds| format!("{what}: {}, more than {}", time(*seconds), time(most)))
+        .collect();
+    Figure {
+        what: what.to_string(),
+        good: seconds.len() - faults.len(),
+        seconds,
+        faults,
+    }
+}
+
 impl Figure {
     /// Seconds of the run at `share` of all runs by speed: 0 the fastest, 1 the slowest.
     fn quantile(&self, share: f64) -> f64 {
@@ -90,6 +107,7 @@ fn time(seconds: f64) -> String {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.compared(f)?;
         let mut table = report::table(&["what", "good", "median", "fastest", "slowest"]);
         for figure in &self.figures {
             table.add_row([
@@ -108,6 +126,32 @@ impl fmt::Display for Figures {
             f,
             "guest {}, {}; {} cores of {}",
             self.guest, self.accelerator, self.cores, self.processor
+        )
+    }
+}
+
+impl Figures {
+    fn compared(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(turns) = self.comparisons.iter().map(|row| row.one.len()).max() else {
+            return Ok(());
+        };
+        let mut table = report::table(&["median of", "one", "other", "ratio", "wanted"]);
+        for row in &self.comparisons {
+            let [one, other] = row.medians();
+            let [first, second] = row.names;
+            let met = if row.met() { "met" } else { "not met" };
+            table.add_row([
+                row.what.clone(),
+                format!("{one:.2} {first}"),
+                format!("{other:.2} {second}"),
+                format!("{:.3}", row.ratio()),
+                format!("{} or more: {met}", row.at_least),
+            ]);
+        }
+        writeln!(
+            f,
+            "{table}\n{turns} turns; the ratio (above 1, the first is better) is the median of those of the turns; before each load \
+             and reading the memory's caches are dropped"
         )
     }
 }
@@ -134,6 +178,13 @@ mod tests {
         assert_eq!((figure.good, figure.seconds.len()), (2, 3));
         assert_eq!(figure.faults, ["bad"]);
         assert!(repeat("x", 0, |_| Ok(None)).is_err());
+    }
+
+    #[test]
+    fn what_is_late_is_a_fault() {
+        let figure = within("x", vec![1.0, 12.0], 10.0);
+        assert_eq!(figure.good, 1);
+        assert_eq!(figure.faults, ["x: 12.0 s, more than 10.0 s"]);
     }
 
     #[test]

@@ -8,18 +8,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
-use self::figures::{Figure, Figures, once, processor, repeat};
+use self::figures::{Figure, Figures, once, processor, repeat, within};
 use crate::cli::{Bench, Measure};
 use crate::disk_fixtures::DiskSetup;
+use crate::error::usage;
 use crate::exit::Exit;
 use crate::files;
+use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::report::ConsoleReporter;
+use crate::scenario::server_speed::{self, Comparison};
 use crate::scenario::soak::{Interruption, interrupt};
 use crate::scenario::{Context, Finding, PROMISES};
 use crate::test_env::{Session, TestEnv, Wanted};
 use crate::test_machine::TestMachine;
 use vm::{Machine, NoLogin};
 
+/// How long a server's first answer may take, in seconds.
+const FIRST_ANSWER: f64 = 10.0;
 /// Deadline for one line on the console.
 const LINE: Duration = Duration::from_secs(30);
 
@@ -44,13 +49,31 @@ pub fn run(options: &Bench) -> Result<Exit> {
         processor: processor(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         figures: Vec::new(),
+        comparisons: Vec::new(),
     };
     for measure in what {
+        if measure == Measure::Server && !env.ollama.real {
+            if !options.what.is_empty() {
+                return Err(usage(NO_REAL_OLLAMA));
+            }
+            console.say(&format!("not measuring {measure:?}: {NO_REAL_OLLAMA}"));
+            continue;
+        }
         console.say(&format!("measuring {measure:?}"));
         let runs = options.runs.map_or_else(|| measure.runs(), usize::from);
-        figures
-            .figures
-            .extend(take(measure, runs, &env, folder.path(), &console)?);
+        let Figures {
+            figures,
+            comparisons,
+            ..
+        } = &mut figures;
+        figures.extend(take(
+            measure,
+            runs,
+            &env,
+            folder.path(),
+            &console,
+            comparisons,
+        )?);
     }
     outln!("{figures}");
     if let Some(file) = &options.json {
@@ -70,7 +93,7 @@ impl Measure {
         match self {
             Measure::Assertions => 100,
             Measure::Scan | Measure::PowerCuts => 20,
-            Measure::Restore | Measure::Reflashes => 5,
+            Measure::Restore | Measure::Reflashes | Measure::Server => 5,
         }
     }
 }
@@ -81,6 +104,7 @@ fn take(
     env: &TestEnv,
     folder: &Path,
     console: &ConsoleReporter,
+    comparisons: &mut Vec<Comparison>,
 ) -> Result<Vec<Figure>> {
     let folder = folder.join(format!("{measure:?}"));
     let drives = match measure {
@@ -135,6 +159,13 @@ fn take(
                 endure(env, &mut machine, &folder, Interruption::Reflash, console)
             })?;
             Ok(vec![figure])
+        }
+        Measure::Server => {
+            let mut cx = context(env, &mut machine, &folder);
+            let speed = server_speed::measure(&mut cx, runs)?;
+            comparisons.extend(speed.comparisons);
+            let what = "from the server's version to its first answer";
+            Ok(vec![within(what, speed.first_answers, FIRST_ANSWER)])
         }
     }
 }

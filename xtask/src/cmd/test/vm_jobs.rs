@@ -34,6 +34,8 @@ pub struct JobRunner<'a> {
     pub times: usize,
     /// Open a shell in a machine on which a promise is broken.
     pub debug: bool,
+    /// How long to listen to what a machine sends, where that is not the default.
+    pub listen: Option<Duration>,
     /// Leave the machines' disks in `folder`.
     pub keep_disks: bool,
 }
@@ -129,7 +131,8 @@ impl JobRunner<'_> {
         let judge = |machine: &mut TestMachine, scenarios: &[&'static Scenario]| {
             let promises = promises_of(scenarios);
             let key = &env.unauthorized_key;
-            let cx = Context::new(machine, &env.contract, key, &folder);
+            let mut cx = Context::new(machine, &env.contract, key, &folder);
+            cx.listen = self.listen;
             judge_all(&promises, &boot, cx, &artifacts)
                 .map_err(|error| self.keep_logs(error, &machine.vm, &artifacts, &name))
         };

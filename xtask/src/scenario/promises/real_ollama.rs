@@ -20,17 +20,26 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "ollama.survives-oom",
-        sentence: "a model that is larger than memory is an error, and the server goes on",
+        sentence: "a model that is larger than memory, or whose file is cut off, is an error, and the server goes on",
         scenario: "real-ollama",
         applies: Always,
         check: real_ollama::out_of_memory::check,
     },
     Promise {
         id: "ollama.pulls",
-        sentence: "pulls a model to the folder for models, and a registry that refuses or sends garbage is an error",
+        sentence: "pulls a model to the folder for models, by name as soon as the name server answers; a registry that refuses or \
+                   sends garbage is an error",
         scenario: "real-ollama",
         applies: Always,
         check: real_ollama::pulls::check,
+    },
+    Promise {
+        id: "ollama.survives-full-drive",
+        sentence: "a pull that fills the models drive is an error that says so: the models that were there answer, and the pull \
+                   succeeds once there is room",
+        scenario: "real-ollama",
+        applies: Always,
+        check: real_ollama::full_drive::check,
     },
     Promise {
         id: "ollama.keeps-partial-downloads",

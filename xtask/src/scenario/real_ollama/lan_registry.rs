@@ -15,9 +15,13 @@ use crate::tiny_model::Model;
 /// The table of nftables that is there while the check runs.
 const TABLE: &str = "ip model_registry";
 
-/// The models that the registry has.
-pub const PULLED: &str = "pulled";
-pub const INTERRUPTED: &str = "interrupted";
+/// The models that the registry has. Each is pulled by one check, which downloads it whole.
+pub const PULLED: &str = "library/pulled";
+pub const INTERRUPTED: &str = "library/interrupted";
+/// One outside of the library, as most models of people are.
+pub const SOMEONES: &str = "someone/shared";
+pub const LATE: &str = "library/late";
+pub const CROWDED: &str = "library/crowded";
 
 /// Runs `act` with the registry, and its address for the machine. All promises share one registry.
 ///
@@ -28,7 +32,8 @@ pub fn with_registry<T>(
     act: impl FnOnce(&mut Context, &Registry, &str) -> Result<T>,
 ) -> Result<T> {
     let registry = cx.shared(|_| {
-        let models = [PULLED, INTERRUPTED].map(|name| (name, file(Model::Alphabet, name)));
+        let models = [PULLED, INTERRUPTED, SOMEONES, LATE, CROWDED]
+            .map(|name| (name, file(Model::Alphabet, name)));
         Registry::start(models.into())
     })?;
     let router = cx.machine.lan().gateway.to_string();
@@ -46,7 +51,7 @@ pub fn with_registry<T>(
 
 /// The name of `model` at the registry `host`.
 pub fn name(host: &str, model: &str) -> String {
-    format!("{host}/library/{model}:latest")
+    format!("{host}/{model}:latest")
 }
 
 /// Pulls `model` from the registry `host`, without encryption.

@@ -1,9 +1,10 @@
 //! A real Ollama: it answers prompts, pulls models, and stops and starts with the machine.
 
-mod api;
+pub mod api;
+pub mod full_drive;
 mod lan_registry;
 pub mod many;
-mod models;
+pub mod models;
 pub mod openai_api;
 pub mod out_of_memory;
 pub mod partial_downloads;

@@ -9,6 +9,8 @@ use crate::tiny_model::Model;
 pub const ALPHABET: &str = "alphabet";
 /// Goes round the alphabet until it is stopped.
 pub const ENDLESS: &str = "endless";
+/// Takes some time to load.
+pub const LARGE: &str = "large";
 /// Needs more memory than the machine has.
 pub const HUGE: &str = "huge";
 
@@ -37,6 +39,7 @@ pub fn ensure(api: &Api, name: &str) -> Result<()> {
     let model = match name {
         ENDLESS => Model::Endless,
         HUGE => Model::Huge,
+        LARGE => Model::Large,
         _ => Model::Alphabet,
     };
     api.create(name, &file(model, name))

@@ -3,15 +3,26 @@
 use anyhow::Result;
 
 use super::api::Api;
-use super::models::{ALPHABET, HUGE, PROMPT, ensure, right_answer};
+use super::models::{ALPHABET, HUGE, PROMPT, ensure, file, names, right_answer};
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding, one_line};
-use crate::tiny_model::HUGE_CONTEXT;
+use crate::tiny_model::{HUGE_CONTEXT, Model};
+
+/// A model whose file is cut off.
+const CUT: &str = "cut-off";
+/// In the middle of the description of the model.
+const IN_HEADER: usize = 5000;
+/// In the middle of the last weights.
+const IN_WEIGHTS: usize = 40;
 
 #[derive(Debug, Clone)]
 struct Facts {
     /// The error for the prompt to the model that does not fit, or its answer.
     huge: Result<String, String>,
+    /// For each file that is cut off: the error, or the answer of the model that was made from it.
+    cut: Vec<(&'static str, Result<String, String>)>,
+    /// The models after these.
+    listed: Vec<String>,
     /// The container's id before and after.
     containers: [String; 2],
     /// What another model answers afterwards, or the error.
@@ -41,12 +52,25 @@ fn gather(cx: &mut Context, api: &Api) -> Result<Facts> {
     });
     let huge = api.post("/api/generate", &body);
     let text = |error| format!("{error:#}");
+    let whole = file(Model::Alphabet, CUT);
+    let cut = [
+        ("in its header", &whole[..IN_HEADER]),
+        ("in its weights", &whole[..whole.len() - IN_WEIGHTS]),
+    ];
+    let cut = cut.map(|(place, part)| {
+        let made = api.create(CUT, part);
+        let answer = made.and_then(|()| api.generate(CUT, PROMPT));
+        (place, answer.map_err(text))
+    });
+    let listed = names(api)?;
     let after = api.generate(ALPHABET, PROMPT).map_err(text);
     let [now] = cx.exec([&identify])?;
     Ok(Facts {
         huge: huge
             .map(|reply| reply.to_string())
             .map_err(|error| one_line(&text(error))),
+        cut: cut.into(),
+        listed,
         containers: [before.text, now.text],
         after,
     })
@@ -57,6 +81,16 @@ fn judge(facts: &Facts, right: &str) -> Finding {
     if let Ok(answer) = &facts.huge {
         faults.push(format!("a model larger than memory answers {answer}"));
     }
+    for (place, result) in &facts.cut {
+        if let Ok(answer) = result {
+            faults.push(format!(
+                "a model that is cut off {place} answers {answer:?}"
+            ));
+        }
+    }
+    if facts.listed.iter().any(|name| name.starts_with(CUT)) {
+        faults.push("a model that is cut off is listed".to_string());
+    }
     if facts.containers[0] != facts.containers[1] {
         faults.push("the container is another one".to_string());
     }
@@ -66,7 +100,14 @@ fn judge(facts: &Facts, right: &str) -> Finding {
         Err(error) => faults.push(format!("another model afterwards: {error}")),
     }
     let error = facts.huge.as_ref().err().map_or("", String::as_str);
-    let kept = format!("an error ({error}), and another model answers in the same container");
+    let cut = facts.cut.iter().map(|(place, result)| {
+        let error = result.as_ref().err().map_or("", String::as_str);
+        format!("cut off {place}: {error}")
+    });
+    let kept = format!(
+        "an error ({error}); {}; and another model answers in the same container",
+        cut.collect::<Vec<_>>().join("; ")
+    );
     Finding::from_faults(&faults, kept)
 }
 
@@ -78,6 +119,8 @@ mod tests {
     fn good() -> Facts {
         Facts {
             huge: Err("500: too large".to_string()),
+            cut: vec![("in its header", Err("500: EOF".to_string()))],
+            listed: vec!["alphabet:latest".to_string()],
             containers: ["a".to_string(), "a".to_string()],
             after: Ok("DE".to_string()),
         }
@@ -87,7 +130,7 @@ mod tests {
     fn kept_when_it_is_an_error_and_the_server_goes_on() {
         assert_kept(
             judge(&good(), "DE"),
-            "an error (500: too large), and another model answers in the same container",
+            "an error (500: too large); cut off in its header: 500: EOF; and another model answers in the same container",
         );
     }
 
@@ -100,6 +143,14 @@ mod tests {
                 (
                     |facts| facts.huge = Ok("x".to_string()),
                     "a model larger than memory answers x",
+                ),
+                (
+                    |facts| facts.cut[0].1 = Ok("x".to_string()),
+                    "a model that is cut off in its header answers \"x\"",
+                ),
+                (
+                    |facts| facts.listed.push("cut-off:latest".to_string()),
+                    "a model that is cut off is listed",
                 ),
                 (
                     |facts| facts.containers[1] = "b".to_string(),

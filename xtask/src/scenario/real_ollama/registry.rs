@@ -43,7 +43,7 @@ pub struct Registry {
 }
 
 struct State {
-    /// By the model's name.
+    /// By the model's name, with its namespace.
     manifests: BTreeMap<String, Vec<u8>>,
     /// By digest (`sha256:…`).
     blobs: BTreeMap<String, Arc<Vec<u8>>>,
@@ -54,7 +54,7 @@ struct State {
 }
 
 impl Registry {
-    /// Serves `models`: names, and GGUF files.
+    /// Serves `models`: names such as `library/m`, and GGUF files.
     ///
     /// # Errors
     /// No port is free.
@@ -142,7 +142,7 @@ impl State {
 
     fn what(&self, url: &str) -> What {
         if let Some((before, _)) = url.split_once("/manifests/") {
-            let name = before.rsplit('/').next().unwrap_or_default();
+            let name = before.strip_prefix("/v2/").unwrap_or_default();
             return match self.manifests.get(name) {
                 Some(manifest) => What::Manifest(manifest.clone()),
                 None => What::Nothing,
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn a_model_is_served_as_registries_do() {
         let model = vec![7; 100_000];
-        let registry = Registry::start(vec![("m", model.clone())]).unwrap();
+        let registry = Registry::start(vec![("library/m", model.clone())]).unwrap();
         let base = format!("http://127.0.0.1:{}", registry.port);
         let manifest = agent()
             .get(format!("{base}/v2/library/m/manifests/latest"))

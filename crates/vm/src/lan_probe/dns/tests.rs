@@ -127,3 +127,31 @@ fn a_late_server_answers_nothing_until_its_time() {
 fn junk_is_not_an_answer() {
     assert_eq!(address(b"x").unwrap_err(), "not an answer");
 }
+
+#[test]
+fn tcp_is_refused_and_not_heard_while_the_server_is_late() {
+    let opens = frame_bytes(|frame| {
+        ip(GUEST, ROUTER, SERVER.into())
+            .tcp(40_000, PORT, 7, 1024)
+            .syn()
+            .write(frame, &[])
+            .unwrap();
+    });
+    let now = Instant::now();
+    let mut names = names();
+    let Outcome::Answered(frame) = names.handle(&opens, now) else {
+        panic!("passed on");
+    };
+    let packet = SlicedPacket::from_ethernet(&frame).unwrap();
+    assert_eq!(addresses(&packet).unwrap().0, IpAddr::from(SERVER));
+    let Some(TransportSlice::Tcp(tcp)) = packet.transport else {
+        panic!("not TCP");
+    };
+    assert!(tcp.rst() && tcp.ack());
+    assert_eq!(
+        (tcp.acknowledgment_number(), tcp.destination_port()),
+        (8, 40_000)
+    );
+    names.silent_until = Some(now + Duration::from_secs(1));
+    assert_eq!(names.handle(&opens, now), Outcome::Dropped);
+}
