@@ -16,6 +16,6 @@
       pkgs.gnugrep
     ];
     # Behind ollama.nix, which finds the models' folder.
-    preStart = lib.mkAfter (builtins.readFile ./ollama-files.sh);
+    preStart = lib.mkAfter (builtins.readFile ./free-space.sh + builtins.readFile ./ollama-files.sh);
   };
 }

@@ -44,8 +44,7 @@ fi
 
 # Nobody sees how large a client's pull will be. 5 GiB hold a model of 7 billion parameters.
 space=/run/ollamalive/notices/space
-read -r blocks size < <(stat -f -c '%a %S' "$models")
-free=$((blocks * size / 1024 / 1024))
+free=$(($(free_bytes "$models") / 1024 / 1024))
 if [ "$free" -lt 5120 ]; then
   echo "Only $free MiB are free for models in $models: remove some with docker exec ollama ollama rm NAME." | tee "$space"
 else

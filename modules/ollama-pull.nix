@@ -50,7 +50,7 @@ in {
         KEEP_LOADED = toString cfg.keepLoaded;
         NOTICE = "/run/ollamalive/notices/pull";
       };
-      script = builtins.readFile ./ollama-pull.sh + "\nmain\n";
+      script = builtins.readFile ./free-space.sh + builtins.readFile ./ollama-pull.sh + "\nmain\n";
       # The script tries again without an end. systemd starts it again if it was killed.
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig = {

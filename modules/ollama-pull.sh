@@ -25,15 +25,6 @@ show() {
   fi
 }
 
-# Bytes in words.
-size() {
-  if [ "$1" -lt 1000000000 ]; then
-    echo "$(($1 / 1000000)) MB"
-  else
-    echo "$(($1 / 1000000000)).$(($1 % 1000000000 / 100000000)) GB"
-  fi
-}
-
 # Asks Ollama: path, body, seconds. Prints the answer; fails without one, and with a status of 400 or more.
 post() {
   curl --silent --fail-with-body --noproxy '*' --max-time "$3" --data "$2" "$SERVER$1"
@@ -103,8 +94,7 @@ bytes_to_download() {
 has_room() {
   local needed free
   needed=$(bytes_to_download "$1") || return 0
-  free=$(df --output=avail --block-size=1 "$FOLDER") || return 0
-  free=${free##*[!0-9]}
+  free=$(free_bytes "$FOLDER") || return 0
   [ "$needed" -gt 0 ] && [ "$needed" -gt $((free - reserve)) ] || return 0
   problem="$1 is not downloaded: it needs $(size "$needed"), $(size "$free") are free where the models are, and \
 $(size "$reserve") have to stay free. Delete models that you no longer need (docker exec ollama ollama rm NAME), or take \
