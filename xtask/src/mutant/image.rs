@@ -24,8 +24,8 @@ pub const MUTANTS: &[Mutant] = &[
             "the old image is gone though its registry does not answer",
             &[Replace(
                 SCRIPT,
-                "  rm -f \"$too_little\"\n  # The least",
-                "  remove_old || true\n  # The least",
+                "  rm -f \"$too_little\"\n",
+                "  remove_old || true\n",
             )],
             None,
         )

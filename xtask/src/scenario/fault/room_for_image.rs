@@ -14,7 +14,7 @@ const OLD: usize = 40;
 /// MiB that an owner could still store on PERSIST: the new image would not fit.
 const FREE: usize = 20;
 /// MiB that even Docker has left: it can download an image, but not unpack it. (Root may use what is reserved for it.)
-const BARELY: usize = 24;
+const BARELY: usize = 28;
 const BALLAST: &str = "/persist/home/ballast";
 /// Holds a `docker` that passes everything on but the question how large an image is, for which Docker wants TLS: that is
 /// answered from a file.
