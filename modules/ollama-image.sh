@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# Provides the image of Ollama's container (ollama.nix). `load` takes it from an archive on PERSIST, `fetch` from its registry.
+# Provides the image of Ollama's container (ollama.nix). `load` takes it from an archive on PERSIST, `fetch` from its
+# registry.
 # The unit's environment says:
 #   IMAGE    the name that the container runs by
 #   REMOTE   the name that the registry is asked for
 #   DIGEST   the digest that the image must have, or nothing
-# Where the new image does not fit beside older ones of Ollama, those are removed, but not before the archive or the registry
-# has shown that it has the new one: without a network, the owner keeps what is there.
+# If the new image does not fit beside older ones of Ollama, those are removed, but only after the archive or the registry
+# has shown that it has the new one: without a network, the old ones stay.
 
 archives=/persist/images
 # The name and the ID of an image that came from an archive.
@@ -18,8 +19,8 @@ notice=/run/ollamalive/notices/image
 archive_notice=/run/ollamalive/notices/archive
 to_do="Delete something under /persist (unused images: docker image prune --all), or use a larger stick."
 
-# Whether Docker has the image, and it is the configured one. Docker knows the digest of an image that it pulled; one that came
-# from an archive is known by its ID.
+# Whether Docker has the image, and it is the configured one. Docker knows the digest of an image that it pulled; one that
+# came from an archive is known by its ID.
 is_ready() {
   local id
   id=$(docker image inspect --format '{{.Id}}' "$IMAGE" 2>/dev/null) || return 1
@@ -35,7 +36,7 @@ repository() {
   echo "$name"
 }
 
-# The images of the same name, whatever their version: `ID NAME:TAG`. Called while none of them is the configured one.
+# Prints all images of the same name: `ID NAME:TAG`. Only called while none of them is the configured one.
 old_images() {
   docker image ls --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}' "$(repository)"
 }
@@ -91,7 +92,7 @@ load() {
   ! is_ready || return 0
   for archive in "$archives"/*.tar; do
     [ -e "$archive" ] || continue
-    # Docker unpacks the archive to a folder of its own first, and from there the layers.
+    # Docker first unpacks the archive to a temporary folder, and from there the layers.
     bytes=$((2 * $(stat --format %s "$archive")))
     if ! make_room "$bytes" "$bytes" holds_image "$archive"; then
       echo "$archive is skipped: $problem" | tee "$archive_notice"
@@ -143,7 +144,7 @@ advice() {
   esac
 }
 
-# Until more is free, nothing is downloaded: each attempt would be gigabytes.
+# Nothing is downloaded until more is free: each attempt would be gigabytes.
 remember_room() {
   free_bytes "$storage" >"$too_little"
 }
@@ -151,7 +152,7 @@ remember_room() {
 has_more_room() {
   local before
   before=$(cat "$too_little" 2>/dev/null) || return 0
-  # More than what comes and goes by itself, such as a file of the journal.
+  # Not just a rotated file of the journal.
   [ "$(free_bytes "$storage")" -gt $((before + 100000000)) ]
 }
 
@@ -167,14 +168,14 @@ download() {
     exit 1
   fi
   rm -f "$too_little"
-  # The least is what is downloaded, and as much again, which Docker unpacks before it removes the download. Most of the image
-  # are CUDA's libraries, which take twice as much when they are unpacked.
+  # Docker unpacks a layer before it removes its download, and nothing gets smaller when it is unpacked: twice the size is
+  # the least. CUDA's libraries, most of the image, are about twice their compressed size: three times is probable.
   if bytes=$(bytes_to_download) && ! make_room $((2 * bytes)) $((3 * bytes)) true; then
     remember_room
     fail
   fi
   echo "Ollama starts once its image $IMAGE is downloaded." | tee "$notice"
-  # Where Docker ran out of space, the registry has begun to send the image. The old ones can go.
+  # If Docker ran out of space, the registry has begun to send the image, and the old ones can go.
   if ! pull && ! { no_space && remove_old && pull; }; then
     ! no_space || remember_room
     problem="$problem. $(advice)"
@@ -184,7 +185,7 @@ download() {
 
 fetch() {
   if ! is_ready; then
-    # It is there by its digest if the last start was cut off after the download.
+    # It is already there by its digest if the last start was interrupted after the download.
     docker image inspect "$REMOTE" >/dev/null 2>&1 || download
     [ "$REMOTE" = "$IMAGE" ] || docker tag "$REMOTE" "$IMAGE"
   fi

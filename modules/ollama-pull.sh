@@ -6,9 +6,9 @@
 #   PULL         the models to download, separated by spaces
 #   KEEP_LOADED  the model to load, or nothing
 #   NOTICE       the file that the login banner shows
-# Ollama does not compare a model with the free space before it downloads it, so this does.
+# Ollama does not check the free space before a download, so this script does.
 
-# Bytes of the drive that no download takes.
+# Bytes that downloads leave free on the drive.
 reserve=$((1 << 30))
 # Why the last step failed, and what to do.
 problem=
@@ -82,7 +82,7 @@ bytes_to_download() {
     if [ -e "$file" ]; then
       bytes=0
     elif [ -e "$file-partial" ]; then
-      # Has its final size from the beginning; what is not downloaded yet takes no room.
+      # A sparse file of the final size: only what is downloaded takes space.
       bytes=$((bytes - $(stat --format '%b * %B' "$file-partial")))
     fi
     total=$((total + (bytes > 0 ? bytes : 0)))
@@ -90,7 +90,7 @@ bytes_to_download() {
   echo "$total"
 }
 
-# Fails if the model $1 cannot fit. If that is not known, the download shows it.
+# Fails if the model $1 cannot fit. If its size is unknown, the download is tried.
 has_room() {
   local needed free
   needed=$(bytes_to_download "$1") || return 0
@@ -124,7 +124,7 @@ advice() {
   esac
 }
 
-# The model $1 from its registry. Ollama goes on with a download that was interrupted.
+# Downloads the model $1 from its registry. Ollama resumes a download that was interrupted.
 download() {
   local kind text shown='' error="Ollama stopped answering" insecure=false
   case $1 in http://*) insecure=true ;; esac
@@ -156,7 +156,7 @@ provide() {
   echo "$1 is downloaded"
 }
 
-# Loads the model $1 for as long as no request says otherwise. One for embeddings does not generate.
+# Loads the model $1 and keeps it loaded until a request says otherwise. A model for embeddings cannot generate.
 load() {
   local answer path error
   for path in generate embed; do

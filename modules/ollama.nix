@@ -55,11 +55,11 @@ in {
       backend = "docker";
       containers.ollama = {
         image = reference.local;
-        # What is not there yet is pulled before, by its digest.
+        # ollama-image.sh has pulled the image before, by its digest.
         pull = "never";
         environment.OLLAMA_HOST = "0.0.0.0:${toString cfg.port}";
         volumes = [
-          # The server's own files, its private key among them. The drive is no place for them: everyone can read it.
+          # The server's own files, including its private key. Not on the models drive, which everyone can read.
           "/persist/ollama:/root/.ollama"
           "${models.directory}/models:/root/.ollama/models"
         ];
@@ -67,8 +67,8 @@ in {
           # The host network instead of a published port, so that the firewall's input rules apply.
           "--network=host"
           "--device=nvidia.com/gpu=all"
-          # Everyone on the network can talk to Ollama. Someone who finds a way in gets the models and the GPU, and nothing
-          # else of this machine.
+          # Ollama is open to the network. An attacker who breaks into it gets the models and the GPU, and nothing else on
+          # this machine.
           "--cap-drop=all"
           "--security-opt=no-new-privileges"
           "--read-only"
@@ -116,7 +116,7 @@ in {
         ${image} load
       '';
 
-      # Here and not before the start: a download may take long, and the boot does not wait for it.
+      # Not in preStart: a download can take long, and the boot would wait for it.
       script = lib.mkBefore ''
         ${image} fetch
       '';
