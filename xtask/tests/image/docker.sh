@@ -17,7 +17,7 @@ case "$1 $2" in
     case $4 in '{{.Id}}') field=2 ;; '{{.Size}}') field=3 ;; *) field=4- ;; esac
     { grep -m1 "^$last " images || grep -m1 "^[^ ]* $last " images; } | cut -d ' ' -f "$field" | grep .
     ;;
-  "image ls") grep "^$last[:@]" images | sed 's/^\([^ @]*\)@[^ ]*/\1:<none>/; s/^\([^ ]*\) \([^ ]*\) .*/\2 \1/' ;;
+  "image ls") grep "^${last}[:@]" images | sed 's/^\([^ @]*\)@[^ ]*/\1:<none>/; s/^\([^ ]*\) \([^ ]*\) .*/\2 \1/' ;;
   "image rm")
     echo "rm $last" >>asked
     line=$(grep -m1 "^$last \|^[^ ]* $last " images) || exit 1
