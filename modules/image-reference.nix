@@ -1,7 +1,7 @@
 # The parts of a container image's name: `NAME:TAG`, `NAME@DIGEST` or `NAME:TAG@DIGEST`.
 #
-# `local` is what the container runs by. Docker keeps no digest for an image from an archive (moby#22011), so the tag is
-# used where there is one; `remote` is what the registry is asked for. `problem` says why the name cannot be used.
+# `local` is the name that the container is started with: with the tag if there is one, because Docker keeps no digest for
+# an image from an archive (moby#22011). `remote` is the name to pull. `problem` says why the name cannot be used.
 {lib}: image: let
   parts = lib.splitString "@" image;
   tagged = builtins.head parts;
@@ -16,6 +16,13 @@
     if split == null
     then tagged
     else builtins.head split;
+  # As Docker reads them (distribution/reference).
+  host = "([A-Za-z0-9][A-Za-z0-9.-]*|\\[[0-9a-fA-F:]+])(:[0-9]+)?";
+  part = "[a-z0-9]+([._-]+[a-z0-9]+)*";
+  wellFormed =
+    builtins.match "(${host}/)?${part}(/${part})*" name
+    != null
+    && (split == null || builtins.match "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}" (lib.last split) != null);
 in {
   inherit digest;
   local =
@@ -31,5 +38,7 @@ in {
     then ''has neither a tag nor a digest. Write the version too, as in "ollama/ollama:0.40.2"''
     else if digest != null && (lib.length parts > 2 || builtins.match "sha256:[0-9a-f]{64}" digest == null)
     then ''has a digest that is not "sha256:" and 64 digits from 0 to f. Copy the whole digest''
+    else if !wellFormed
+    then ''is not the name of an image. Write it as "docker pull" takes it, as in "ollama/ollama:0.40.2"''
     else null;
 }

@@ -6,7 +6,7 @@ mkdir -p "$state" "$models/models"
 chmod 700 "$state"
 
 # Earlier versions kept Ollama's private key beside the models, where every user of Windows can read it. Without PERSIST it
-# stays there: it would be lost with the memory.
+# stays there, because /persist is then in memory.
 key=id_ed25519
 if [ -e "$models/$key" ] && [ ! -e "$state/$key" ] && [ "$(stat -f -c %T /persist)" != tmpfs ]; then
   cp "$models/$key.pub" "$state/$key.pub" || true
@@ -14,20 +14,25 @@ if [ -e "$models/$key" ] && [ ! -e "$state/$key" ] && [ "$(stat -f -c %T /persis
   chmod 600 "$state/$key.new"
   sync "$state/$key.new"
   mv "$state/$key.new" "$state/$key"
-  rm -f "$models/$key" "$models/$key.pub"
   echo "moved Ollama's private key from $models to $state"
 fi
 if [ -e "$state/$key" ]; then
   chmod 600 "$state/$key"
+  # Also after a power cut between the copy and this. A drive that is read-only keeps it.
+  if [ -e "$models/$key" ] && [ "$(cat "$models/$key")" = "$(cat "$state/$key")" ]; then
+    rm -f "$models/$key" "$models/$key.pub" || true
+  fi
 fi
 
-# Removes blobs that no model names, as a failed or interrupted `create` leaves them. Ones of the last hour may be about to
-# get a name; partial downloads go on. Where a manifest has no digest, the folder is damaged, and nothing is removed.
+# Removes blobs that no model names, which a failed or interrupted `create` leaves behind. A pull gives its blobs a name only
+# when it has all of them, which can be days later; partial downloads are resumed. A manifest without a digest, or one that
+# cannot be read, means that the folder is damaged; then nothing is removed.
 blobs=$models/models/blobs
 manifests=$models/models/manifests
-if [ -d "$blobs" ] && [ -d "$manifests" ] && [ -z "$(find "$manifests" -type f ! -exec grep -q 'sha256:[0-9a-f]' {} \; -print)" ]; then
-  used=$(find "$manifests" -type f -exec grep -ohE 'sha256:[0-9a-f]{64}' {} + || true)
-  [ -z "$used" ] || find "$blobs" -type f -mmin +60 -name 'sha256-*' | while IFS= read -r blob; do
+if [ -d "$blobs" ] && [ -d "$manifests" ] &&
+  damaged=$(find "$manifests" -type f ! -exec grep -q 'sha256:[0-9a-f]' {} \; -print) && [ -z "$damaged" ] &&
+  used=$(find "$manifests" -type f -exec grep -ohE 'sha256:[0-9a-f]{64}' {} +) && [ -n "$used" ]; then
+  find "$blobs" -type f -mmin +10080 -name 'sha256-*' | while IFS= read -r blob; do
     digest=${blob##*/sha256-}
     case "$digest" in
       *[!0-9a-f]*) continue ;; # a partial download
@@ -35,17 +40,19 @@ if [ -d "$blobs" ] && [ -d "$manifests" ] && [ -z "$(find "$manifests" -type f !
     case "$used" in
       *"sha256:$digest"*) ;;
       *)
-        rm -f "$blob"
-        echo "removed the blob $digest, which no model names"
+        # Models on a read-only drive still answer.
+        if rm -f "$blob"; then
+          echo "removed the blob $digest, which no model names"
+        fi
         ;;
     esac
   done
 fi
 
-# Nobody sees how large a client's pull will be. 5 GiB hold a model of 7 billion parameters.
+# The size of a model that a client pulls is not known beforehand, so the owner is warned early. A model with 7 billion
+# parameters takes about 5 GiB.
 space=/run/ollamalive/notices/space
-read -r blocks size < <(stat -f -c '%a %S' "$models")
-free=$((blocks * size / 1024 / 1024))
+free=$(($(free_bytes "$models") / 1024 / 1024))
 if [ "$free" -lt 5120 ]; then
   echo "Only $free MiB are free for models in $models: remove some with docker exec ollama ollama rm NAME." | tee "$space"
 else

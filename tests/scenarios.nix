@@ -73,6 +73,7 @@ check: {
   vm-real-ollama = check "real-ollama";
   # fault.container-killed
   # fault.persist-fills-up
+  # ollama.makes-room-for-its-image
   # fault.drive-errors
   # fault.drive-pulled
   vm-faults = check "faults";

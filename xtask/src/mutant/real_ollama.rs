@@ -130,7 +130,7 @@ pub const MUTANTS: &[Mutant] = &[
         "blobs that no model names are never removed",
         "ollama.keeps-partial-downloads",
         "a blob of yesterday that no model names is still there",
-        &[Replace(PRE_START, "-mmin +60", "-mmin +600")],
+        &[Replace(PRE_START, "-mmin +10080", "-mmin +100800")],
         None,
     ),
     mutant(
@@ -138,7 +138,7 @@ pub const MUTANTS: &[Mutant] = &[
         "blobs that no model names yet are removed at once",
         "ollama.keeps-partial-downloads",
         "a blob that has just come is gone",
-        &[Replace(PRE_START, "-mmin +60", "-mmin -60")],
+        &[Replace(PRE_START, "-mmin +10080", "-mmin -10080")],
         None,
     ),
     Mutant {

@@ -9,6 +9,7 @@ pub fn names(nix: &Nix) -> Result<(), Failed> {
     let digest = format!("sha256:{}", "0a".repeat(32));
     let neither = "has neither a tag nor a digest";
     let digits = "64 digits";
+    let no_name = "is not the name of an image";
     for (image, words) in [
         ("ollama/ollama:0.40.2", ""),
         (format!("ollama/ollama:0.40.2@{digest}").as_str(), ""),
@@ -23,6 +24,12 @@ pub fn names(nix: &Nix) -> Result<(), Failed> {
         ("ollama/ollama@latest", digits),
         (format!("ollama/ollama@{digest}0").as_str(), digits),
         (format!("ollama/ollama@{digest}@{digest}").as_str(), digits),
+        ("[fd00::1]:5000/ollama:1", ""),
+        ("ghcr.io/a/b_c/d-e.f:1", ""),
+        ("https://hub.docker.com/r/ollama/ollama:0.40.2", no_name),
+        ("docker pull ollama/ollama:0.40.2", no_name),
+        ("ollama/ollama:0.40.2 ", no_name),
+        ("ollama/ollama:-x", no_name),
     ] {
         let module = format!("ollamalive.ollama.image = lib.mkForce \"{image}\";");
         let found = problems(nix, &module)?;

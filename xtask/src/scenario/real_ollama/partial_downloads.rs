@@ -49,7 +49,7 @@ fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     let blobs = format!("{}/models/blobs", cx.contract.ollama.models_dir);
     cx.machine.succeed(&format!(
         "systemctl stop {unit} && echo x > {blobs}/{OLD} && echo x > {blobs}/{NEW} && \
-         find {blobs} -name '*-partial*' -exec touch -d '2 hours ago' {{}} + && touch -d '2 hours ago' {blobs}/{OLD} && \
+         find {blobs} -name '*-partial*' -exec touch -d '2 hours ago' {{}} + && touch -d '8 days ago' {blobs}/{OLD} && \
          systemctl start --no-block {unit}"
     ))?;
     wait_until_up(cx)?;
@@ -88,7 +88,7 @@ fn judge(facts: &Facts, right: &str) -> Finding {
         faults.push("what had been downloaded is gone after the restart".to_string());
     }
     if has(OLD) {
-        faults.push("a blob of yesterday that no model names is still there".to_string());
+        faults.push("a blob of last week that no model names is still there".to_string());
     }
     if !has(NEW) {
         faults.push("a blob that has just come is gone".to_string());
@@ -144,7 +144,7 @@ mod tests {
                 ),
                 (
                     |facts| facts.blobs += OLD,
-                    "a blob of yesterday that no model names is still there",
+                    "a blob of last week that no model names is still there",
                 ),
                 (
                     |facts| facts.blobs = "sha256-ab-partial".to_string(),
