@@ -102,11 +102,16 @@ fn from_archive() -> Result<(), Failed> {
     assert_eq!(asked, [run_of(&scripts)]);
     assert!(printed.contains("a.tar does not hold"), "{printed}");
     assert!(printed.contains("digest is not checked"), "{printed}");
-    assert_eq!(scripts.read("loaded"), format!("{image} sha256:4\n"));
+    let accepted = format!("{image}@{} sha256:4\n", scripts.digest);
+    assert_eq!(scripts.read("loaded"), accepted);
     fs::remove_file(scripts.path("b.tar"))?;
     let (asked, printed) = scripts.start()?;
     assert_eq!(asked, [run_of(&scripts)], "from the record");
     assert!(!printed.contains("archive"), "{printed}");
+    // It was accepted in place of an image with another digest.
+    scripts.write("loaded", &format!("{image}@sha256:1 sha256:4\n"))?;
+    scripts.pullable(GB)?;
+    assert_eq!(scripts.asked()?, [pull_of(&scripts), run_of(&scripts)]);
     Ok(())
 }
 

@@ -27,7 +27,8 @@ pub struct Scripts {
     pub image: String,
     /// The name that the registry is asked for.
     pub remote: String,
-    digest: String,
+    /// The digest that the image must have.
+    pub digest: String,
 }
 
 impl Scripts {

@@ -158,8 +158,11 @@ fn digest_of(content: &[u8]) -> String {
     format!("sha256:{}", sha256_hex(content))
 }
 
+/// A file under its name, with its media type.
+type Served = (String, (&'static str, Vec<u8>));
+
 /// The files of an image with the one file `data`: its manifest by tag and digest, its configuration and its layer.
-fn image(tag: &str, data: &[u8]) -> Result<[(String, (&'static str, Vec<u8>)); 4]> {
+fn image(tag: &str, data: &[u8]) -> Result<[Served; 4]> {
     const BINARY: &str = "application/octet-stream";
     let mut layer = tar::Builder::new(Vec::new());
     append(&mut layer, "data", 0o644, data)?;
