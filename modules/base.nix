@@ -6,9 +6,9 @@
   hardware.cpu.amd.updateMicrocode = true;
   hardware.cpu.intel.updateMicrocode = true;
 
-  # Windows keeps the zone's local time in the hardware clock. As UTC, this system would start with a clock that is hours
-  # off, and leave UTC behind for Windows. systemd does not set a clock that keeps local time: Windows goes on doing that,
-  # and is alone in changing it for daylight saving time.
+  # Windows keeps the zone's local time in the hardware clock. If this system took it for UTC, its clock would be hours off,
+  # and Windows would find UTC there. systemd does not write to a clock in local time, so only Windows sets it, also for
+  # daylight saving time.
   time.hardwareClockInLocalTime = true;
 
   # Boot messages go to the screen and to the serial line, for machines without a screen. The last entry becomes
@@ -40,7 +40,7 @@
   # full hour, logrotate could also collide with its own configuration check and fail because the lock is taken.
   services.logrotate.enable = false;
 
-  # The login banner. A unit that finds PERSIST, the models drive or a GPU missing writes a one-sentence notice file.
+  # The login banner. Units write notices, one sentence each, about what is missing and what to do.
   environment.loginShellInit = ''
     for notice in /run/ollamalive/notices/*; do
       if [ -r "$notice" ]; then cat "$notice"; fi

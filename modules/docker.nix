@@ -14,11 +14,12 @@
   # file system, which is in memory.
   systemd.services.docker.unitConfig.RequiresMountsFor = ["/var/lib/docker"];
 
-  # In place of NixOS's autoPrune, which keeps every image with a name, or else removes Ollama's while it is stopped.
+  # Replaces NixOS's autoPrune, which either keeps every named image or also removes Ollama's while its container is
+  # stopped.
   systemd.services.docker-image-prune = {
     description = "Removal of Docker images that no container uses";
     requires = ["docker.service"];
-    # Until then, the image may not be loaded yet.
+    # Before that, the image may not be loaded yet.
     after = ["docker.service" "docker-ollama.service"];
     path = [config.virtualisation.docker.package];
     serviceConfig.Type = "oneshot";
@@ -27,13 +28,13 @@
       keeper=keeps-configured-image
 
       if docker image inspect "$image" >/dev/null 2>&1; then
-        # Docker removes no image that a container has, even one that never runs.
+        # Docker never removes an image that a container uses, even if the container never runs.
         docker rm --force "$keeper" >/dev/null 2>&1 || true
         docker create --name "$keeper" --pull never "$image" >/dev/null
         docker image prune --all --force
         docker rm "$keeper" >/dev/null
       else
-        # It may arrive at any moment, so every image with a name stays.
+        # It may be loading right now, so every named image stays.
         docker image prune --force
       fi
     '';

@@ -1,4 +1,4 @@
-# Why a text does not name an NTFS drive; null if it does. A function of the text.
+# Maps a text to the reason why it does not name an NTFS drive, or to null if it does.
 {lib}: drive: let
   split = builtins.match "([^=]*)=(.*)" drive;
   kind = builtins.elemAt split 0;

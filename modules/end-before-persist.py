@@ -1,9 +1,9 @@
 """Ends an image file where its last partition begins: end-before-persist.py IMAGE DISK-ID
 
-The entry of that partition stays in the table, and the backup table moves to right before it. Were
-the backup left behind the entry, as is usual, then firmware that misses it on a reflashed stick would
-write it anew, into the middle of the data. So the file is a valid disk by itself, of whatever size
-the stick is, and nothing in it points behind its end but the one entry.
+The entry of that partition stays in the table, and the backup table moves to right before it. If
+the backup stayed behind that partition, as is usual, firmware that does not find it on a reflashed
+stick would write it again, into the middle of the data. So the file is a valid disk on a stick of
+any size, and only the one entry points beyond its end.
 """
 
 import struct

@@ -13,7 +13,7 @@
   drivers = config.boot.kernelPackages.nvidiaPackages;
   # Ollama refuses older ones for the cards that need a legacy driver.
   oldest = "570";
-  # Of what this nixpkgs has. Some throw, some do not build on this kernel.
+  # Checked for each driver in nixpkgs: some throw an error, some do not build for this kernel.
   usable = name: let
     driver = builtins.tryEval (lib.isDerivation drivers.${name} && !(drivers.${name}.meta.broken or false));
   in
@@ -21,7 +21,7 @@
   legacy = lib.filter usable (lib.filter (lib.hasPrefix "legacy_") (lib.attrNames drivers));
   isLegacy = lib.elem cfg.driver legacy;
 
-  # What a unit needs that runs gpu.sh.
+  # What the units that run gpu.sh need.
   tools = {
     path = [
       config.virtualisation.docker.package
@@ -42,7 +42,7 @@ in {
       example = "legacy_580";
       description = ''
         The NVIDIA driver. `"open"` is the open kernel module, for RTX 20 and GTX 16 up to RTX 50. `"closed"` is
-        NVIDIA's own, which does not know RTX 50. Older cards (GTX 750, 900 and 10) need `"legacy_580"`. If a card
+        NVIDIA's own, which does not support RTX 50. Older cards (GTX 750, 900 and 10) need `"legacy_580"`. If a card
         does not work with the driver, the login banner names the card and what to write here.
       '';
     };
@@ -57,8 +57,8 @@ in {
       type = lib.types.str;
       readOnly = true;
       internal = true;
-      # The module that the driver loads last. The rule of nixpkgs has a quote too many and never runs. The generator
-      # itself waits until udev has made the devices.
+      # nvidia_uvm is the module that the driver loads last. The rule in nixpkgs has a stray quote and never matches. The
+      # generator itself waits until udev has created the devices.
       default = lib.concatStringsSep ", " [
         ''ACTION=="add"''
         ''SUBSYSTEM=="module"''
@@ -80,7 +80,7 @@ in {
     # The QEMU VM drops the video driver, but the toolkit requires it.
     virtualisation.vmVariant.services.xserver.videoDrivers = lib.mkOverride 5 ["nvidia"];
 
-    # For the notices. The version differs between releases of NixOS, so it is in no unit.
+    # For the notices. Not in a unit's environment, because the version differs between NixOS releases.
     environment.etc."ollamalive/gpu-driver".text = "${config.hardware.nvidia.package.version} ${cfg.driver}\n";
 
     services.udev.extraRules = "${cfg.rule}\n";
@@ -114,10 +114,10 @@ in {
         description = "Look at whether Ollama uses the NVIDIA GPU";
         wantedBy = ["docker-ollama.service"];
         after = ["docker-ollama.service"];
-        # As often as Ollama is started, which has no limit either.
+        # It starts whenever Ollama does, and Ollama's restarts are not limited either.
         unitConfig.StartLimitIntervalSec = 0;
         serviceConfig = {
-          # Not oneshot: that would be a part of the boot for as long as Ollama's image is downloaded.
+          # Not oneshot: the boot would wait for it while Ollama's image is downloaded.
           Type = "exec";
           ExecCondition = "${program} offered";
           ExecStart = "${program} watch";

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Finds out whether containers can have the NVIDIA GPU, and if not, why (gpu.nix). The functions up to "On the machine"
-# look at nothing but the files and texts that they are given, so that tests run them over recorded output.
+# read only their arguments, so that tests can run them on recorded output.
 
 # The oldest driver that Ollama accepts for cards before the RTX series.
 oldest_driver=570
@@ -26,18 +26,18 @@ card_name() {
   echo "NVIDIA ${name:-GPU $1}"
 }
 
-# Succeeds if the CDI spec $1 has a GPU to give. The generator also leaves files that are empty, cut off, or have none.
+# Succeeds if the CDI spec $1 lists a GPU. The generator may also leave a file that is empty, cut off, or without a GPU.
 offers_gpu() {
-  # As a list: of an empty file, jq would have nothing to say, and succeed.
+  # --slurp, because jq would succeed on an empty file.
   jq --exit-status --slurp '.[0] | .kind == "nvidia.com/gpu" and any(.devices[]?;
     .name == "all" and any(.containerEdits.deviceNodes[]?.path; strings | test("^/dev/nvidia[0-9]+$")))' "$1" >/dev/null 2>&1
 }
 
-# What the driver has last said against a card in $1, messages of the kernel, in words of its own:
-#   no-gsp ID          the open kernel module knows no card that is this old
-#   legacy BRANCH NAME an older driver knows this card
-#   needs-open ID      the closed kernel module knows no card that is this new
-#   too-new ID         this driver does not know the card
+# The driver's last complaint about a card in the kernel messages $1, in a word and its details:
+#   no-gsp ID          the card is too old for the open kernel module
+#   legacy BRANCH NAME the card needs an older driver
+#   needs-open ID      the card is too new for the closed kernel module
+#   too-new ID         the card is too new for this driver
 #   lost ID            the card does not answer
 refusal() {
   # A message has several lines, each with NVRM. Here it becomes one.
@@ -87,7 +87,7 @@ why_no_gpu() {
   esac
 }
 
-# What the server with log $1 computes on: "gpu" or "cpu"; nothing as long as it has not said so.
+# Prints what the server with log $1 computes on, "gpu" or "cpu"; nothing if the log does not say yet.
 computes_on() {
   local libraries
   # msg="inference compute" id=GPU-… library=CUDA …, a line for each GPU, or one with library=cpu.
@@ -118,7 +118,7 @@ driver() {
   fi 2>/dev/null
 }
 
-# gpu-fallback.service: without a GPU, an empty device has its name, so that Ollama starts on the CPU.
+# gpu-fallback.service: without a GPU, an empty device takes its name, so that Ollama starts on the CPU.
 report() {
   local kernel why before=
   mkdir -p /run/cdi "${notice%/*}"
@@ -140,7 +140,7 @@ report() {
   fi
   echo no > "$state"
   echo "$why Ollama runs on the CPU." | tee "$notice"
-  # Docker takes neither of two devices with one name.
+  # Docker rejects both of two devices with the same name.
   [ ! -e "$spec" ] || mv "$spec" "$spec.unusable"
   cat > "$stand_in" <<'END'
 {
@@ -153,7 +153,7 @@ report() {
 END
 }
 
-# Waits until the server has said what it computes on. The image may have to be downloaded before, so this waits for long.
+# Waits until the server has logged what it computes on: up to a day, because its image may have to be downloaded first.
 wait_for_server() {
   local log on=
   log=$(mktemp)
@@ -175,12 +175,12 @@ watch() {
   if [ "$on" = cpu ] && [ ! -e "$restarted" ]; then
     touch "$restarted"
     echo "Ollama computes on the CPU although the PC has an $name. It is restarted once."
-    # A spec from before the last device of the driver was there lacks it.
+    # A spec that was generated before the driver's last device existed lacks that device.
     systemctl try-restart "$generator" || true
     systemctl restart docker-ollama.service
     on=$(wait_for_server)
   fi
-  # Without a GPU by now, the other notice is the right one.
+  # If the GPU is gone by now, report() has written the right notice.
   offers_gpu "$spec" || return 0
   case $on in
     cpu)

@@ -1,7 +1,7 @@
 # The parts of a container image's name: `NAME:TAG`, `NAME@DIGEST` or `NAME:TAG@DIGEST`.
 #
-# `local` is what the container runs by. Docker keeps no digest for an image from an archive (moby#22011), so the tag is
-# used where there is one; `remote` is what the registry is asked for. `problem` says why the name cannot be used.
+# `local` is the name that the container is started with: with the tag if there is one, because Docker keeps no digest for
+# an image from an archive (moby#22011). `remote` is the name to pull. `problem` says why the name cannot be used.
 {lib}: image: let
   parts = lib.splitString "@" image;
   tagged = builtins.head parts;

@@ -1,4 +1,4 @@
-# What is wrong with a model's name, as a sentence; null for a good one. The rules are Ollama's own:
+# Maps a model's name to what is wrong with it, as a sentence, or to null. The rules are Ollama's own:
 # [[SCHEME://]HOST/NAMESPACE/ | NAMESPACE/]MODEL[:TAG].
 {lib}: name: let
   first = "[A-Za-z0-9_]";

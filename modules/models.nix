@@ -31,8 +31,8 @@ in {
   };
 
   config = lib.mkIf (cfg.drive != null) {
-    # The server stops before its drive goes: the container keeps a drive in use that is unmounted already, and NTFS would be
-    # left as after a power cut. Only the order; a missing drive must not keep Ollama from trying.
+    # Stops the server before its drive is unmounted: the container would keep the file system in use, and NTFS would be
+    # left dirty, as after a power cut. Only an order: Ollama must try to start even if the drive is missing.
     systemd.services.docker-ollama.after = ["mnt-models.mount"];
 
     fileSystems."/mnt/models" = {

@@ -17,15 +17,15 @@ in {
   # It would fail on a machine without a cable. Units that need the network retry until it is up.
   systemd.services.NetworkManager-wait-online.enable = false;
 
-  # A container on the host's network gets a copy of /etc/resolv.conf when it starts, which may be before the network has
-  # said where its name server is. With resolved the file names an address of the machine itself, which is right at any time.
+  # A container on the host's network gets a copy of /etc/resolv.conf when it starts, which may be before DHCP has named a
+  # name server. With resolved, the file always names an address of the machine itself.
   services.resolved = {
     enable = true;
     settings.Resolve = {
-      # Names that only the neighbours know are not looked up, and the machine does not announce its own.
+      # The machine neither looks names up on the local link nor announces its own.
       LLMNR = false;
       MulticastDNS = false;
-      # systemd's own list of public servers: where a network has no name server, none is asked.
+      # Not systemd's list of public servers: if the network has no name server, none is asked.
       FallbackDNS = [];
     };
   };

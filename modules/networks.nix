@@ -1,4 +1,4 @@
-# Why a text is not a network that a firewall rule can name; null if it is one. A function of the text.
+# Maps a text to the reason why a firewall rule cannot use it as a network, or to null if it can.
 {lib}: text: let
   shown = builtins.toJSON text;
   split = builtins.match "([^/]*)(/(.*))?" text;

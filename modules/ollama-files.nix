@@ -1,12 +1,12 @@
-# The files of the Ollama server: its own on PERSIST, and what is left in the models' folder when something was interrupted.
+# Ollama's files: its private key moves to PERSIST, and what interrupted commands left in the models folder is removed.
 {
   lib,
   pkgs,
   ...
 }: {
   virtualisation.oci-containers.containers.ollama.environment = {
-    # Ollama would delete downloads that were interrupted more than an hour ago, and with them an evening's gigabytes. What
-    # it tidied up besides, ollama-files.sh does.
+    # Otherwise Ollama deletes downloads that were interrupted more than an hour ago. This turns off all of its cleaning, so
+    # ollama-files.sh removes unused blobs.
     OLLAMA_NOPRUNE = "1";
   };
 
@@ -15,7 +15,7 @@
       pkgs.findutils
       pkgs.gnugrep
     ];
-    # Behind ollama.nix, which finds the models' folder.
-    preStart = lib.mkAfter (builtins.readFile ./ollama-files.sh);
+    # After the part in ollama.nix, which sets $models.
+    preStart = lib.mkAfter (builtins.readFile ./free-space.sh + builtins.readFile ./ollama-files.sh);
   };
 }

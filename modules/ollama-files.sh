@@ -6,7 +6,7 @@ mkdir -p "$state" "$models/models"
 chmod 700 "$state"
 
 # Earlier versions kept Ollama's private key beside the models, where every user of Windows can read it. Without PERSIST it
-# stays there: it would be lost with the memory.
+# stays there, because /persist is then in memory.
 key=id_ed25519
 if [ -e "$models/$key" ] && [ ! -e "$state/$key" ] && [ "$(stat -f -c %T /persist)" != tmpfs ]; then
   cp "$models/$key.pub" "$state/$key.pub" || true
@@ -21,8 +21,9 @@ if [ -e "$state/$key" ]; then
   chmod 600 "$state/$key"
 fi
 
-# Removes blobs that no model names, as a failed or interrupted `create` leaves them. Ones of the last hour may be about to
-# get a name; partial downloads go on. Where a manifest has no digest, the folder is damaged, and nothing is removed.
+# Removes blobs that no model names, which a failed or interrupted `create` leaves behind. A blob of the last hour may still
+# get a name, and partial downloads are resumed. A manifest without a digest means that the folder is damaged; then nothing
+# is removed.
 blobs=$models/models/blobs
 manifests=$models/models/manifests
 if [ -d "$blobs" ] && [ -d "$manifests" ] && [ -z "$(find "$manifests" -type f ! -exec grep -q 'sha256:[0-9a-f]' {} \; -print)" ]; then
@@ -42,10 +43,10 @@ if [ -d "$blobs" ] && [ -d "$manifests" ] && [ -z "$(find "$manifests" -type f !
   done
 fi
 
-# Nobody sees how large a client's pull will be. 5 GiB hold a model of 7 billion parameters.
+# The size of a model that a client pulls is not known beforehand, so the owner is warned early. A model with 7 billion
+# parameters takes about 5 GiB.
 space=/run/ollamalive/notices/space
-read -r blocks size < <(stat -f -c '%a %S' "$models")
-free=$((blocks * size / 1024 / 1024))
+free=$(($(free_bytes "$models") / 1024 / 1024))
 if [ "$free" -lt 5120 ]; then
   echo "Only $free MiB are free for models in $models: remove some with docker exec ollama ollama rm NAME." | tee "$space"
 else

@@ -1,5 +1,5 @@
-# What cannot be right in the settings of Ollama, as sentences. Without these, Ollama would take its default for a time or a
-# number that it cannot read, and end at once because of an origin that it cannot read.
+# Problems with the settings of Ollama, as sentences. Without these checks, Ollama replaces a time or a number that it
+# cannot parse by its default, and exits at once on an origin that it cannot parse.
 {lib}: cfg: let
   quoted = builtins.toJSON;
   problemOfModel = import ./model-name.nix {inherit lib;};

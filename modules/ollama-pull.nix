@@ -14,9 +14,9 @@ in {
       example = ["llama3.2" "qwen3:8b"];
       description = ''
         Models to download when Ollama starts, by the names that ollama.com shows, or `HOST/NAMESPACE/MODEL:TAG` for another
-        registry (with `http://` in front for one without TLS). A model that is there is not downloaded again, so that the PC
-        needs no internet later. One that does not fit on the drive is not begun. The login banner shows the progress, and
-        why a model could not be downloaded.
+        registry (with `http://` in front for one without TLS). A model that is already there is not downloaded again, so the
+        PC can be offline later. One that does not fit on the drive is not downloaded. The login banner shows the progress,
+        and why a model could not be downloaded.
       '';
     };
 
@@ -26,7 +26,7 @@ in {
       example = "llama3.2";
       description = ''
         A model to load when Ollama starts, so that the first answer does not wait for it. It stays loaded until a request
-        names another time for it, or another model needs the memory. List it in `pull` too, unless it is there already.
+        sets another time, or another model needs the memory. List it in `pull` too, unless it is there already.
       '';
     };
   };
@@ -34,7 +34,7 @@ in {
   config = lib.mkIf (cfg.pull != [] || cfg.keepLoaded != null) {
     systemd.services.ollama-pull = {
       description = "Download of models for Ollama";
-      # Each time that Ollama is started: its models are not loaded any more.
+      # Whenever Ollama starts: a restart unloads its models.
       wantedBy = ["docker-ollama.service"];
       after = ["docker-ollama.service"];
       partOf = ["docker-ollama.service"];
@@ -50,11 +50,11 @@ in {
         KEEP_LOADED = toString cfg.keepLoaded;
         NOTICE = "/run/ollamalive/notices/pull";
       };
-      script = builtins.readFile ./ollama-pull.sh + "\nmain\n";
-      # The script tries again without an end. systemd starts it again if it was killed.
+      script = builtins.readFile ./free-space.sh + builtins.readFile ./ollama-pull.sh + "\nmain\n";
+      # The script retries without limit; systemd restarts it only if it was killed.
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig = {
-        # Not oneshot: the boot would not be over before the last model is there.
+        # Not oneshot: the boot would wait for the last model.
         Type = "exec";
         RemainAfterExit = true;
         Restart = "on-failure";

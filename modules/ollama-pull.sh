@@ -6,9 +6,9 @@
 #   PULL         the models to download, separated by spaces
 #   KEEP_LOADED  the model to load, or nothing
 #   NOTICE       the file that the login banner shows
-# Ollama does not compare a model with the free space before it downloads it, so this does.
+# Ollama does not check the free space before a download, so this script does.
 
-# Bytes of the drive that no download takes.
+# Bytes that downloads leave free on the drive.
 reserve=$((1 << 30))
 # Why the last step failed, and what to do.
 problem=
@@ -22,15 +22,6 @@ show() {
   else
     mkdir -p "${NOTICE%/*}"
     printf '%s\n' "$@" "${problems[@]}" > "$NOTICE"
-  fi
-}
-
-# Bytes in words.
-size() {
-  if [ "$1" -lt 1000000000 ]; then
-    echo "$(($1 / 1000000)) MB"
-  else
-    echo "$(($1 / 1000000000)).$(($1 % 1000000000 / 100000000)) GB"
   fi
 }
 
@@ -91,7 +82,7 @@ bytes_to_download() {
     if [ -e "$file" ]; then
       bytes=0
     elif [ -e "$file-partial" ]; then
-      # Has its final size from the beginning; what is not downloaded yet takes no room.
+      # A sparse file of the final size: only what is downloaded takes space.
       bytes=$((bytes - $(stat --format '%b * %B' "$file-partial")))
     fi
     total=$((total + (bytes > 0 ? bytes : 0)))
@@ -99,12 +90,11 @@ bytes_to_download() {
   echo "$total"
 }
 
-# Fails if the model $1 cannot fit. If that is not known, the download shows it.
+# Fails if the model $1 cannot fit. If its size is unknown, the download is tried.
 has_room() {
   local needed free
   needed=$(bytes_to_download "$1") || return 0
-  free=$(df --output=avail --block-size=1 "$FOLDER") || return 0
-  free=${free##*[!0-9]}
+  free=$(free_bytes "$FOLDER") || return 0
   [ "$needed" -gt 0 ] && [ "$needed" -gt $((free - reserve)) ] || return 0
   problem="$1 is not downloaded: it needs $(size "$needed"), $(size "$free") are free where the models are, and \
 $(size "$reserve") have to stay free. Delete models that you no longer need (docker exec ollama ollama rm NAME), or take \
@@ -134,7 +124,7 @@ advice() {
   esac
 }
 
-# The model $1 from its registry. Ollama goes on with a download that was interrupted.
+# Downloads the model $1 from its registry. Ollama resumes a download that was interrupted.
 download() {
   local kind text shown='' error="Ollama stopped answering" insecure=false
   case $1 in http://*) insecure=true ;; esac
@@ -166,7 +156,7 @@ provide() {
   echo "$1 is downloaded"
 }
 
-# Loads the model $1 for as long as no request says otherwise. One for embeddings does not generate.
+# Loads the model $1 and keeps it loaded until a request says otherwise. A model for embeddings cannot generate.
 load() {
   local answer path error
   for path in generate embed; do

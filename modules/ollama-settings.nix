@@ -1,5 +1,5 @@
-# Settings of the Ollama server. They reach the container as variables of its environment; one that the owner does not set is
-# not there, so that Ollama's own default counts.
+# Settings of the Ollama server. They are passed to the container as environment variables. What the owner does not set is
+# not passed, so Ollama's own default applies.
 {
   config,
   lib,
@@ -32,12 +32,12 @@ in {
   options.ollamalive.ollama = {
     keepAlive = setting (types.coercedTo types.int toString types.str) "24h" ''
       How long a model stays loaded after its last request, such as `"30m"` or `"24h"`; `"-1"` for ever, `"0"` not at all.
-      Requests that name a time of their own override it. With `null`, Ollama's default: 5 minutes.
+      Requests that set their own time override it. With `null`, Ollama's default: 5 minutes.
     '';
 
     contextLength = setting types.ints.positive 32768 ''
-      The context length in tokens, for requests that name none. A longer one takes more of the GPU's memory. With `null`,
-      Ollama's default: 4096, 32768 or 262144 tokens, depending on the memory of the GPU.
+      The context length in tokens, for requests that do not set their own. A longer one takes more of the GPU's memory.
+      With `null`, Ollama's default: 4096, 32768 or 262144 tokens, depending on the memory of the GPU.
     '';
 
     flashAttention = setting types.bool true ''
@@ -80,8 +80,8 @@ in {
       default = true;
       example = false;
       description = ''
-        Without Ollama's cloud: the server neither asks ollama.com for recommendations every few minutes, nor passes prompts
-        on to models that run there. Ollama's default is `false`.
+        Turns off Ollama's cloud: the server does not ask ollama.com for recommendations every few minutes, and passes no
+        prompts on to models that run there. Ollama's default is `false`.
       '';
     };
 

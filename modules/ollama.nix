@@ -9,21 +9,8 @@
   inherit (config.ollamalive) models;
   inherit (cfg) reference;
 
-  # Whether Docker has the image, and it is the configured one. It knows the digest of an image that it has pulled; of one
-  # from an archive, the line in `accepted` knows the ID.
-  isReady = ''
-    image=${lib.escapeShellArg reference.local}
-    digest=${lib.escapeShellArg (toString reference.digest)}
-    accepted=/persist/images/loaded
-
-    is_ready() {
-      local id
-      id=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null) || return 1
-      [ -z "$digest" ] && return 0
-      docker image inspect --format '{{.RepoDigests}}' "$image" | grep -qF "@$digest" && return 0
-      grep -qxF "$image $id" "$accepted" 2>/dev/null
-    }
-  '';
+  # What ollama-image.sh needs is in the unit's environment and path.
+  image = pkgs.writeShellScript "ollamalive-image" (builtins.readFile ./free-space.sh + builtins.readFile ./ollama-image.sh);
 in {
   options.ollamalive.ollama = {
     image = lib.mkOption {
@@ -68,11 +55,11 @@ in {
       backend = "docker";
       containers.ollama = {
         image = reference.local;
-        # What is not there yet is pulled before, by its digest.
+        # ollama-image.sh has pulled the image before, by its digest.
         pull = "never";
         environment.OLLAMA_HOST = "0.0.0.0:${toString cfg.port}";
         volumes = [
-          # The server's own files, its private key among them. The drive is no place for them: everyone can read it.
+          # The server's own files, including its private key. Not on the models drive, which everyone can read.
           "/persist/ollama:/root/.ollama"
           "${models.directory}/models:/root/.ollama/models"
         ];
@@ -80,13 +67,17 @@ in {
           # The host network instead of a published port, so that the firewall's input rules apply.
           "--network=host"
           "--device=nvidia.com/gpu=all"
-          # Everyone on the network can talk to Ollama. Someone who finds a way in gets the models and the GPU, and nothing
-          # else of this machine.
+          # Ollama is open to the network. An attacker who breaks into it gets the models and the GPU, and nothing else on
+          # this machine.
           "--cap-drop=all"
           "--security-opt=no-new-privileges"
           "--read-only"
           "--tmpfs=/tmp"
           "--pids-limit=512"
+          # For each process. A client takes one file descriptor, and another while a model answers it. Docker sets no limit:
+          # the container would get dockerd's own, from half a million up to a billion, and programs that close every possible
+          # descriptor take minutes then (moby#38814).
+          "--ulimit=nofile=65536:65536"
         ];
       };
     };
@@ -95,7 +86,16 @@ in {
       description = "Ollama";
       after = ["gpu-fallback.service"];
       wants = ["gpu-fallback.service"];
-      path = [pkgs.coreutils];
+      path = [
+        pkgs.coreutils
+        pkgs.gnutar
+        pkgs.jq
+      ];
+      environment = {
+        IMAGE = reference.local;
+        REMOTE = reference.remote;
+        DIGEST = toString reference.digest;
+      };
 
       preStart = ''
         models=${models.directory}
@@ -113,34 +113,12 @@ in {
         fi
         rm -f "$notice"
 
-        # Without internet access, load the image from an archive on PERSIST (made by docker save).
-        ${isReady}
-        if ! is_ready; then
-          for archive in /persist/images/*.tar; do
-            [ -e "$archive" ] || continue
-            if ! content=$(docker load --input "$archive"); then
-              echo "$archive is not an image archive that Docker can read: skipped"
-            elif grep -qxF "Loaded image: $image" <<<"$content"; then
-              id=$(docker image inspect --format '{{.Id}}' "$image")
-              echo "$image $id" >"$accepted"
-              echo "$archive is used for $image. Its digest is not checked: loaded from an archive, as $id"
-              break
-            else
-              echo "$archive does not hold $image (''${content//$'\n'/, }): skipped"
-            fi
-          done
-        fi
+        ${image} load
       '';
 
-      # Here and not before the start: a download may take long, and the boot does not wait for it.
+      # Not in preStart: a download can take long, and the boot would wait for it.
       script = lib.mkBefore ''
-        ${isReady}
-        if ! is_ready; then
-          remote=${lib.escapeShellArg reference.remote}
-          docker pull "$remote"
-          [ "$remote" = "$image" ] || docker tag "$remote" "$image"
-        fi
-
+        ${image} fetch
       '';
 
       # systemd restarts the container without limit, because `docker run --rm` excludes --restart. The first restarts

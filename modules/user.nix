@@ -6,7 +6,8 @@
   ...
 }: let
   cfg = config.ollamalive;
-  # Thrown, because the account would be merged with the system's, and fail with NixOS's own words before any assertion.
+  # Thrown here: such an account would be merged with the system's, and NixOS would fail with its own message before any
+  # assertion.
   problem = lib.findFirst (lib.hasPrefix "ollamalive.user ") null cfg.problems;
   name = lib.throwIf (problem != null) problem cfg.user;
 in {

@@ -1,5 +1,5 @@
-# Values that cannot be right fail when the configuration is evaluated, each with one line: what is wrong, what to write.
-# What a type's own message tells well enough stays with the option's type.
+# Invalid values fail when the configuration is evaluated, each with one line: what is wrong, what to write. Where the
+# message of an option's type is clear enough, the type does the check.
 {
   config,
   extendModules,
@@ -15,10 +15,10 @@
 
   wellFormed = builtins.match "[a-z_][a-z0-9_-]{0,30}" cfg.user != null;
 
-  # The same system with an owner whose name nothing else has: every other account and group is there too.
+  # The same system with an owner's name that nothing else has: shows all other accounts and groups.
   neutral = "ollamalive";
   others = (extendModules {modules = [{ollamalive.user = lib.mkOverride 0 neutral;}];}).config.users;
-  # An owner may well extend the account with users.users.alice, or give it a group of its own. Neither is the system's.
+  # An owner may extend the account with users.users.alice, or give it a group of its own. Neither counts as the system's.
   account = others.users.${cfg.user} or null;
   group = others.groups.${cfg.user} or null;
   taken =
@@ -33,7 +33,7 @@ in {
     type = lib.types.listOf lib.types.str;
     readOnly = true;
     internal = true;
-    description = "What cannot be right in the values of the other options.";
+    description = "Problems with the values of the other options.";
     default =
       map (problem: "ollamalive.models.drive is ${builtins.toJSON drive}, which ${problem}")
       (lib.optionals (drive != null) (found (problemOfDrive drive)))
@@ -41,7 +41,7 @@ in {
       (lib.concatMap (network: found (problemOfNetwork network)) cfg.ollama.allowedNetworks)
       ++ map (problem: ''ollamalive.ollama.image is "${cfg.ollama.image}", which ${problem}.'')
       (found cfg.ollama.reference.problem)
-      # The container has no capability, that for privileged ports included.
+      # The container has no capabilities, so it cannot open a privileged port.
       ++ lib.optional (cfg.ollama.port < 1024 && !builtins.elem cfg.ollama.port config.services.openssh.ports)
       "ollamalive.ollama.port is ${toString cfg.ollama.port}. Write a port from 1024 to 65535, such as 11434."
       ++ lib.optional (!builtins.elem cfg.gpu.driver drivers)

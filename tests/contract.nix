@@ -209,6 +209,7 @@ in
       // {
         login-shell-init = text config.environment.loginShellInit;
         ollamalive-gpu = "#!${text pkgs.runtimeShell}\n${builtins.readFile ../modules/gpu.sh}";
+        ollamalive-image = "#!${text pkgs.runtimeShell}\n${builtins.readFile ../modules/free-space.sh}${builtins.readFile ../modules/ollama-image.sh}";
         started-from = builtins.readFile ../modules/stick.sh;
       };
 

@@ -69,6 +69,14 @@ pub const MUTANTS: &[Mutant] = &[
         r#"virtualisation.oci-containers.containers.ollama.extraOptions = lib.mkAfter [ "--pids-limit=-1" ];"#,
     ),
     in_both(
+        "ollama.any-number-of-files",
+        "a process in the container may open as many files as dockerd",
+        "ollama.contained",
+        "a process may open ",
+        &[Replace(SCRIPT, "  '--ulimit=nofile=65536:65536' \\\n", "")],
+        r#"virtualisation.oci-containers.containers.ollama.extraOptions = lib.mkAfter [ "--ulimit=nofile=1048576:1048576" ];"#,
+    ),
+    in_both(
         "ollama.sees-the-machine",
         "the machine's files are in the container",
         "ollama.contained",

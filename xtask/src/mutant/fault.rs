@@ -4,10 +4,10 @@ use super::Edit::{Add, Line, Replace};
 use super::{Mutant, in_both, mutant};
 
 const PREPARE: &str = "/scripts/docker-ollama-pre-start";
-const START: &str = "/scripts/docker-ollama-start";
+const IMAGE: &str = "/scripts/ollamalive-image";
 const OLLAMA: &str = "/texts/units/docker-ollama.service";
 /// Ends the question whether the image is the configured one, where no digest is configured.
-const READY: &str = r#"[ -z "$digest" ] && return 0"#;
+const READY: &str = r#"[ -z "$DIGEST" ] && return 0"#;
 
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -141,9 +141,9 @@ pub const MUTANTS: &[Mutant] = &[
             "fault.archive-corrupt",
             "the good archive beside them is not used",
             &[Replace(
-                PREPARE,
-                r#"if ! content=$(docker load --input "$archive"); then"#,
-                "content=$(docker load --input \"$archive\")\nif false; then",
+                IMAGE,
+                r#"elif ! content=$(docker load --input "$archive"); then"#,
+                "elif content=$(docker load --input \"$archive\") || exit 1; false; then",
             )],
             r#"systemd.services.docker-ollama.preStart = lib.mkBefore "for archive in /persist/images/*.tar; do docker load --input $archive; done";"#,
         )
@@ -156,9 +156,9 @@ pub const MUTANTS: &[Mutant] = &[
             "fault.archive-corrupt",
             "the archive of another image is not skipped",
             &[Replace(
-                PREPARE,
-                r#"elif grep -qxF "Loaded image: $image" <<<"$content"; then"#,
-                r#"elif docker tag "${content#Loaded image: }" "$image"; then"#,
+                IMAGE,
+                r#"elif grep -qxF "Loaded image: $IMAGE" <<<"$content"; then"#,
+                r#"elif docker tag "${content#Loaded image: }" "$IMAGE"; then"#,
             )],
             None,
         )
@@ -169,7 +169,7 @@ pub const MUTANTS: &[Mutant] = &[
         "fault.archive-corrupt",
         "the journal does not say that the digest was not checked",
         &[Replace(
-            PREPARE,
+            IMAGE,
             "Its digest is not checked: loaded from an archive, as $id",
             "It is $id",
         )],
@@ -180,10 +180,7 @@ pub const MUTANTS: &[Mutant] = &[
         "an image with the configured name is run, whatever it is",
         "fault.image-swapped",
         "stays with the other image",
-        &[
-            Replace(PREPARE, READY, "return 0"),
-            Replace(START, READY, "return 0"),
-        ],
+        &[Replace(IMAGE, READY, "return 0")],
         None,
     ),
 ];

@@ -189,12 +189,12 @@ systemd.services.silent.script = "exec sleep infinity";"#,
                 Replace(
                     "/scripts/docker-ollama-pre-start",
                     "rm -f \"$notice\"\n",
-                    "rm -f \"$notice\"\ntrap 'docker rm -f silent || true; docker run -d --name silent -p 40002:40002/udp $image' EXIT\n",
+                    "rm -f \"$notice\"\ntrap 'docker rm -f silent || true; docker run -d --name silent -p 40002:40002/udp $IMAGE' EXIT\n",
                 ),
             ],
             Some(
                 r#"networking.nftables.tables.ollamalive-forward.enable = lib.mkForce false;
-systemd.services.docker-ollama.preStart = lib.mkAfter "docker rm -f silent || true; docker run -d --name silent -p 40002:40002/udp $image";"#,
+systemd.services.docker-ollama.preStart = lib.mkAfter "docker rm -f silent || true; docker run -d --name silent -p 40002:40002/udp $IMAGE";"#,
             ),
         )
     },

@@ -10,6 +10,7 @@ mod fault;
 mod firewall;
 mod forwarding;
 mod gpu;
+mod image;
 mod network;
 mod ollama;
 mod persist;
@@ -112,6 +113,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         network::MUTANTS,
         ollama::MUTANTS,
         containment::MUTANTS,
+        image::MUTANTS,
         real_ollama::MUTANTS,
         settings::MUTANTS,
         gpu::MUTANTS,

@@ -2,7 +2,7 @@
 //!
 //! Every machine gets it as an archive on PERSIST, where an owner without internet access puts one.
 
-mod docker_archive;
+pub mod docker_archive;
 mod elf;
 mod folder;
 mod pulled;

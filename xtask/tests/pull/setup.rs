@@ -48,11 +48,14 @@ impl Setup {
 
     /// Runs `command` after the script, as NixOS does.
     pub fn run(&self, command: &str, pull: &str, keep_loaded: &str) -> Result<Output, Failed> {
-        let script = common::root().join("modules/ollama-pull.sh");
+        let modules = common::root().join("modules");
+        let modules = modules.display();
         Ok(Command::new("bash")
             .args([
                 "-c",
-                &format!("set -e\n. '{}'\n{command}\n", script.display()),
+                &format!(
+                    "set -e\n. '{modules}/free-space.sh'\n. '{modules}/ollama-pull.sh'\n{command}\n"
+                ),
             ])
             .env("SERVER", format!("http://127.0.0.1:{}", self.server.port))
             .env("FOLDER", self.folder.path())

@@ -8,10 +8,12 @@ pub mod container_killed;
 pub mod dhcp_late;
 pub mod drive_errors;
 pub mod drive_pulled;
+mod image_registry;
 pub mod image_swapped;
 pub mod no_network;
 pub mod persist_fills_up;
 mod reach;
+pub mod room_for_image;
 
 pub use reach::Reach;
 

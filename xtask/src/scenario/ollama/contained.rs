@@ -29,6 +29,8 @@ const USUAL_DEVICES: &[&str] = &[
 const GPU_DEVICES: &[&str] = &["nvidia", "dri"];
 /// Ollama 0.32 serves with this limit. Without one, systemd sets its own, which grows with the machine's memory.
 const MOST_PROCESSES: u32 = 512;
+/// A process may open as many files at once; not fewer either, because each client takes one or two.
+const MOST_FILES: &str = "65536";
 
 /// What the kernel says about the container's first process: true inside, whatever Docker was told. Nothing has to run in
 /// the container, which may hold a single program.
@@ -44,6 +46,8 @@ struct Facts {
     namespaces: String,
     /// The most processes that its cgroup allows, or `max`.
     processes: String,
+    /// How many files a process may open, and how many it may allow itself: two numbers.
+    files: String,
     /// A file could be written to the container's root.
     root_written: bool,
     /// What was printed when a file was written to the container's /tmp; empty if that worked.
@@ -72,6 +76,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         devices,
         namespaces,
         processes,
+        files,
         root_write,
         tmp_write,
     ] = cx.exec([
@@ -80,6 +85,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         &format!("ls {inside}/root/dev"),
         &format!("for p in {process} 1; do readlink /proc/$p/ns/pid /proc/$p/ns/ipc; done"),
         &format!("cat /sys/fs/cgroup$(sed -n 's/^0:://p' {inside}/cgroup)/pids.max"),
+        &format!("sed -n 's/^Max open files *//p' {inside}/limits"),
         &format!("touch {inside}/root/probe && rm {inside}/root/probe"),
         &format!("touch {inside}/root/tmp/probe && rm {inside}/root/tmp/probe"),
     ])?;
@@ -89,6 +95,12 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         devices: devices.text,
         namespaces: namespaces.text,
         processes: processes.text,
+        files: files
+            .text
+            .trim()
+            .trim_end_matches("files")
+            .trim()
+            .to_string(),
         root_written: root_write.ok(),
         tmp_error: if tmp_write.ok() {
             String::new()
@@ -133,8 +145,16 @@ fn judge(facts: &Facts) -> Finding {
     {
         faults.push(format!("it may start {processes} processes"));
     }
+    let mut files = facts.files.split_whitespace();
+    let [soft, hard] = [(); 2].map(|()| files.next().unwrap_or_default());
+    if [soft, hard] != [MOST_FILES; 2] {
+        faults.push(format!(
+            "a process may open {soft}, and at most {hard} files"
+        ));
+    }
     let kept = format!(
-        "no capability, no new privileges, a read-only root, nothing of the machine's but {STATE}; {processes} processes at most"
+        "no capability, no new privileges, a read-only root, nothing of the machine's but {STATE}; {processes} processes and \
+         {MOST_FILES} open files at most"
     );
     Finding::from_faults(&faults, kept)
 }
@@ -188,112 +208,4 @@ fn foreign_mounts(mounts: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::testing::{assert_each_breaks, assert_kept};
-
-    const STATUS: &str = "Name:\tollama\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n\
-        CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
-    const MOUNTS: &str = "\
-        600 500 0:50 / / ro,relatime master:1 - overlay overlay rw\n\
-        601 600 0:51 / /proc rw,nosuid - proc proc rw\n\
-        602 601 0:51 /bus /proc/bus ro,nosuid - proc proc rw\n\
-        603 600 0:60 / /tmp rw,nosuid - tmpfs tmpfs rw\n\
-        604 600 254:3 /docker/containers/x/hosts /etc/hosts ro - ext4 /dev/vda3 rw\n\
-        605 600 0:40 /ollama /root/.ollama rw - fuseblk /dev/vdc rw\n\
-        606 600 253:1 /abc-nvidia-x11/lib/libcuda.so /nix/store/abc-nvidia-x11/lib/libcuda.so ro,nosuid - erofs /dev/vda2 ro";
-
-    fn good() -> Facts {
-        Facts {
-            status: STATUS.to_string(),
-            mounts: MOUNTS.to_string(),
-            devices: "core\nfd\nnull\nnvidia0\nnvidia-uvm\nshm\nzero".to_string(),
-            namespaces: "pid:[5]\nipc:[6]\npid:[1]\nipc:[2]".to_string(),
-            processes: "512".to_string(),
-            root_written: false,
-            tmp_error: String::new(),
-        }
-    }
-
-    #[test]
-    fn kept_with_the_models_the_gpu_and_nothing_else() {
-        assert_kept(
-            judge(&good()),
-            "no capability, no new privileges, a read-only root, nothing of the machine's but /root/.ollama; \
-             512 processes at most",
-        );
-    }
-
-    #[test]
-    fn each_way_out_breaks_it() {
-        assert_each_breaks(
-            &good(),
-            judge,
-            &[
-                (
-                    |facts| {
-                        let one = "CapBnd:\t0000000000000001";
-                        facts.status = STATUS.replace("CapBnd:\t0000000000000000", one);
-                    },
-                    "it has capabilities: CapBnd 0000000000000001",
-                ),
-                (
-                    |facts| facts.status = STATUS.replace("NoNewPrivs:\t1", "NoNewPrivs:\t0"),
-                    "it may gain privileges",
-                ),
-                (
-                    |facts| facts.status = STATUS.replace("Seccomp:\t2", "Seccomp:\t0"),
-                    "it may make any system call",
-                ),
-                (
-                    |facts| facts.root_written = true,
-                    "its root can be written to",
-                ),
-                (
-                    |facts| facts.tmp_error = "Read-only file system".to_string(),
-                    "its /tmp cannot be written to: Read-only file system",
-                ),
-                (
-                    |facts| facts.mounts += "\n607 600 0:30 / /host rw - overlay root rw",
-                    "/host is the machine's / (overlay)",
-                ),
-                (
-                    |facts| {
-                        facts.mounts +=
-                            "\n607 600 0:25 /docker.sock /run/docker.sock rw - tmpfs tmpfs rw";
-                    },
-                    "/run/docker.sock is the machine's /docker.sock (tmpfs)",
-                ),
-                (
-                    |facts| facts.mounts = MOUNTS.replace("ro,nosuid - erofs", "rw - erofs"),
-                    "/nix/store/abc-nvidia-x11/lib/libcuda.so is the machine's /abc-nvidia-x11/lib/libcuda.so (erofs)",
-                ),
-                (
-                    |facts| facts.devices += "\nvda\nvda3",
-                    "it has the machine's vda, vda3",
-                ),
-                (
-                    |facts| facts.namespaces = facts.namespaces.replace("pid:[5]", "pid:[1]"),
-                    "it shares the machine's processes or their memory",
-                ),
-                (
-                    |facts| facts.processes = "max".to_string(),
-                    "it may start max processes",
-                ),
-                (
-                    |facts| facts.processes = "1450".to_string(),
-                    "it may start 1450 processes",
-                ),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_process_that_is_gone_is_not_contained() {
-        let facts = Facts {
-            status: String::new(),
-            ..good()
-        };
-        assert!(matches!(judge(&facts), Finding::Broken(_)));
-    }
-}
+mod tests;

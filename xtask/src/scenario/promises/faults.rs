@@ -19,6 +19,14 @@ pub const PROMISES: &[Promise] = &[
         check: fault::persist_fills_up::check,
     },
     Promise {
+        id: "ollama.makes-room-for-its-image",
+        sentence: "an old image of Ollama goes where the new one does not fit beside it, but not before the registry has answered; \
+                   one that cannot fit is reported at login, with sizes, and not downloaded",
+        scenario: "faults",
+        applies: Always,
+        check: fault::room_for_image::check,
+    },
+    Promise {
         id: "fault.drive-errors",
         sentence: "an unreadable sector of the models drive loses only the file stored there",
         scenario: "faults",
