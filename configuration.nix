@@ -10,7 +10,7 @@
   ollamalive = {
     user = "ollamalive";
 
-    # The NTFS drive shared with Windows, by the name that Explorer shows. No drive: null, without quotes.
+    # The NTFS drive shared with Windows: what Explorer shows as "Models (D:)". No drive: null, without quotes.
     models.drive = "LABEL=Models";
 
     ollama = {

@@ -11,7 +11,7 @@
   program = pkgs.writeShellScript "ollamalive-gpu" (builtins.readFile ./gpu.sh);
 
   drivers = config.boot.kernelPackages.nvidiaPackages;
-  # Ollama refuses older ones for the cards that need a legacy driver.
+  # Ollama refuses older ones for the cards that need a legacy driver. gpu.sh has the same number.
   oldest = "570";
   # Checked for each driver in nixpkgs: some throw an error, some do not build for this kernel.
   usable = name: let
@@ -41,9 +41,10 @@ in {
       default = "open";
       example = "legacy_580";
       description = ''
-        The NVIDIA driver. `"open"` is the open kernel module, for RTX 20 and GTX 16 up to RTX 50. `"closed"` is
-        NVIDIA's own, which does not support RTX 50. Older cards (GTX 750, 900 and 10) need `"legacy_580"`. If a card
-        does not work with the driver, the login banner names the card and what to write here.
+        The NVIDIA driver: one of `"open"`, `"closed"` and `"legacy_580"`. `"open"`, NVIDIA's open kernel module for GTX 16
+        and RTX 20 to RTX 50, is right for nearly all. `"closed"` is its older kernel module, which does not know RTX 50: use
+        it only if `"open"` makes trouble. `"legacy_580"` is for GTX 750, 900 and 10, and Titan V. If a card does not work
+        with the driver, the login banner names the card and what to write here.
       '';
     };
     legacy = lib.mkOption {

@@ -2,7 +2,7 @@
 # Finds out whether containers can have the NVIDIA GPU, and if not, why (gpu.nix). The functions up to "On the machine"
 # read only their arguments, so that tests can run them on recorded output.
 
-# The oldest driver that Ollama accepts for cards before the RTX series.
+# The oldest driver that Ollama accepts for cards before the RTX series. gpu.nix has the same number.
 oldest_driver=570
 
 # The display controllers of NVIDIA in $1, a folder like /sys/bus/pci/devices: their PCI IDs, such as 10de:1b80.
@@ -34,7 +34,8 @@ offers_gpu() {
 }
 
 # The driver's last complaint about a card in the kernel messages $1, in a word and its details:
-#   no-gsp ID          the card is too old for the open kernel module
+#   no-gsp ID          the card is too old for the open kernel module: it has no GSP, a processor on the cards from RTX 20
+#                      and GTX 16 on
 #   legacy BRANCH NAME the card needs an older driver
 #   needs-open ID      the card is too new for the closed kernel module
 #   too-new ID         the card is too new for this driver
@@ -51,7 +52,7 @@ refusal() {
 }
 
 to_do() {
-  echo "Write ollamalive.gpu.driver = \"$1\" in configuration.nix, and flash the new image."
+  echo "Write this line before the last } of configuration.nix: ollamalive.gpu.driver = \"$1\"; Then build the image and flash it."
 }
 
 # Why containers have no GPU, and what to do, as sentences; nothing if they have one. $1 is like /sys/bus/pci/devices, $2
@@ -101,7 +102,7 @@ computes_on() {
 
 generator=nvidia-container-toolkit-cdi-generator.service
 spec=/run/cdi/nvidia-container-toolkit.json
-stand_in=/run/cdi/no-gpu.json
+empty_spec=/run/cdi/no-gpu.json
 devices=/sys/bus/pci/devices
 # "yes" or "no": whether containers could have a GPU when this was last looked at.
 state=/run/ollamalive/gpu
@@ -122,7 +123,7 @@ driver() {
 report() {
   local kernel why before=
   mkdir -p /run/cdi "${notice%/*}"
-  rm -f "$stand_in" "$notice"
+  rm -f "$empty_spec" "$notice"
   [ ! -e "$state" ] || before=$(cat "$state")
   kernel=$(mktemp)
   if [ -n "$(nvidia_cards "$devices")" ]; then
@@ -142,7 +143,7 @@ report() {
   echo "$why Ollama runs on the CPU." | tee "$notice"
   # Docker rejects both of two devices with the same name.
   [ ! -e "$spec" ] || mv "$spec" "$spec.unusable"
-  cat > "$stand_in" <<'END'
+  cat > "$empty_spec" <<'END'
 {
   "cdiVersion": "0.5.0",
   "kind": "nvidia.com/gpu",
@@ -153,11 +154,12 @@ report() {
 END
 }
 
-# Waits until the server has logged what it computes on: up to a day, because its image may have to be downloaded first.
-wait_for_server() {
-  local log on=
+# Prints what the server computes on, once it has logged that. Its image may have to be downloaded first, so this waits for up
+# to a day.
+what_server_uses() {
+  local log on='' deadline=$((SECONDS + 86400))
   log=$(mktemp)
-  while [ -z "$on" ] && [ "$SECONDS" -lt 86400 ]; do
+  while [ -z "$on" ] && [ "$SECONDS" -lt "$deadline" ]; do
     sleep 5
     docker logs ollama > "$log" 2>&1 || : > "$log"
     on=$(computes_on "$log")
@@ -169,7 +171,7 @@ wait_for_server() {
 # gpu-watch.service: restarts Ollama once if it computes on the CPU although containers can have the GPU.
 watch() {
   local on name cards
-  on=$(wait_for_server)
+  on=$(what_server_uses)
   cards=$(nvidia_cards "$devices")
   name=$(card_name "${cards%%$'\n'*}" "$PCI_IDS")
   if [ "$on" = cpu ] && [ ! -e "$restarted" ]; then
@@ -178,7 +180,7 @@ watch() {
     # A spec that was generated before the driver's last device existed lacks that device.
     systemctl try-restart "$generator" || true
     systemctl restart docker-ollama.service
-    on=$(wait_for_server)
+    on=$(what_server_uses)
   fi
   # If the GPU is gone by now, report() has written the right notice.
   offers_gpu "$spec" || return 0

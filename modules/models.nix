@@ -26,7 +26,7 @@ in {
         then "/persist/models"
         else "/mnt/models/ollama";
       defaultText = lib.literalMD "`/mnt/models/ollama`, or `/persist/models` without a drive";
-      description = "The folder with Ollama's folder `models`.";
+      description = "The folder whose subfolder `models` holds Ollama's models.";
     };
   };
 

@@ -14,9 +14,9 @@ in {
       example = ["llama3.2" "qwen3:8b"];
       description = ''
         Models to download when Ollama starts, by the names that ollama.com shows, or `HOST/NAMESPACE/MODEL:TAG` for another
-        registry (with `http://` in front for one without TLS). A model that is already there is not downloaded again, so the
-        PC can be offline later. One that does not fit on the drive is not downloaded. The login banner shows the progress,
-        and why a model could not be downloaded.
+        registry, such as `hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M` (with `http://` in front for one without TLS).
+        A model that is already there is not downloaded again, so the PC can be offline later. One that does not fit on the
+        drive is not downloaded. The login banner shows the progress, and why a model could not be downloaded.
       '';
     };
 
@@ -25,8 +25,9 @@ in {
       default = null;
       example = "llama3.2";
       description = ''
-        A model to load when Ollama starts, so that the first answer does not wait for it. It stays loaded until a request
-        sets another time, or another model needs the memory. List it in `pull` too, unless it is there already.
+        A model to load when Ollama starts, so that the first answer does not wait for it. It stays loaded, whatever
+        `keepAlive` says, until a request has a `keep_alive` of its own, or another model needs the memory. List it in
+        `pull` too, unless it is there already.
       '';
     };
   };

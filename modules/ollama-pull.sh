@@ -2,7 +2,7 @@
 # Runs as ollama-pull.service (ollama-pull.nix), which calls main. Downloads models through Ollama's own API, and loads one.
 # The unit's environment says:
 #   SERVER       where Ollama answers, such as http://127.0.0.1:11434
-#   FOLDER       what the container sees as /root/.ollama
+#   FOLDER       the folder whose subfolder models the container sees as /root/.ollama/models
 #   PULL         the models to download, separated by spaces
 #   KEEP_LOADED  the model to load, or nothing
 #   NOTICE       the file that the login banner shows
@@ -15,7 +15,7 @@ problem=
 # The problems of this attempt.
 problems=()
 
-# Shows the problems at login, and the progress $1 before them.
+# Shows the problems at login. $1, if given, is the progress, and comes first.
 show() {
   if [ $# -eq 0 ] && [ "${#problems[@]}" -eq 0 ]; then
     rm -f "$NOTICE"
@@ -48,8 +48,15 @@ wait_for_server() {
   done
 }
 
+# Whether Ollama has the model $1: 0 if it has, 1 if it has not or finds it damaged, 2 without an answer.
 is_there() {
-  post /api/show "$(request "$1" '{}')" 60 > /dev/null
+  local status=0
+  post /api/show "$(request "$1" '{}')" 60 > /dev/null || status=$?
+  case $status in
+    0) return 0 ;;
+    22) return 1 ;; # curl's for a status of 400 or more
+    *) return 2 ;;
+  esac
 }
 
 # The address of the manifest of the model $1, as Ollama reads names: [[SCHEME://]HOST/][NAMESPACE/]MODEL[:TAG].
@@ -82,7 +89,7 @@ bytes_to_download() {
     if [ -e "$file" ]; then
       bytes=0
     elif [ -e "$file-partial" ]; then
-      # A sparse file of the final size: only what is downloaded takes space.
+      # Ollama creates it sparse, in its final size: only the blocks in use are downloaded.
       bytes=$((bytes - $(stat --format '%b * %B' "$file-partial")))
     fi
     total=$((total + (bytes > 0 ? bytes : 0)))
@@ -118,7 +125,7 @@ advice() {
   case $1 in
     *"file does not exist"*) echo "Look its name up at ollama.com, and correct ollamalive.ollama.pull." ;;
     *"no space left"*) echo "Delete models that you no longer need: docker exec ollama ollama rm NAME." ;;
-    *"newer version"*) echo "Choose a newer ollamalive.ollama.image." ;;
+    *"newer version"*) echo "Update OllamaLive, or write a newer ollamalive.ollama.image." ;;
     *lookup* | *dial* | *timeout* | *unreachable*) echo "Check the internet connection; it is tried again." ;;
     *) echo "It is tried again. See: journalctl -u docker-ollama" ;;
   esac
@@ -149,7 +156,15 @@ download() {
 }
 
 provide() {
-  ! is_there "$1" || return 0
+  local found=0
+  is_there "$1" || found=$?
+  case $found in
+    0) return 0 ;;
+    2)
+      problem="$1 is not downloaded: Ollama does not answer. It is tried again. See: journalctl -u docker-ollama"
+      return 1
+      ;;
+  esac
   has_room "$1" || return 1
   echo "$1 is being downloaded"
   download "$1" || return 1

@@ -37,7 +37,8 @@ in {
 
     contextLength = setting types.ints.positive 32768 ''
       The context length in tokens, for requests that do not set their own. A longer one takes more of the GPU's memory.
-      With `null`, Ollama's default: 4096, 32768 or 262144 tokens, depending on the memory of the GPU.
+      With `null`, Ollama's default: 4,096 tokens with less than 24 GB of GPU memory, 32,768 from 24 GB, and 262,144 from
+      48 GB.
     '';
 
     flashAttention = setting types.bool true ''
@@ -69,9 +70,10 @@ in {
       default = [];
       example = ["https://chat.example.com" "chrome-extension://*"];
       description = ''
-        Websites, besides those on the PC itself, whose scripts may talk to Ollama from a visitor's browser, each with
-        `http://` or `https://`; `*` stands for any text. Programs such as Open WebUI, which talk to Ollama from a server, do
-        not need this. With an empty list, Ollama's default: none.
+        Websites whose scripts may talk to Ollama from a visitor's browser. Write scheme, name and, if there is one, port,
+        without a path or a slash at the end: `"http://192.168.1.20:8080"`. Browser extensions have `chrome-extension://` or
+        `moz-extension://`. One `*` may stand for any text. Pages on the PC itself are always allowed; with an empty list,
+        only those. Programs such as Open WebUI, which talk to Ollama from a server, do not need this.
       '';
     };
 

@@ -38,20 +38,27 @@ struct Shown {
 pub fn markdown(contract: &Value) -> Result<String> {
     let options: Vec<NixOption> =
         serde_json::from_value(contract["options"].clone()).context("the record has no options")?;
+    let (read_only, settable): (Vec<_>, Vec<_>) =
+        options.into_iter().partition(|option| option.read_only);
+    let mut text = described(&settable, "##")?;
+    if !read_only.is_empty() {
+        text.push_str("## Read-only options\n\nThey cannot be set. They show what follows from the others.\n\n");
+        text.push_str(&described(&read_only, "###")?);
+    }
+    Ok(text)
+}
+
+fn described(options: &[NixOption], heading: &str) -> Result<String> {
     let mut text = String::new();
     for option in options {
         writeln!(
             text,
-            "## `{}`\n\n{}\n",
+            "{heading} `{}`\n\n{}\n",
             option.name,
             option.description.trim()
         )?;
         let kind = &option.kind;
-        writeln!(
-            text,
-            "- type: `{kind}`{}",
-            if option.read_only { " (read only)" } else { "" }
-        )?;
+        writeln!(text, "- type: `{kind}`")?;
         if let Some(default) = &option.default {
             let in_words = default.form == "literalMD";
             writeln!(
@@ -94,7 +101,7 @@ mod tests {
         let contract = serde_json::json!({ "options": [{
             "name": "ollamalive.a",
             "type": "string",
-            "readOnly": true,
+            "readOnly": false,
             "description": "What it does.\n",
             "default": { "_type": "literalExpression", "text": "{\n  b = 1;\n}" },
             "example": "\"x\"",
@@ -102,9 +109,26 @@ mod tests {
         }]});
         assert_eq!(
             markdown(&contract).unwrap(),
-            "## `ollamalive.a`\n\nWhat it does.\n\n- type: `string` (read only)\n- default:\n\n  ```nix\n  {\n    b = 1;\n  }\n  ```\n\
+            "## `ollamalive.a`\n\nWhat it does.\n\n- type: `string`\n- default:\n\n  ```nix\n  {\n    b = 1;\n  }\n  ```\n\
              - example: `\"x\"`\n- declared in [modules/a.nix](../modules/a.nix)\n\n"
         );
         assert!(markdown(&serde_json::json!({})).is_err());
+    }
+
+    #[test]
+    fn options_that_cannot_be_set_come_last() {
+        let option = |name: &str, read_only: bool| {
+            serde_json::json!({
+                "name": name,
+                "type": "string",
+                "readOnly": read_only,
+                "description": "",
+                "declaredIn": [],
+            })
+        };
+        let contract = serde_json::json!({ "options": [option("a", true), option("b", false)] });
+        let text = markdown(&contract).unwrap();
+        let headings: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+        assert_eq!(headings, ["## `b`", "## Read-only options", "### `a`"]);
     }
 }

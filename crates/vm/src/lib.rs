@@ -7,8 +7,9 @@
 //! Every wait has a deadline and can be interrupted with Ctrl-C ([`process`]). QEMU dies with the harness, even if the harness
 //! is killed.
 //!
-//! Modules use each other in one direction, from top to bottom: `machine`, its channels ([`console`], [`qmp`], [`ssh`],
-//! [`lan_probe`]), [`qemu`], [`config`], [`process`].
+//! Modules use each other in one direction, from top to bottom: `machine`; its channels ([`console`], [`ssh`], [`lan_probe`]);
+//! [`qemu`], `command_line`, [`qmp`]; what describes a machine ([`config`], [`lan`], [`firmware`], [`kernel_args`], [`accel`]);
+//! [`shell`], [`process`], [`error`]. [`lan`] has the addresses of the guest's network, [`lan_probe`] is a host on it.
 
 pub mod accel;
 mod command_line;

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{Edit, Mutant};
 
-/// Groups `mutants` by first fit, in their order; the edits of each group apply to `record` together. Mutants of one
-/// group have the same `machine`, the one that judges them.
+/// Groups `mutants` by first fit, in their order; the edits of each group apply to `record` together. `machine` gives a key,
+/// such as the scenario that judges a mutant: only mutants with equal keys are grouped.
 pub fn batches<K: PartialEq>(
     mutants: &[&'static Mutant],
     record: &Value,
@@ -39,7 +39,7 @@ pub fn batches<K: PartialEq>(
 /// Whether both can be judged on one machine. A mutant that breaks several promises may hide that another breaks one of
 /// them.
 fn go_together(one: &Mutant, other: &Mutant) -> bool {
-    let breaks_that_of = |one: &Mutant, other: &Mutant| one.also.contains(&other.caught_by);
+    let breaks_that_of = |breaks: &Mutant, judged: &Mutant| breaks.also.contains(&judged.caught_by);
     let same_promise = one.caught_by == other.caught_by;
     let several = !one.also.is_empty() || !other.also.is_empty();
     let overlap = |(a, b): (&Edit, &Edit)| a.overlaps(b);
@@ -58,8 +58,9 @@ fn go_together(one: &Mutant, other: &Mutant) -> bool {
         && !pairs.any(overlap)
 }
 
-/// A mutant of `with` that shows the symptom of `mutant` without it, although the two may share a machine: there they
-/// cannot be told apart. `with` are the mutants of a machine without `mutant`, `evidence` that of the promise they share.
+/// `with` ran on a machine without `mutant`; `evidence` is that of the promise which catches them. If it contains the symptom of
+/// `mutant` all the same, returns the mutant of `with` that must have caused it and may be grouped with `mutant`: together,
+/// nothing would show which of the two was caught.
 pub fn shown_without(
     mutant: &Mutant,
     with: &[&'static Mutant],

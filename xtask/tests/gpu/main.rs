@@ -23,6 +23,7 @@ fn main() {
         common::trial("a_card_has_its_name", tools, names),
         common::trial("each_reason_says_what_to_do", tools, reasons),
         common::trial("ollama_says_what_it_computes_on", tools, computes_on),
+        common::trial("each_wait_for_ollama_has_its_own_day", tools, each_wait),
         common::trial("the_udev_rule_has_a_form_that_matches", &[], udev_rule),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -113,7 +114,7 @@ fn names() -> Result<(), Failed> {
 fn reasons() -> Result<(), Failed> {
     let write = |driver: &str| {
         format!(
-            "Write ollamalive.gpu.driver = \"{driver}\" in configuration.nix, and flash the new image."
+            "Write this line before the last }} of configuration.nix: ollamalive.gpu.driver = \"{driver}\"; Then build the image and flash it."
         )
     };
     let unusable = "is not usable with driver 595.84 (open) (see: journalctl -b -u nvidia-container-toolkit-cdi-generator).";
@@ -210,6 +211,18 @@ fn computes_on() -> Result<(), Failed> {
             log.display()
         );
     }
+    Ok(())
+}
+
+/// The second wait, after a restart, is not cut short by the time that the first one took.
+fn each_wait() -> Result<(), Failed> {
+    let script = r#". "$1"; sleep() { ((SECONDS += $1)); }; docker() { cat "$record"; }; record=$2; SECONDS=86400; what_server_uses"#;
+    let output = Command::new("bash")
+        .args(["-c", script, "bash"])
+        .arg(common::root().join("modules/gpu.sh"))
+        .arg(recorded("ollama/cuda.txt"))
+        .output()?;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "gpu\n");
     Ok(())
 }
 

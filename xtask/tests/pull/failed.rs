@@ -59,6 +59,32 @@ pub fn reasons() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A model that may be there is not downloaded again, which would need the internet.
+pub fn no_answer() -> Result<(), Failed> {
+    let setup = Setup::new(|path, body| match path {
+        "/api/show" => (0, String::new()),
+        _ => small(path, body),
+    })?;
+    assert!(!setup.attempt("tiny", "")?);
+    assert_eq!(setup.pulls(), 0);
+    assert_eq!(
+        setup.notice(),
+        "tiny is not downloaded: Ollama does not answer. It is tried again. See: journalctl -u docker-ollama\n"
+    );
+    Ok(())
+}
+
+/// Ollama finds a model damaged: the download replaces what is damaged.
+pub fn damaged() -> Result<(), Failed> {
+    let setup = Setup::new(|path, body| match path {
+        "/api/show" => (500, r#"{"error":"unexpected end of JSON input"}"#.into()),
+        _ => small(path, body),
+    })?;
+    assert!(setup.attempt(&setup.model(), "")?);
+    assert_eq!(setup.pulls(), 1);
+    Ok(())
+}
+
 pub fn not_ollama() -> Result<(), Failed> {
     let setup = Setup::new(|path, body| match path {
         "/api/pull" => (404, "404 page not found".into()),

@@ -22,7 +22,7 @@ type Test = fn() -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let tests: [(&str, Test); 13] = [
+    let tests: [(&str, Test); 15] = [
         ("a_names_manifest_is_where_ollama_looks", manifests),
         ("a_model_that_is_there_is_not_downloaded", already_there),
         ("a_model_that_fits_is_downloaded", downloaded),
@@ -31,6 +31,8 @@ fn main() {
         ("a_model_of_unknown_size_is_downloaded", unknown_size),
         ("a_failed_download_says_why", failed::reasons),
         ("a_server_that_is_not_ollama_is_noticed", failed::not_ollama),
+        ("a_silent_server_may_have_the_model", failed::no_answer),
+        ("a_damaged_model_is_downloaded_again", failed::damaged),
         ("progress_is_one_line", progress),
         ("a_model_is_loaded_and_kept", loaded::kept),
         ("a_model_for_embeddings_is_loaded", loaded::for_embeddings),

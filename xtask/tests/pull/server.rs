@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// The status and body for a request's path and body.
+/// The status and body for a request's path and body. With status 0, the connection is closed without an answer.
 pub type Answers = fn(path: &str, body: &str) -> (u16, String);
 
 /// It serves until the test program ends.
@@ -68,6 +68,9 @@ fn answer(
         .expect("no thread panics")
         .push(format!("{path} {body}").trim_end().to_string());
     let (status, text) = answers(path, &body);
+    if status == 0 {
+        return Ok(());
+    }
     write!(
         stream,
         "HTTP/1.1 {status} Status\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",

@@ -2,6 +2,9 @@
 //!
 //! Every frame between the guest and the user-mode network passes through the harness. So it can probe every port over
 //! IPv4 and IPv6, as another machine on the LAN would, without any privilege on this host.
+//!
+//! [`LanProbe`] is that host; a [`LanPeer`] is the set of addresses that it goes by. A probe, in small letters, is one packet
+//! that it sends to a port. A canary is a probe of a port that is known to answer: see [`LanProbe::scan`].
 
 mod arp_ndp;
 pub mod dns;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// An Ethernet address.
 pub type Mac = [u8; 6];
 
-/// A host on the LAN segment: its addresses.
+/// The addresses that a host on the LAN segment goes by.
 #[derive(Debug, Clone, Copy)]
 pub struct LanPeer {
     pub mac: Mac,

@@ -17,10 +17,11 @@ const LEAVE: u8 = 0x1d;
 /// How many bytes of earlier console output are shown again.
 const RECENT: u64 = 4096;
 
-/// The way into the machine.
+/// The way into the machine for a [session](Machine::session).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
     Ssh,
+    /// The serial console, where SSH does not answer.
     Console,
 }
 

@@ -15,14 +15,14 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "ollama.models-on-drive",
-        sentence: "files that the container writes to /root/.ollama are on the models drive under ollama/",
+        sentence: "models, which the container writes to /root/.ollama/models, are on the models drive under ollama/models",
         scenario: "ollama",
         applies: WithModelsDrive,
         check: ollama::models_on_drive::check,
     },
     Promise {
         id: "ollama.models-on-persist",
-        sentence: "without a models drive, files that the container writes to /root/.ollama are on PERSIST",
+        sentence: "without a models drive, models, which the container writes to /root/.ollama/models, are on PERSIST",
         scenario: "ollama",
         applies: WithoutModelsDrive,
         check: ollama::models_on_persist::check,

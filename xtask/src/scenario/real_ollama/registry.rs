@@ -26,15 +26,16 @@ pub enum Behaviour {
     WrongBytes,
 }
 
-/// Where the data of blobs is: Ollama requires another host than the registry's. (An address for documentation, RFC 5737.)
+/// Where the data of blobs is: Ollama requires another host than the registry's. An address for documentation (RFC 5737), which the
+/// machine's nftables turn to the registry's port ([`with_registry`](super::lan_registry::with_registry)).
 pub const DATA_HOST: &str = "192.0.2.80";
-/// A description of a model, in bytes, is shorter than its weights.
+/// Blobs up to this size, in bytes, are a model's configuration and template; larger ones are its weights.
 const SMALL: usize = 4096;
 /// Bytes a second: a tiny model takes several seconds.
 const SLOW: u64 = 64 << 10;
 
-/// Models, served on a port of 127.0.0.1. A server whose registry is dropped may hang: it uses its old connections again, which
-/// nobody answers.
+/// Models, served on a port of 127.0.0.1. An Ollama whose registry is dropped may hang: it reuses connections that are not answered
+/// any more.
 pub struct Registry {
     pub port: u16,
     server: Arc<Server>,
@@ -60,7 +61,10 @@ impl Registry {
     /// No port is free.
     pub fn start(models: Vec<(&str, Vec<u8>)>) -> Result<Self> {
         let server = Server::http("127.0.0.1:0").map_err(|error| anyhow!("registry: {error}"))?;
-        let port = server.server_addr().to_ip().map(|address| address.port());
+        let address = server.server_addr().to_ip();
+        let port = address
+            .ok_or_else(|| anyhow!("registry: it has no TCP port"))?
+            .port();
         let server = Arc::new(server);
         let state = Arc::new(State::new(models));
         let (requests, shared) = (Arc::clone(&server), Arc::clone(&state));
@@ -72,7 +76,7 @@ impl Registry {
             }
         });
         Ok(Registry {
-            port: port.unwrap_or_default(),
+            port,
             server,
             state,
             thread: Some(thread),
