@@ -21,10 +21,12 @@ struct Facts {
     huge: Result<String, String>,
     /// For each file that is cut off: the error, or the answer of the model that was made from it.
     cut: Vec<(&'static str, Result<String, String>)>,
-    /// The models after these.
-    listed: Vec<String>,
-    /// The container's id before and after.
-    containers: [String; 2],
+    /// The models after these, or the error.
+    listed: Result<Vec<String>, String>,
+    /// The container's id before.
+    container: String,
+    /// The same afterwards, or the error of a machine that is gone.
+    container_after: Result<String, String>,
     /// What another model answers afterwards, or the error.
     after: Result<String, String>,
 }
@@ -62,16 +64,17 @@ fn gather(cx: &mut Context, api: &Api) -> Result<Facts> {
         let answer = made.and_then(|()| api.generate(CUT, PROMPT));
         (place, answer.map_err(text))
     });
-    let listed = names(api)?;
+    let listed = names(api).map_err(text);
     let after = api.generate(ALPHABET, PROMPT).map_err(text);
-    let [now] = cx.exec([&identify])?;
+    let container_after = cx.exec([&identify]).map(|[now]| now.text).map_err(text);
     Ok(Facts {
         huge: huge
             .map(|reply| reply.to_string())
             .map_err(|error| one_line(&text(error))),
         cut: cut.into(),
         listed,
-        containers: [before.text, now.text],
+        container: before.text,
+        container_after,
         after,
     })
 }
@@ -88,11 +91,17 @@ fn judge(facts: &Facts, right: &str) -> Finding {
             ));
         }
     }
-    if facts.listed.iter().any(|name| name.starts_with(CUT)) {
-        faults.push("a model that is cut off is listed".to_string());
+    match &facts.listed {
+        Ok(names) if names.iter().any(|name| name.starts_with(CUT)) => {
+            faults.push("a model that is cut off is listed".to_string());
+        }
+        Ok(_) => {}
+        Err(error) => faults.push(format!("models are not listed: {error}")),
     }
-    if facts.containers[0] != facts.containers[1] {
-        faults.push("the container is another one".to_string());
+    match &facts.container_after {
+        Ok(container) if *container == facts.container => {}
+        Ok(_) => faults.push("the container is another one".to_string()),
+        Err(error) => faults.push(format!("the machine is gone: {error}")),
     }
     match &facts.after {
         Ok(answer) if answer == right => {}
@@ -120,8 +129,9 @@ mod tests {
         Facts {
             huge: Err("500: too large".to_string()),
             cut: vec![("in its header", Err("500: EOF".to_string()))],
-            listed: vec!["alphabet:latest".to_string()],
-            containers: ["a".to_string(), "a".to_string()],
+            listed: Ok(vec!["alphabet:latest".to_string()]),
+            container: "a".to_string(),
+            container_after: Ok("a".to_string()),
             after: Ok("DE".to_string()),
         }
     }
@@ -149,12 +159,20 @@ mod tests {
                     "a model that is cut off in its header answers \"x\"",
                 ),
                 (
-                    |facts| facts.listed.push("cut-off:latest".to_string()),
+                    |facts| facts.listed = Ok(vec!["cut-off:latest".to_string()]),
                     "a model that is cut off is listed",
                 ),
                 (
-                    |facts| facts.containers[1] = "b".to_string(),
+                    |facts| facts.listed = Err("refused".to_string()),
+                    "models are not listed: refused",
+                ),
+                (
+                    |facts| facts.container_after = Ok("b".to_string()),
                     "the container is another one",
+                ),
+                (
+                    |facts| facts.container_after = Err("SSH ended".to_string()),
+                    "the machine is gone: SSH ended",
                 ),
                 (
                     |facts| facts.after = Ok("x".to_string()),

@@ -96,6 +96,8 @@ fn ask(api: &Api) -> Asked {
 /// Reboots while an answer is under way that would never end.
 fn switch_off_answering(cx: &mut Context) -> Result<Shutdown> {
     let api = Api::of(cx)?;
+    // Where the container has lost its models, that is judged by its answers.
+    ensure(&api, ENDLESS)?;
     let mut answer = api.stream("/api/generate", &request(ENDLESS, PROMPT, true))?;
     for _ in 0..UNDER_WAY {
         answer.next().context("the endless answer has ended")??;
