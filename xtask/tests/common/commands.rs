@@ -193,13 +193,18 @@ impl Facts {
                 .iter()
                 .any(|unit| unit == name || unit.strip_suffix(".service") == Some(name))
         };
-        let names: Vec<&&str> = words
+        // `-g` has a pattern behind it; `-k` are the kernel's messages, which no unit has.
+        let is_pattern = |at: usize| at > 0 && words[at - 1] == "-g";
+        let names: Vec<&str> = words
             .iter()
-            .filter(|word| !word.starts_with('-') && !["status", "restart"].contains(word))
+            .enumerate()
+            .filter(|(at, word)| !word.starts_with('-') && !is_pattern(*at))
+            .map(|(_, word)| *word)
+            .filter(|word| !["status", "restart"].contains(word))
             .collect();
         match names.iter().find(|name| !known(name)) {
             Some(name) => Err(format!("the record has no unit {name}")),
-            None if names.is_empty() => Err("no unit is named".into()),
+            None if names.is_empty() && !words.contains(&"-k") => Err("no unit is named".into()),
             None => Ok(Vec::new()),
         }
     }

@@ -8,7 +8,7 @@ use crate::scenario::{Context, Finding, ollama};
 
 /// What is said of an archive that is used.
 const UNCHECKED: &str = "digest is not checked: loaded from an archive";
-/// The image that was loaded: its name and its ID.
+/// The image that was loaded: its name, `@` with the digest that was configured then, and its ID.
 const RECORD: &str = "/persist/images/loaded";
 
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ struct Facts {
     other: Option<String>,
     /// The journal says that the used archive's digest was not checked.
     unchecked: bool,
-    /// [`RECORD`]
+    /// [`RECORD`], without the digest.
     record: String,
     /// The name and the ID of the image that the container runs.
     image: String,
@@ -42,7 +42,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         &skipped(BROKEN_ARCHIVE),
         &skipped(OTHER_ARCHIVE),
         &format!("{journal} | grep -q '{UNCHECKED}'"),
-        &format!("cat {RECORD}"),
+        &format!("sed 's/@[^ ]*//' {RECORD}"),
         &format!("docker inspect --format '{{{{.Config.Image}}}} {{{{.Image}}}}' {container}"),
     ])?;
     ensure!(
