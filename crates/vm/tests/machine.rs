@@ -140,7 +140,7 @@ fn no_login_within(seconds: u64) -> Result<(), Failed> {
     evidence(&mut machine, folder.path())
 }
 
-/// The machine leaves its screen, logs and command line; once it is off, there is no journal.
+/// Checks what a machine leaves behind: its screen, logs and command line. One that is off has no journal to read.
 fn evidence(machine: &mut Machine, folder: &Path) -> Result<(), Failed> {
     let screen = folder.join("screen.png");
     machine.screenshot(&screen)?;

@@ -30,7 +30,7 @@ const UNKNOWN: &str = "unknown";
 /// An image that is larger than the stick.
 const HUGE: &str = "huge";
 
-/// The image is to be provided, and there is no room for it.
+/// What came of an attempt to provide an image that has no room.
 #[derive(Debug, Clone)]
 struct Attempt {
     /// What was printed.

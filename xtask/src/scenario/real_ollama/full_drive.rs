@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use super::api::Api;
+use super::in_words;
 use super::lan_registry::{CROWDED, name, pull, with_registry};
 use super::models::{self, ALPHABET, PROMPT, fault, names, right_answer};
 use super::registry::{Behaviour, Registry};
@@ -44,16 +45,15 @@ fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     models::ensure(&api, ALPHABET)?;
     let ballast = format!("{}/ballast", cx.contract.ollama.models_dir);
     let on_full = fill(cx, &ballast).and_then(|()| on_full(&api, host));
-    // The promises that follow need room, whatever happened.
+    // Even after an error: the promises that follow need room.
     cx.machine.succeed(&format!("rm -f {ballast}; sync"))?;
     let (full, listed, before) = on_full?;
-    let text = |error| format!("{error:#}");
     Ok(Facts {
         full,
         listed,
         before,
-        pulled: pull(&api, host, CROWDED).map_err(text),
-        answer: api.generate(&name(host, CROWDED), PROMPT).map_err(text),
+        pulled: pull(&api, host, CROWDED).map_err(in_words),
+        answer: api.generate(&name(host, CROWDED), PROMPT).map_err(in_words),
     })
 }
 
@@ -80,15 +80,14 @@ fn fill(cx: &mut Context, ballast: &str) -> Result<()> {
 type OnFull = (Result<(), String>, Vec<String>, Result<String, String>);
 
 fn on_full(api: &Api, host: &str) -> Result<OnFull> {
-    let text = |error| format!("{error:#}");
-    let full = pull(api, host, CROWDED).map_err(text);
+    let full = pull(api, host, CROWDED).map_err(in_words);
     let listed = names(api)?;
     // Out of memory with it: it has to be read from the drive.
     api.post(
         "/api/generate",
         &json!({ "model": ALPHABET, "keep_alive": 0 }),
     )?;
-    let before = api.generate(ALPHABET, PROMPT).map_err(text);
+    let before = api.generate(ALPHABET, PROMPT).map_err(in_words);
     Ok((full, listed, before))
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::api::Api;
+use super::in_words;
 use super::models::{ALPHABET, ensure};
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding};
@@ -42,7 +43,7 @@ fn gather(api: &Api) -> Facts {
                 scope.spawn(move || {
                     thread::sleep(APART * u32::from(number));
                     let answer = api.generate(ALPHABET, &prompt);
-                    (prompt, answer.map_err(|error| format!("{error:#}")))
+                    (prompt, answer.map_err(in_words))
                 })
             })
             .collect();

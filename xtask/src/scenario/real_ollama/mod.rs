@@ -13,3 +13,8 @@ mod registry;
 mod restarts;
 
 pub use restarts::{generates, identity_on_persist, stops_clean};
+
+/// An error and what caused it, as evidence.
+fn in_words(error: anyhow::Error) -> String {
+    format!("{error:#}")
+}

@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::api::Api;
+use super::in_words;
 use super::models::{ALPHABET, PROMPT, ensure, right_answer};
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding};
@@ -24,10 +25,9 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
         "messages": [{ "role": "user", "content": PROMPT }],
         "temperature": 0,
     });
-    let text = |error| format!("{error:#}");
     let facts = Facts {
-        models: api.get("/v1/models").map_err(text),
-        chat: api.post("/v1/chat/completions", &chat).map_err(text),
+        models: api.get("/v1/models").map_err(in_words),
+        chat: api.post("/v1/chat/completions", &chat).map_err(in_words),
     };
     Ok(judge(&facts, &right_answer()))
 }

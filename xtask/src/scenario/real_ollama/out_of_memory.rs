@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::api::Api;
+use super::in_words;
 use super::models::{ALPHABET, HUGE, PROMPT, ensure, file, names, right_answer};
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding, one_line};
@@ -53,7 +54,6 @@ fn gather(cx: &mut Context, api: &Api) -> Result<Facts> {
         "options": { "temperature": 0, "num_ctx": HUGE_CONTEXT },
     });
     let huge = api.post("/api/generate", &body);
-    let text = |error| format!("{error:#}");
     let whole = file(Model::Alphabet, CUT);
     let cut = [
         ("in its header", &whole[..IN_HEADER]),
@@ -62,15 +62,15 @@ fn gather(cx: &mut Context, api: &Api) -> Result<Facts> {
     let cut = cut.map(|(place, part)| {
         let made = api.create(CUT, part);
         let answer = made.and_then(|()| api.generate(CUT, PROMPT));
-        (place, answer.map_err(text))
+        (place, answer.map_err(in_words))
     });
-    let listed = names(api).map_err(text);
-    let after = api.generate(ALPHABET, PROMPT).map_err(text);
-    let container_after = cx.exec([&identify]).map(|[now]| now.text).map_err(text);
+    let listed = names(api).map_err(in_words);
+    let after = api.generate(ALPHABET, PROMPT).map_err(in_words);
+    let container_after = cx.exec([&identify]).map(|[now]| now.text).map_err(in_words);
     Ok(Facts {
         huge: huge
             .map(|reply| reply.to_string())
-            .map_err(|error| one_line(&text(error))),
+            .map_err(|error| one_line(&in_words(error))),
         cut: cut.into(),
         listed,
         container: before.text,

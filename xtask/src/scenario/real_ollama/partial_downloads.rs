@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use vm::process::pause;
 
 use super::api::Api;
+use super::in_words;
 use super::lan_registry::{INTERRUPTED, name, pull, pull_request, with_registry};
 use super::models::{ALPHABET, PROMPT, ensure, fault, right_answer};
 use super::registry::{Behaviour, Registry};
@@ -57,12 +58,13 @@ fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     registry.take_starts();
     registry.behave(Behaviour::Healthy);
     let api = Api::of(cx)?;
-    let text = |error| format!("{error:#}");
     Ok(Facts {
         blobs: listed.text,
-        pulled: pull(&api, host, INTERRUPTED).map_err(text),
+        pulled: pull(&api, host, INTERRUPTED).map_err(in_words),
         starts: registry.take_starts(),
-        answer: api.generate(&name(host, INTERRUPTED), PROMPT).map_err(text),
+        answer: api
+            .generate(&name(host, INTERRUPTED), PROMPT)
+            .map_err(in_words),
     })
 }
 

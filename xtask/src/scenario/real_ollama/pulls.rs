@@ -8,6 +8,7 @@ use vm::lan_probe::dns::NameServer;
 use vm::process::pause;
 
 use super::api::Api;
+use super::in_words;
 use super::lan_registry::{LATE, PULLED, SOMEONES, name, pull, with_registry};
 use super::models::{PROMPT, fault, names, right_answer};
 use super::registry::{Behaviour, Registry};
@@ -67,23 +68,22 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 
 fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     let api = Api::of(cx)?;
-    let text = |error| format!("{error:#}");
     let mut refusals = Vec::new();
     for &(words, behaviour) in FAULTS {
         registry.behave(behaviour);
-        refusals.push((words, pull(&api, host, PULLED).map_err(text)));
+        refusals.push((words, pull(&api, host, PULLED).map_err(in_words)));
     }
     let after_refusals = names(&api)?;
     registry.behave(Behaviour::Healthy);
-    let pulled = pull(&api, host, PULLED).map_err(text);
-    let answer = api.generate(&name(host, PULLED), PROMPT).map_err(text);
+    let pulled = pull(&api, host, PULLED).map_err(in_words);
+    let answer = api.generate(&name(host, PULLED), PROMPT).map_err(in_words);
     let [manifest] = cx.exec([&format!(
         "ls {}/models/manifests/{host}/{PULLED}",
         cx.contract.ollama.models_dir
     )])?;
     let someones = pull(&api, host, SOMEONES)
         .and_then(|()| api.generate(&name(host, SOMEONES), PROMPT))
-        .map_err(text);
+        .map_err(in_words);
     Ok(Facts {
         refusals,
         after_refusals,
@@ -104,7 +104,7 @@ fn by_name(cx: &mut Context, api: &Api) -> Result<ByName> {
     };
     cx.machine.lan_probe()?.serve_names(server, SILENT);
     let answers = Instant::now() + SILENT;
-    let attempt = || pull(api, REGISTRY, LATE).map_err(|error| format!("{error:#}"));
+    let attempt = || pull(api, REGISTRY, LATE).map_err(in_words);
     let early = attempt();
     pause(answers.saturating_duration_since(Instant::now()))?;
     let mut late = early.clone();

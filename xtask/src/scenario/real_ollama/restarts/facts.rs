@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use super::identity::{self, Identity};
 use crate::scenario::ollama::{kill_container, wait_until_up};
 use crate::scenario::real_ollama::api::{Api, request};
+use crate::scenario::real_ollama::in_words;
 use crate::scenario::real_ollama::models::{ALPHABET, ENDLESS, PROMPT, ensure};
 use crate::scenario::{Context, one_line};
 
@@ -83,12 +84,11 @@ pub fn gather(cx: &mut Context) -> Result<Restarts> {
 }
 
 fn ask(api: &Api) -> Asked {
-    let text = |error| format!("{error:#}");
     let start = Instant::now();
-    let whole = api.generate(ALPHABET, PROMPT).map_err(text);
+    let whole = api.generate(ALPHABET, PROMPT).map_err(in_words);
     Asked {
         first: start.elapsed().as_secs_f64(),
-        streamed: api.generate_streamed(ALPHABET, PROMPT).map_err(text),
+        streamed: api.generate_streamed(ALPHABET, PROMPT).map_err(in_words),
         whole,
     }
 }
