@@ -80,21 +80,32 @@ make_room() {
   return 1
 }
 
-holds_image() {
-  tar --extract --to-stdout --file "$1" manifest.json 2>/dev/null |
-    jq --exit-status --arg image "$IMAGE" 'any(.[].RepoTags[]?; . == $image or . == "docker.io/" + $image)' >/dev/null 2>&1
+# Prints the names of the images in the archive $1, each on a line; nothing if the archive does not say.
+names_in() {
+  tar --extract --to-stdout --file "$1" manifest.json 2>/dev/null | jq --raw-output '.[].RepoTags[]?' 2>/dev/null || true
+}
+
+# Whether the configured image is among the names $1.
+is_among() {
+  grep -qxF -e "$IMAGE" -e "docker.io/$IMAGE" <<<"$1"
 }
 
 # Without internet access: from an archive that `docker save` made.
 load() {
-  local archive bytes content id
+  local archive names bytes content id
   rm -f "$archive_notice"
   ! is_ready || return 0
   for archive in "$archives"/*.tar; do
     [ -e "$archive" ] || continue
+    names=$(names_in "$archive")
+    # Without this, Docker would unpack gigabytes at each start to learn the same.
+    if [ -n "$names" ] && ! is_among "$names"; then
+      echo "$archive does not hold $IMAGE (${names//$'\n'/, }): skipped"
+      continue
+    fi
     # Docker first unpacks the archive to a temporary folder, and from there the layers.
     bytes=$((2 * $(stat --format %s "$archive")))
-    if ! make_room "$bytes" "$bytes" holds_image "$archive"; then
+    if ! make_room "$bytes" "$bytes" is_among "$names"; then
       echo "$archive is skipped: $problem" | tee "$archive_notice"
     elif ! content=$(docker load --input "$archive"); then
       echo "$archive is not an image archive that Docker can read: skipped"

@@ -168,6 +168,14 @@ provide() {
   has_room "$1" || return 1
   echo "$1 is being downloaded"
   download "$1" || return 1
+  # Ollama takes a file that is there for a good one, whatever it holds.
+  found=0
+  is_there "$1" || found=$?
+  if [ "$found" -eq 1 ]; then
+    problem="$1 is damaged, and Ollama does not replace files that it has. Remove it, and it is downloaded again: \
+docker exec ollama ollama rm $1"
+    return 1
+  fi
   echo "$1 is downloaded"
 }
 
@@ -175,7 +183,7 @@ provide() {
 load() {
   local answer path error
   for path in generate embed; do
-    # Ollama has a limit of its own for a load that stands still, and gives up where nobody waits.
+    # Ollama itself ends a load that makes no progress. One whose client has gone away it gives up.
     if answer=$(post "/api/$path" "$(request "$1" '{ "keep_alive": -1, "stream": false }')" 7200); then
       echo "$1 is loaded"
       return 0

@@ -15,7 +15,7 @@ type Check = fn(&Nix) -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let checks: [(&str, Check); 10] = [
+    let checks: [(&str, Check); 11] = [
         ("a_drive_is_named_as_linux_finds_it", drives::names),
         ("a_network_has_no_host_bits", networks),
         ("an_owners_name_is_not_the_systems", users),
@@ -27,6 +27,10 @@ fn main() {
         ),
         ("any_label_reaches_fstab", drives::labels_in_fstab),
         ("a_model_is_named_as_ollama_names_it", ollama::models),
+        (
+            "a_registry_with_a_port_needs_another_file_system",
+            ollama::registries,
+        ),
         ("a_setting_of_ollama_is_one_that_it_reads", ollama::settings),
         ("a_gpu_driver_is_one_that_there_is", gpu_drivers),
     ];

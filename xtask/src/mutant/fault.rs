@@ -155,11 +155,14 @@ pub const MUTANTS: &[Mutant] = &[
             "the first archive that Docker can read is taken for Ollama's, whatever it holds",
             "fault.archive-corrupt",
             "the archive of another image is not skipped",
-            &[Replace(
-                IMAGE,
-                r#"elif grep -qxF "Loaded image: $IMAGE" <<<"$content"; then"#,
-                r#"elif docker tag "${content#Loaded image: }" "$IMAGE"; then"#,
-            )],
+            &[
+                Replace(IMAGE, r#"&& ! is_among "$names"; then"#, "&& false; then"),
+                Replace(
+                    IMAGE,
+                    r#"elif grep -qxF "Loaded image: $IMAGE" <<<"$content"; then"#,
+                    r#"elif docker tag "${content#Loaded image: }" "$IMAGE"; then"#,
+                ),
+            ],
             None,
         )
     },

@@ -74,14 +74,19 @@ pub fn no_answer() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Ollama finds a model damaged: the download replaces what is damaged.
+/// Ollama finds a model damaged: it is downloaded again, and if that was no help, the owner has to remove it.
 pub fn damaged() -> Result<(), Failed> {
     let setup = Setup::new(|path, body| match path {
         "/api/show" => (500, r#"{"error":"unexpected end of JSON input"}"#.into()),
         _ => small(path, body),
     })?;
-    assert!(setup.attempt(&setup.model(), "")?);
+    assert!(!setup.attempt(&setup.model(), "")?);
     assert_eq!(setup.pulls(), 1);
+    let notice = setup.notice();
+    let model = setup.model();
+    let end = format!("docker exec ollama ollama rm {model}\n");
+    let right = notice.starts_with(&format!("{model} is damaged ")) && notice.ends_with(&end);
+    assert!(right && notice.lines().count() == 1, "{notice}");
     Ok(())
 }
 

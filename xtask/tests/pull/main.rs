@@ -97,6 +97,7 @@ fn downloaded() -> Result<(), Failed> {
             format!(r#"/api/show {{"model":"{model}"}}"#),
             "/v2/me/tiny/manifests/1".to_string(),
             format!(r#"/api/pull {{"model":"{model}","insecure":true}}"#),
+            format!(r#"/api/show {{"model":"{model}"}}"#),
         ]
     );
     assert_eq!(setup.notice(), "");

@@ -3,7 +3,7 @@
 use libtest_mimic::Failed;
 use xtask::nix::Nix;
 
-use super::{common, judged, quoted};
+use super::{common, judged, problems, quoted};
 
 /// Settings as an owner writes them, and words of the sentence (none where they are right).
 const CASES: &[(&str, &str)] = &[
@@ -132,6 +132,23 @@ pub fn models(nix: &Nix) -> Result<(), Failed> {
             ),
         ],
     )
+}
+
+/// Ollama names a folder after the registry, with its port.
+pub fn registries(nix: &Nix) -> Result<(), Failed> {
+    for (drive, right) in [("\"LABEL=Models\"", false), ("null", true)] {
+        let module = format!(
+            "ollamalive.models.drive = lib.mkForce {drive}; ollamalive.ollama.pull = [ \"pc.lan/me/own\" \"pc.lan:5000/me/own\" ];"
+        );
+        let found = problems(nix, &module)?;
+        let told = "\"pc.lan:5000/me/own\" names a registry with a port, but a folder on NTFS";
+        match &found[..] {
+            [] if right => {}
+            [one] if !right && one.contains(told) => {}
+            _ => return Err(format!("{drive}: {found:?}").into()),
+        }
+    }
+    Ok(())
 }
 
 /// In one evaluation, for each takes seconds. The options' own modules are enough for it.
