@@ -45,6 +45,7 @@ check: {
   # persist.created-on-first-boot
   # ssh.key-from-esp
   # network.from-esp
+  # stick.reports-files
   # ssh.identity-survives
   # system.time-from-network
   # boot.comes-back-quietly

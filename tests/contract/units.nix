@@ -12,6 +12,7 @@
     "docker-image-prune"
     "docker-ollama"
     "esp-import"
+    "esp-report"
     "gpu-fallback"
     "gpu-watch"
     "ollama-pull"

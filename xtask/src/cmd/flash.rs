@@ -113,6 +113,9 @@ fn show(
     for (name, _) in &files.connections {
         outln!("network    {name}");
     }
+    for warning in &files.warnings {
+        outln!("WARNING    {warning}");
+    }
 }
 
 /// Asks on the terminal.

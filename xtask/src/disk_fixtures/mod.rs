@@ -2,10 +2,12 @@
 
 mod filesystems;
 mod internal;
+mod owner_files;
 mod plugged_in;
 mod setup;
 pub mod stick_image;
 
+pub use owner_files::{CONNECTION, FOREIGN, NOTEPADS_KEY, ODD_CONNECTION};
 pub use plugged_in::{PluggedDisks, describe};
 pub use setup::{Damage, DiskSetup};
 
@@ -29,9 +31,6 @@ const PERSIST_BYTES: u64 = 2 << 30;
 const SMALL_BYTES: u64 = 256 << 20;
 /// A breakable RSA key (1024 bits); its private half was thrown away.
 pub const WEAK_KEY: &str = include_str!("../../assets/weak-key.pub");
-/// A connection in NetworkManager's format, with the line ends of Windows.
-pub const CONNECTION: &str = "[connection]\r\nid=Home\r\nuuid=7f1c1d5e-6f0c-4b43-9d0e-2f6f6c616d61\r\ntype=wifi\r\n\
-                              autoconnect=false\r\n\r\n[wifi]\r\nssid=Home\r\n";
 /// The serial number of the models drive.
 pub const MODELS: &str = "models";
 /// The serial number of the PC's own disk.
@@ -187,18 +186,10 @@ impl DiskFixtures {
         Ok(vec![Disk::new(path, MODELS).removable()])
     }
 
-    /// A freshly flashed stick with an owner's files on the ESP: a list of keys with a byte order mark, Windows line ends and
-    /// bad lines, and two connections, one of which is noise.
+    /// A freshly flashed stick with an owner's files on the ESP.
     fn fresh(&self, folder: &Path) -> Result<StickImage> {
         let stick = self.flash(folder, "stick.img", self.room())?;
-        let mut keys = b"\xef\xbb\xbf# the keys of this house\r\n".to_vec();
-        keys.extend_from_slice(b"\x00\x01\xfe\xffjunk\r\n");
-        keys.extend_from_slice(format!("{}\r\n", WEAK_KEY.trim()).as_bytes());
-        keys.extend_from_slice(b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 cut-off\r\n\r\n");
-        keys.extend_from_slice(format!("no-agent-forwarding {}", self.owner.public).as_bytes());
-        stick.put("authorized_keys", &keys)?;
-        stick.put("network/Home.nmconnection", CONNECTION.as_bytes())?;
-        stick.put("network/none.nmconnection", b"\x00\x01")?;
+        owner_files::put(&stick, &self.owner.public)?;
         Ok(stick)
     }
 

@@ -6,6 +6,7 @@ use super::{Mutant, mutant};
 const PERSIST: &str = "/scripts/persist-start";
 const PERSIST_UNIT: &str = "/texts/units/persist.service";
 const IMPORT: &str = "/scripts/esp-import-start";
+const REPORT: &str = "/scripts/esp-report-start";
 
 pub const MUTANTS: &[Mutant] = &[
     mutant(
@@ -168,11 +169,7 @@ pub const MUTANTS: &[Mutant] = &[
         "a key that was withdrawn is imported again at every boot",
         "ssh.key-from-esp",
         "a key that was withdrawn came back",
-        &[Replace(
-            IMPORT,
-            r#"echo "$digest ${1#"$esp"/}" >> "$taken""#,
-            ":",
-        )],
+        &[Replace(IMPORT, r#"[ -n "$before" ] || remember"#, ":")],
         Some(r#"systemd.services.esp-import.postStart = "rm -f /persist/ssh/taken-from-esp";"#),
     ),
     mutant(
@@ -182,9 +179,93 @@ pub const MUTANTS: &[Mutant] = &[
         "NetworkManager ignores it: 644",
         &[Replace(
             IMPORT,
-            "(umask 077 && plain_text",
-            "(umask 022 && plain_text",
+            "(umask 077 && mkdir",
+            "(umask 022 && mkdir",
         )],
         Some(r#"systemd.services.esp-import.postStart = "chmod 0644 /persist/network/*";"#),
+    ),
+    mutant(
+        "esp.any-option-taken",
+        "a line is taken whatever is before the key",
+        "ssh.key-from-esp",
+        "the journal does not say that a key behind a title",
+        &[Replace(
+            IMPORT,
+            r#"if [ -n "$options" ] && ! good_options "$options"; then"#,
+            "if false; then",
+        )],
+        None,
+    ),
+    mutant(
+        "esp.notepads-name-unread",
+        "authorized_keys.txt is passed over",
+        "ssh.key-from-esp",
+        "the journal does not say that Notepad's key",
+        &[Replace(
+            IMPORT,
+            "*/authorized_keys | */authorized_keys.txt | ",
+            "*/authorized_keys | ",
+        )],
+        None,
+    ),
+    mutant(
+        "esp.names-are-patterns",
+        "the name of a connection is used as a pattern, so that [5G] is taken at every boot",
+        "network.from-esp",
+        "after [5G] home.nmconnection was removed there is",
+        &[Replace(
+            IMPORT,
+            r#"grep -qsxF -e "$record""#,
+            r#"grep -qsx -e "$record""#,
+        )],
+        None,
+    ),
+    mutant(
+        "esp.utf-16-as-it-is",
+        "a connection in UTF-16 is copied without being converted",
+        "network.from-esp",
+        "the content of [5G] home.nmconnection is",
+        &[Replace(
+            IMPORT,
+            r#"cat "$1" > "$persist/network/.new""#,
+            r#"cat "$2" > "$persist/network/.new""#,
+        )],
+        None,
+    ),
+    mutant(
+        "esp.foreign-files-unnamed",
+        "files of other systems are passed over in silence",
+        "stick.reports-files",
+        "REPORT.txt does not say \"NetworkManager\" of wpa_supplicant.conf",
+        &[Replace(
+            IMPORT,
+            "wpa_supplicant*.conf | *.yaml",
+            "wpa_supplicant*.conf | network-config) return ;; *.yaml",
+        )],
+        None,
+    ),
+    mutant(
+        "esp.report-always-written",
+        "the report is written to the stick although nothing has changed",
+        "stick.reports-files",
+        "although nothing had changed",
+        &[Replace(
+            REPORT,
+            r#"elif ! cmp -s "$1" "$esp/ollamalive/REPORT.txt"; then"#,
+            "else",
+        )],
+        None,
+    ),
+    mutant(
+        "esp.write-protection-unsaid",
+        "a report that cannot be written is passed over in silence",
+        "stick.reports-files",
+        "of a partition that is write-protected it says",
+        &[Replace(
+            REPORT,
+            r#"why="the stick is write-protected""#,
+            ":",
+        )],
+        None,
     ),
 ];

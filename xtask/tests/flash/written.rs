@@ -12,7 +12,7 @@ use crate::stick::{ESP, MIB, STORE, compress, image, persist, used_stick};
 
 /// The ext4 superblock's magic number, behind the beginning of a partition.
 const EXT4: u64 = 1024 + 0x38;
-const CONNECTION: &str = "[connection]\nid=Home\ntype=wifi\n";
+const CONNECTION: &str = "[connection]\nid=Home\ntype=wifi\n\n[wifi]\nssid=Home\n";
 
 pub fn trials() -> Vec<Trial> {
     vec![

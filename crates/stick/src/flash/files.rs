@@ -1,8 +1,10 @@
 //! The owner's files: SSH keys and network connections, for the folder of the stick's FAT partition that the machine reads.
-//! The checks are those of modules/esp.sh, so that nothing is put there that the machine would refuse.
+//! The checks are those of modules/esp-*.sh, so that nothing is put there that the machine would refuse.
 
 mod connection;
 mod key;
+mod options;
+mod text;
 
 use std::fs;
 use std::io;
@@ -10,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail};
 
-use self::connection::connection;
-use self::key::{fingerprint, is_private, text};
+use self::connection::{Connection, connection};
+use self::key::{SSH2, fingerprint, is_private};
+use self::text::decode;
 use crate::esp;
 use crate::gpt::Extent;
 use crate::monitor::Monitor;
@@ -19,6 +22,8 @@ use crate::monitor::Monitor;
 /// The machine reads no more of a file.
 const LIMIT: usize = 65_536;
 const KEYS: &str = "authorized_keys";
+/// What to do where there is no file with a key.
+const MAKE_KEY: &str = "give your public key, which `ssh-keygen -t ed25519` makes";
 
 /// Files for the stick.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub struct OwnerFiles {
     pub fingerprints: Vec<String>,
     /// Name and content of each connection.
     pub connections: Vec<(String, Vec<u8>)>,
+    /// What the machine takes, but may not use: the file, and what to do.
+    pub warnings: Vec<String>,
 }
 
 /// Reads the files that hold public keys, and those that hold connections of NetworkManager.
@@ -42,15 +49,28 @@ pub fn gather(
 ) -> Result<OwnerFiles> {
     let mut files = OwnerFiles::default();
     for path in keys {
-        let text = text(path)?;
-        let lines = text.lines().map(str::trim);
-        if is_private(&text) {
+        let bytes = content(path, MAKE_KEY)?;
+        if is_private(&bytes) {
             return Err(Error::msg(format!(
                 "{} is a PRIVATE key, which must not be on a stick: give the public one, {}",
                 path.display(),
                 path.with_extension("pub").display()
             )));
         }
+        let refuse = |why: &str| Error::msg(format!("{} {why}", path.display()));
+        let decoded = decode(&bytes).ok_or_else(|| {
+            refuse("is not a text that can be converted to UTF-8: save it as such")
+        })?;
+        if decoded.text.lines().any(|line| line.starts_with(SSH2)) {
+            return Err(refuse(
+                "is in the format of PuTTY or SSH2, which sshd does not read: give the text in PuTTYgen's box \"Public key for \
+                 pasting\" (or use `ssh-keygen -i -f FILE`)",
+            ));
+        }
+        let lines = decoded
+            .text
+            .lines()
+            .map(|line| line.trim_start_matches([' ', '\t']));
         let mut any = false;
         for (number, line) in (1..).zip(lines) {
             if line.is_empty() || line.starts_with('#') {
@@ -64,6 +84,10 @@ pub fn gather(
             files.fingerprints.push(fingerprint(line, &place, monitor)?);
             files.keys.push(line.to_string());
         }
+        if decoded.guessed {
+            let warning = format!("{}: {}", path.display(), in_windows_1252());
+            files.warnings.push(warning);
+        }
         if !any {
             return Err(Error::msg(format!(
                 "{} contains no key: give a file like ~/.ssh/id_ed25519.pub",
@@ -72,16 +96,26 @@ pub fn gather(
         }
     }
     for path in connections {
-        let (name, content) = connection(path)?;
+        let Connection {
+            name,
+            content,
+            warnings,
+        } = connection(path)?;
         let same = |(other, _): &(String, _)| other.eq_ignore_ascii_case(&name);
         if files.connections.iter().any(same) {
             return Err(Error::msg(format!(
                 "two --network files are called {name}: rename one"
             )));
         }
+        let warnings = warnings.iter().map(|warning| format!("{name}: {warning}"));
+        files.warnings.extend(warnings);
         files.connections.push((name, content));
     }
     Ok(files)
+}
+
+fn in_windows_1252() -> String {
+    "it is in Windows-1252: save it as UTF-8 if a name in it is wrong".to_string()
 }
 
 /// The bytes of a file. `otherwise` says what to do if there is no such file.
@@ -230,12 +264,12 @@ mod tests {
     #[test]
     fn a_file_without_a_connection_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let good = "[connection]\r\nid=Home\r\ntype=wifi\r\n";
+        let good = "[connection]\r\nid=Home\r\ntype=wifi\r\n[wifi]\r\nssid=Home\r\n";
         let home = file(folder.path(), "Home.nmconnection", good);
         let files = gather(&[], std::slice::from_ref(&home), &NoMonitor).unwrap();
         assert_eq!(
             files.connections[0],
-            ("Home.nmconnection".into(), good.into())
+            ("Home.nmconnection".into(), good.replace('\r', "").into())
         );
         assert!(refusal(&[], &[home.clone(), home]).contains("two --network files"));
         let none = folder.path().join("none.nmconnection");

@@ -61,6 +61,9 @@ rm -f etc/ssh/ssh_host_* etc/resolv.conf etc/hostname
 rm -rf etc/systemd/system/sysinit.target.wants etc/systemd/system/timers.target.wants
 rm -f etc/systemd/system/multi-user.target.wants/e2scrub* etc/systemd/system/multi-user.target.wants/remote-fs.target
 rm -rf etc/systemd/system/*.wants/sshd-keygen.service
+# Only its nmcli is used.
+rm -f etc/systemd/system/*.wants/NetworkManager*.service
+ln -sf /dev/null etc/systemd/system/NetworkManager.service
 
 # Every rule costs time for every device. The rules for disks, network cards and consoles stay.
 find usr/lib/udev/rules.d -type f | grep -v -E '/(50-udev-default|60-block|60-persistent-storage|60-serial|73-special-net-names|80-drivers|80-net-setup-link|99-systemd)\.rules$' | xargs rm -f

@@ -17,6 +17,8 @@ pub const PACKAGES: &[&str] = &[
     "jq",
     "kmod",
     "login",
+    // For nmcli, which judges connections. The network is networkd's.
+    "network-manager",
     "nftables",
     "ntfs-3g",
     "openssh-server",

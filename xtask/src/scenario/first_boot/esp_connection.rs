@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::disk_fixtures::CONNECTION;
+use crate::disk_fixtures::{CONNECTION, ODD_CONNECTION};
 use crate::scenario::{Context, Finding};
 
 /// Where NetworkManager keeps its connections.
@@ -16,6 +16,10 @@ struct Facts {
     permissions: String,
     /// Its content.
     content: String,
+    /// The content of [`ODD_CONNECTION`].
+    odd: String,
+    /// The files in [`FOLDER`] after [`ODD_CONNECTION`] was removed and the import ran again.
+    after_removal: String,
     /// The journal says that the file of noise was refused.
     noise_refused: bool,
 }
@@ -25,24 +29,44 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 }
 
 fn gather(cx: &mut Context) -> Result<Facts> {
-    let [files, permissions, content, noise] = cx.exec([
+    let odd = format!("{FOLDER}/{}", ODD_CONNECTION.0);
+    let [files, permissions, content, odd, after_removal, noise] = cx.exec([
         &format!("ls {FOLDER}"),
         &format!("stat -c '%a %U' {FOLDER}/Home.nmconnection"),
         &format!("cat {FOLDER}/Home.nmconnection"),
+        &format!("cat '{odd}'"),
+        &format!(
+            "cp -a '{odd}' /run/kept-connection && rm '{odd}' && systemctl restart esp-import; ls {FOLDER}; \
+             cp -a /run/kept-connection '{odd}'"
+        ),
         "journalctl -b --no-pager -o cat -u esp-import | grep 'none.nmconnection.*refused'",
     ])?;
     Ok(Facts {
         files: files.text,
         permissions: permissions.text,
         content: content.text,
+        odd: odd.text,
+        after_removal: after_removal.text,
         noise_refused: noise.ok(),
     })
 }
 
 fn judge(facts: &Facts) -> Finding {
     let mut faults = Vec::new();
-    if facts.files != "Home.nmconnection" {
-        faults.push(format!("{FOLDER} has {:?}", facts.files));
+    let (name, odd) = ODD_CONNECTION;
+    let mut files: Vec<&str> = facts.files.lines().collect();
+    files.sort_unstable();
+    if files != ["Home.nmconnection", name] {
+        faults.push(format!("{FOLDER} has {files:?}"));
+    }
+    if facts.odd.trim() != odd.trim() {
+        faults.push(format!("the content of {name} is {:?}", facts.odd));
+    }
+    if facts.after_removal != "Home.nmconnection" {
+        faults.push(format!(
+            "after {name} was removed there is {:?}",
+            facts.after_removal
+        ));
     }
     if facts.permissions != "600 root" {
         faults.push(format!("NetworkManager ignores it: {}", facts.permissions));
@@ -54,7 +78,7 @@ fn judge(facts: &Facts) -> Finding {
     if !facts.noise_refused {
         faults.push("the journal does not say that a file of noise was refused".to_string());
     }
-    let kept = format!("Home.nmconnection is in {FOLDER}, readable by root only");
+    let kept = format!("Home.nmconnection and {name} are in {FOLDER}, readable by root only");
     Finding::from_faults(&faults, kept)
 }
 
@@ -65,9 +89,11 @@ mod tests {
 
     fn good() -> Facts {
         Facts {
-            files: "Home.nmconnection".to_string(),
+            files: "Home.nmconnection\n[5G] home.nmconnection".to_string(),
             permissions: "600 root".to_string(),
             content: CONNECTION.replace('\r', ""),
+            odd: ODD_CONNECTION.1.to_string(),
+            after_removal: "Home.nmconnection".to_string(),
             noise_refused: true,
         }
     }
@@ -76,7 +102,7 @@ mod tests {
     fn kept_when_the_connection_is_imported() {
         assert_kept(
             judge(&good()),
-            "Home.nmconnection is in /etc/NetworkManager/system-connections, readable by root only",
+            "Home.nmconnection and [5G] home.nmconnection are in /etc/NetworkManager/system-connections, readable by root only",
         );
     }
 
@@ -88,7 +114,15 @@ mod tests {
             &[
                 (
                     |facts| facts.files += "\nnone.nmconnection",
-                    "/etc/NetworkManager/system-connections has \"Home.nmconnection\\nnone.nmconnection\"",
+                    "/etc/NetworkManager/system-connections has [\"Home.nmconnection\", \"[5G] home.nmconnection\", \"none.nmconnection\"]",
+                ),
+                (
+                    |facts| facts.odd = "[\0c\0".to_string(),
+                    "the content of [5G] home.nmconnection is \"[\\0c\\0\"",
+                ),
+                (
+                    |facts| facts.after_removal.clone_from(&facts.files),
+                    "after [5G] home.nmconnection was removed there is \"Home.nmconnection\\n[5G] home.nmconnection\"",
                 ),
                 (
                     |facts| facts.permissions = "644 root".to_string(),

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::disk_fixtures::WEAK_KEY;
+use crate::disk_fixtures::{NOTEPADS_KEY, WEAK_KEY};
 use crate::scenario::{Context, Finding};
 
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ fn judge(facts: Option<&Facts>, owner: &str) -> Finding {
         return Finding::Broken(why.to_string());
     };
     let mut faults = Vec::new();
-    if facts.authorized_keys != owner {
+    if facts.authorized_keys != format!("{owner}\n{NOTEPADS_KEY}") {
         faults.push(format!(
             "/persist/ssh/authorized_keys is {:?}",
             facts.authorized_keys
@@ -58,7 +58,9 @@ fn judge(facts: Option<&Facts>, owner: &str) -> Finding {
         ("junk", vec!["line 2", "refused"]),
         ("a key of 1024 bits", vec!["line 3", "refused", weak]),
         ("half a key", vec!["line 4", "refused"]),
+        ("a key behind a title", vec!["line 7", "refused"]),
         ("the owner's key", vec!["line 6", "taken"]),
+        ("Notepad's key", vec!["authorized_keys.txt", "taken"]),
     ] {
         let mut lines = facts.journal.lines();
         if !lines.any(|line| words.iter().all(|word| line.contains(word))) {
@@ -73,7 +75,7 @@ fn judge(facts: Option<&Facts>, owner: &str) -> Finding {
     }
     Finding::from_faults(
         &faults,
-        "one key taken, once; junk, half a key and an RSA key of 1024 bits refused by name",
+        "two keys taken, once; junk, half a key, a key behind a title and an RSA key of 1024 bits refused by name",
     )
 }
 
@@ -85,9 +87,9 @@ mod tests {
     fn good() -> Facts {
         let weak = WEAK_KEY.split_whitespace().last().unwrap();
         Facts {
-            authorized_keys: "ssh-ed25519 AAAA owner".to_string(),
+            authorized_keys: format!("ssh-ed25519 AAAA owner\n{NOTEPADS_KEY}"),
             journal: format!(
-                "line 2: refused\nline 3: refused {weak}\nline 4: refused\nline 6: taken"
+                "line 2: refused\nline 3: refused {weak}\nline 4: refused\nline 6: taken\nline 7: refused\nauthorized_keys.txt: taken"
             ),
             after_withdrawal: String::new(),
         }
@@ -101,7 +103,7 @@ mod tests {
     fn kept_when_only_the_owners_key_was_taken() {
         assert_kept(
             judge_some(&good()),
-            "one key taken, once; junk, half a key and an RSA key of 1024 bits refused by name",
+            "two keys taken, once; junk, half a key, a key behind a title and an RSA key of 1024 bits refused by name",
         );
     }
 
@@ -141,7 +143,19 @@ mod tests {
                     "the journal does not say that half a key was refused",
                 ),
                 (
-                    |facts| facts.journal = facts.journal.replace("taken", "refused"),
+                    |facts| {
+                        facts.journal = facts.journal.replace("line 7: refused", "line 7: taken")
+                    },
+                    "the journal does not say that a key behind a title was refused",
+                ),
+                (
+                    |facts| facts.journal = facts.journal.replace(".txt: taken", ""),
+                    "the journal does not say that Notepad's key was taken",
+                ),
+                (
+                    |facts| {
+                        facts.journal = facts.journal.replace("line 6: taken", "line 6: refused")
+                    },
                     "the journal does not say that the owner's key was taken",
                 ),
                 (

@@ -3,3 +3,4 @@
 pub mod esp_connection;
 pub mod esp_key;
 pub mod persist_created;
+pub mod report;

@@ -13,17 +13,24 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "ssh.key-from-esp",
-        sentence: "a key on the stick's FAT partition logs in; invalid and weak keys are refused by name",
+        sentence: "keys on the stick's FAT partition log in, Notepad's too; weak keys and lines that sshd would not take are refused by name",
         scenario: "stick",
         applies: Always,
         check: first_boot::esp_key::check,
     },
     Promise {
         id: "network.from-esp",
-        sentence: "a connection on the stick's FAT partition is imported into NetworkManager, readable by root only",
+        sentence: "connections on the stick's FAT partition are imported into NetworkManager once, readable by root only; what it would not take is refused by name",
         scenario: "stick",
         applies: Always,
         check: first_boot::esp_connection::check,
+    },
+    Promise {
+        id: "stick.reports-files",
+        sentence: "the stick's FAT partition says what became of each of the owner's files; it is written only when that changes, and one that cannot be written breaks nothing",
+        scenario: "stick",
+        applies: Always,
+        check: first_boot::report::check,
     },
     Promise {
         id: "ssh.identity-survives",
