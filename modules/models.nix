@@ -2,6 +2,7 @@
 {
   config,
   lib,
+  pkgs,
   ...
 }: let
   cfg = config.ollamalive.models;
@@ -33,7 +34,16 @@ in {
   config = lib.mkIf (cfg.drive != null) {
     # The server stops before its drive goes: the container keeps a drive in use that is unmounted already, and NTFS would be
     # left as after a power cut. Only the order; a missing drive must not keep Ollama from trying.
-    systemd.services.docker-ollama.after = ["mnt-models.mount"];
+    systemd.services.docker-ollama = {
+      after = ["mnt-models.mount"];
+      path = [
+        pkgs.gnugrep
+        pkgs.util-linux
+      ];
+      preStart = lib.mkBefore ''
+        drive=${lib.escapeShellArg cfg.drive}
+        ${builtins.readFile ./drive.sh}'';
+    };
 
     fileSystems."/mnt/models" = {
       # NixOS escapes blanks for fstab, but not the escape character itself.

@@ -137,7 +137,13 @@ in {
         ${isReady}
         if ! is_ready; then
           remote=${lib.escapeShellArg reference.remote}
-          docker pull "$remote"
+          refused=/run/ollamalive/pull-error
+          if ! docker pull "$remote" 2>"$refused"; then
+            cat "$refused" >&2
+            # A registry that refuses more downloads for now does so for longer if it is asked more often.
+            if grep -qE 'toomanyrequests|429 Too Many' "$refused"; then sleep 900; fi
+            exit 1
+          fi
           [ "$remote" = "$image" ] || docker tag "$remote" "$image"
         fi
 

@@ -15,6 +15,7 @@
     "gpu-fallback"
     "gpu-watch"
     "ollama-pull"
+    "ollamalive-health"
     "persist"
   ];
   foreignUnits = [

@@ -10,6 +10,7 @@ mod fault;
 mod firewall;
 mod forwarding;
 mod gpu;
+mod health;
 mod network;
 mod ollama;
 mod persist;
@@ -115,6 +116,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         real_ollama::MUTANTS,
         settings::MUTANTS,
         gpu::MUTANTS,
+        health::MUTANTS,
         firewall::MUTANTS,
         stick::MUTANTS,
         fault::MUTANTS,

@@ -126,6 +126,22 @@ pub const SCENARIOS: &[Scenario] = &[
         real_ollama: false,
     },
     Scenario {
+        name: "health",
+        about: "what the machine says of itself while Ollama serves, and when it does not: one cause of each kind",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: false,
+        real_ollama: false,
+    },
+    Scenario {
+        name: "causes",
+        about: "every other cause for which Ollama does not serve",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: true,
+        real_ollama: false,
+    },
+    Scenario {
         name: "bad-day",
         about: "no cable, then an address that comes late; an empty clock battery; archives that cannot be used",
         disks: DiskSetup::BadDay,
