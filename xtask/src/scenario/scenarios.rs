@@ -136,7 +136,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "causes",
         about: "every other cause for which Ollama does not serve",
-        disks: DiskSetup::Complete,
+        disks: DiskSetup::Causes,
         boots: 1,
         fault: true,
         real_ollama: false,
