@@ -39,11 +39,4 @@
   # Nothing to rotate: the journal limits its own size, and everything else in /var/log is lost at the next boot. At the
   # full hour, logrotate could also collide with its own configuration check and fail because the lock is taken.
   services.logrotate.enable = false;
-
-  # The login banner. Units write notices, one sentence each, about what is missing and what to do.
-  environment.loginShellInit = ''
-    for notice in /run/ollamalive/notices/*; do
-      if [ -r "$notice" ]; then cat "$notice"; fi
-    done 2>/dev/null
-  '';
 }

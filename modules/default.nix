@@ -4,12 +4,14 @@
     ./docker.nix
     ./esp.nix
     ./gpu.nix
+    ./health.nix
     ./image.nix
     ./layout.nix
     ./models.nix
     ./network.nix
     ./ollama-files.nix
     ./ollama-pull.nix
+    ./ollama-repair.nix
     ./ollama-settings.nix
     ./ollama.nix
     ./persist.nix

@@ -18,24 +18,23 @@ section() {
   [ "$count" -le "$most" ] || printf '  and %s more\n' "$((count - most))"
 }
 
-# The notices in folder $1. What a download has reached is left out: the report would be written again each time.
-notices() {
-  local file
-  for file in "$1"/*; do
-    case ${file##*/} in files | report) continue ;; esac
-    [ ! -f "$file" ] || sed 's/: [0-9]* %\.$/./; s/^/         /' "$file"
-  done
+# What `ollamalive status` prints, without the notices of this report. What a download has reached is left out as well: the
+# report would be written again each time.
+state() {
+  local text own
+  text=$(cat "$run/status.txt" 2>/dev/null) || text="Ollama is starting."
+  own=$(cat "$run/notices/files" "$run/notices/report" 2>/dev/null) || true
+  grep -vxF -f <(sed -n 's/^./- &/p' <<< "$own") <<< "$text" | sed 's/: [0-9]* %\.$/./'
 }
 
-# The report: name, addresses, SSH's port and fingerprint, the state, the folder of notices.
+# The report: name, addresses, SSH's port and fingerprint, the state.
 report() {
   echo "OllamaLive wrote this file. It says what the PC made of the files on this stick; it is not read."
   echo
   echo "Name     $1"
   echo "Address  ${2:-none (no cable, no Wi-Fi, or no answer from the router)}"
   echo "SSH      port $3, ${4:-no key yet}"
-  echo "State    $5"
-  notices "$6"
+  echo "State    ${5//$'\n'/$'\n'         }"
   section "Not taken, or not used:" "refused unread"
   section "Taken, but read this:" warned
   section "Taken:" taken
@@ -65,10 +64,6 @@ addresses() {
   done < <(ip -o address show up scope global)
 }
 
-state() {
-  if systemctl --quiet is-active docker-ollama.service; then echo "Ollama runs"; else echo "Ollama does not run"; fi
-}
-
 # Waits for an address, and collects the facts.
 current_report() {
   local deadline=$((SECONDS + 60)) found
@@ -76,7 +71,7 @@ current_report() {
     sleep 2
   done
   report "$HOSTNAME" "$(paste -sd , - <<< "$found" | sed 's/,/, /g')" "$SSH_PORT" \
-    "$(ssh-keygen -l -f /persist/ssh/ssh_host_ed25519_key.pub 2>/dev/null || true)" "$(state)" "$run/notices"
+    "$(ssh-keygen -l -f /persist/ssh/ssh_host_ed25519_key.pub 2>/dev/null || true)" "$(state)"
 }
 
 # Two sticks with one image: it is unclear whose partition this is.

@@ -2,6 +2,7 @@
 {
   config,
   lib,
+  pkgs,
   ...
 }: let
   cfg = config.ollamalive.models;
@@ -33,7 +34,16 @@ in {
   config = lib.mkIf (cfg.drive != null) {
     # Stops the server before its drive is unmounted: the container would keep the file system in use, and NTFS would be
     # left dirty, as after a power cut. Only an order: Ollama must try to start even if the drive is missing.
-    systemd.services.docker-ollama.after = ["mnt-models.mount"];
+    systemd.services.docker-ollama = {
+      after = ["mnt-models.mount"];
+      path = [
+        pkgs.gnugrep
+        pkgs.util-linux
+      ];
+      preStart = lib.mkBefore ''
+        drive=${lib.escapeShellArg cfg.drive}
+        ${builtins.readFile ./drive.sh}'';
+    };
 
     fileSystems."/mnt/models" = {
       # NixOS escapes blanks for fstab, but not the escape character itself.

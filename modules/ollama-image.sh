@@ -149,6 +149,7 @@ no_space() {
 advice() {
   case $problem in
     *"no space left"*) echo "$to_do" ;;
+    *toomanyrequests* | *"429 Too Many"*) echo "It is tried again in a quarter of an hour." ;;
     *"manifest unknown"* | *"not found"* | *denied*) echo "Correct ollamalive.ollama.image." ;;
     *lookup* | *dial* | *imeout* | *unreachable*) echo "Check the internet connection; it is tried again." ;;
     *) echo "It is tried again. See: journalctl -u docker-ollama" ;;
@@ -169,6 +170,8 @@ has_more_room() {
 
 fail() {
   echo "Ollama cannot start yet: its image $IMAGE is not downloaded: $problem" | tee "$notice"
+  # A registry that counts downloads refuses them for longer if it is asked more often.
+  case $problem in *toomanyrequests* | *"429 Too Many"*) sleep 900 ;; esac
   exit 1
 }
 
@@ -189,7 +192,7 @@ download() {
   # If Docker ran out of space, the registry has begun to send the image, and the old ones can go.
   if ! pull && ! { no_space && remove_old && pull; }; then
     ! no_space || remember_room
-    problem="$problem. $(advice)"
+    problem="${problem%.}. $(advice)"
     fail
   fi
 }

@@ -206,6 +206,7 @@ in
 
     scripts =
       systemd.scripts
+      // lib.mapAttrs (_: text) cfg.health.scripts
       // {
         login-shell-init = text config.environment.loginShellInit;
         ollamalive-gpu = "#!${text pkgs.runtimeShell}\n${builtins.readFile ../modules/gpu.sh}";

@@ -78,10 +78,23 @@ check: {
   # fault.drive-errors
   # fault.drive-pulled
   vm-faults = check "faults";
+  # health.told
+  # health.network
+  # health.drive
+  # health.container
+  # health.persist
+  # health.gpu
+  vm-health = check "health";
+  # health.cable
+  # health.drives
+  # health.image
+  # health.stopped
+  vm-causes = check "causes";
   # fault.no-network
   # fault.dhcp-late
   # fault.clock-at-1970
   # fault.archive-corrupt
   # fault.image-swapped
+  # health.clock
   vm-bad-day = check "bad-day";
 }

@@ -16,6 +16,7 @@
     "gpu-fallback"
     "gpu-watch"
     "ollama-pull"
+    "ollamalive-health"
     "persist"
   ];
   foreignUnits = [

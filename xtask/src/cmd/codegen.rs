@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::causes::Causes;
 use crate::cli::Codegen;
 use crate::error::usage;
 use crate::exit::Exit;
@@ -62,6 +63,10 @@ pub fn stale(root: &Path) -> Result<Vec<&'static str>> {
 fn generated(root: &Path) -> Result<Vec<Generated>> {
     let record = snapshot::load_json(&snapshot::folder(root))?;
     let reference = options::markdown(&record)?;
+    let causes = format!(
+        "| what it says | what to do |\n|---|---|\n{}\n",
+        Causes::of(&record)?.rows()
+    );
     Ok(vec![
         Generated {
             path: "README.md",
@@ -81,6 +86,16 @@ fn generated(root: &Path) -> Result<Vec<Generated>> {
                 "<!-- options: generated -->\n\n",
                 &format!("{}\n", reference.trim_end()),
                 None,
+            )?,
+        },
+        Generated {
+            path: "docs/owner.md",
+            text: between(
+                root,
+                "docs/owner.md",
+                "<!-- causes: generated -->\n\n",
+                &causes,
+                Some("<!-- end of causes -->"),
             )?,
         },
         Generated {

@@ -101,6 +101,10 @@ impl DiskFixtures {
                 }
                 Ok((stick, disks))
             }
+            DiskSetup::Causes => {
+                let stick = self.in_use(folder, "stick.img", self.room(), "ours", &no_more)?;
+                Ok((stick, self.models_drive(folder)?))
+            }
             DiskSetup::BadDay => {
                 let unusable = |content: &Path| {
                     let images = content.join("images");

@@ -17,6 +17,8 @@ pub enum DiskSetup {
     Damaged(Damage),
     /// As complete, but one sector of the models drive is unreadable.
     BadSector,
+    /// As complete, without the PC's own disk. The models drive is exchanged for others while the machine runs.
+    Causes,
     /// As complete, but no cable is plugged in, the clock's battery is empty, and beside the archive of Ollama's image there are
     /// an unreadable one and one of another image.
     BadDay,

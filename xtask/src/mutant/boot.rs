@@ -116,7 +116,7 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.silent-without-persist",
         "the owner does not learn that PERSIST is missing",
         "boot.no-drives",
-        r#""NOTHING IS KEPT": No NVIDIA GPU"#,
+        r#""NOTHING IS KEPT": Ollama"#,
         &[Replace(
             "/texts/units/persist.service",
             "[Service]\n",
@@ -130,15 +130,26 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.silent-without-models",
         "the owner does not learn that the models drive is missing",
         "boot.no-drives",
-        r#""LABEL=Models": No NVIDIA GPU"#,
-        &[Replace(
-            "/scripts/docker-ollama-pre-start",
-            r#" | tee "$notice""#,
-            "",
-        )],
-        Some(
-            r#"systemd.services.docker-ollama.preStart = lib.mkBefore "tee() { cat >/dev/null; }";"#,
-        ),
+        r#""LABEL=Models": Ollama"#,
+        // The unit that needs the drive says so, the watch sees it, and otherwise repeats the unit's last line.
+        &[
+            Replace(
+                "/scripts/docker-ollama-pre-start",
+                r#" | tee "$notice""#,
+                "",
+            ),
+            Replace(
+                "/scripts/ollamalive-health.jq",
+                r#"one("drive-missing")"#,
+                "empty",
+            ),
+            Replace(
+                "/scripts/ollamalive-health.jq",
+                r#"($unit.NRestarts // "0" | number) < 2"#,
+                "true",
+            ),
+        ],
+        None,
     ),
     Mutant {
         alone: true,

@@ -10,6 +10,7 @@ mod fault;
 mod firewall;
 mod forwarding;
 mod gpu;
+mod health;
 mod image;
 mod network;
 mod ollama;
@@ -117,6 +118,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         real_ollama::MUTANTS,
         settings::MUTANTS,
         gpu::MUTANTS,
+        health::MUTANTS,
         firewall::MUTANTS,
         stick::MUTANTS,
         fault::MUTANTS,

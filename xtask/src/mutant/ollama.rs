@@ -202,20 +202,23 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         r#"systemd.services.gpu-fallback.postStart = "${pkgs.gnused}/bin/sed -i s/OLLAMALIVE_GPU=none/OLLAMALIVE_GPU=any/ /run/cdi/no-gpu.json";"#,
     ),
-    in_both(
-        "ollama.gpu-notice-missing",
-        "no notice at login says that there is no GPU",
-        "ollama.without-gpu",
-        "the login banner does not say so",
-        &[Replace(
-            FALLBACK,
-            "[Service]\n",
-            "[Service]\nExecStartPost=rm -f /run/ollamalive/notices/gpu\n",
-        )],
-        r#"systemd.services.gpu-fallback.postStart = "${pkgs.coreutils}/bin/rm -f /run/ollamalive/notices/gpu";"#,
-    ),
     Mutant {
-        also: &["ollama.warns-of-space"],
+        also: &["health.told"],
+        ..in_both(
+            "ollama.gpu-notice-missing",
+            "no notice at login says that there is no GPU",
+            "ollama.without-gpu",
+            "the login banner does not say so",
+            &[Replace(
+                FALLBACK,
+                "[Service]\n",
+                "[Service]\nExecStartPost=rm -f /run/ollamalive/notices/gpu\n",
+            )],
+            r#"systemd.services.gpu-fallback.postStart = "${pkgs.coreutils}/bin/rm -f /run/ollamalive/notices/gpu";"#,
+        )
+    },
+    Mutant {
+        also: &["ollama.warns-of-space", "health.told"],
         ..in_both(
             "ollama.gpu-notice-unshown",
             "notices are written, but not shown at login",
@@ -237,16 +240,19 @@ pub const MUTANTS: &[Mutant] = &[
         )],
         r#"systemd.services.gpu-fallback.serviceConfig.StandardOutput = "null";"#,
     ),
-    in_both(
-        "ollama.space-notice-missing",
-        "no notice at login says that there is little room for models",
-        "ollama.warns-of-space",
-        "the login banner does not say so",
-        &[Replace(
-            "/texts/units/docker-ollama.service",
-            "[Service]\n",
-            "[Service]\nExecStartPost=rm -f /run/ollamalive/notices/space\n",
-        )],
-        r#"systemd.services.docker-ollama.postStart = "${pkgs.coreutils}/bin/rm -f /run/ollamalive/notices/space";"#,
-    ),
+    Mutant {
+        also: &["health.told"],
+        ..in_both(
+            "ollama.space-notice-missing",
+            "no notice at login says that there is little room for models",
+            "ollama.warns-of-space",
+            "the login banner does not say so",
+            &[Replace(
+                "/texts/units/docker-ollama.service",
+                "[Service]\n",
+                "[Service]\nExecStartPost=rm -f /run/ollamalive/notices/space\n",
+            )],
+            r#"systemd.services.docker-ollama.postStart = "${pkgs.coreutils}/bin/rm -f /run/ollamalive/notices/space";"#,
+        )
+    },
 ];

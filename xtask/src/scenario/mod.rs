@@ -13,6 +13,7 @@ mod fault;
 mod firewall;
 mod first_boot;
 mod gpu;
+mod health;
 mod memo;
 mod network;
 mod ollama;

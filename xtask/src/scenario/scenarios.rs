@@ -118,6 +118,22 @@ pub const SCENARIOS: &[Scenario] = &[
         real_ollama: true,
     },
     Scenario {
+        name: "health",
+        about: "what the machine says of itself while Ollama serves, and when it does not: one cause of each kind",
+        disks: DiskSetup::Complete,
+        boots: 1,
+        fault: false,
+        real_ollama: false,
+    },
+    Scenario {
+        name: "causes",
+        about: "every other cause for which Ollama does not serve",
+        disks: DiskSetup::Causes,
+        boots: 1,
+        fault: true,
+        real_ollama: false,
+    },
+    Scenario {
         name: "faults",
         about: "a container that is killed, drives that fail",
         disks: DiskSetup::BadSector,

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn scenarios_with_the_same_disks_share_a_machine() {
         let plan = plan_all();
-        assert_eq!(plan.vm_jobs.len(), 9);
+        assert_eq!(plan.vm_jobs.len(), 10);
         assert_eq!(plan.vm_jobs[0].scenarios[0].name, "boot");
         assert_eq!(
             plan.vm_jobs
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(
             names(&plan.vm_jobs[0]),
             [
-                "boot", "system", "ssh", "persist", "docker", "ollama", "gpu", "firewall"
+                "boot", "system", "ssh", "persist", "docker", "ollama", "gpu", "firewall", "health"
             ]
         );
     }

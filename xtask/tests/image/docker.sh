@@ -35,7 +35,7 @@ case "$1 $2" in
   pull*)
     echo "pull $2" >>asked
     if ! line=$(grep "^$2 " registry); then
-      echo "Error: lookup registry-1.docker.io: no such host" >&2
+      { cat refusal 2>/dev/null || echo "Error: lookup registry-1.docker.io: no such host"; } >&2
       exit 1
     fi
     read -r _ _ size _ <<<"$line"

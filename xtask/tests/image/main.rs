@@ -21,7 +21,7 @@ const GB: u64 = 1_000_000_000;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let tests: [(&str, Test); 11] = [
+    let tests: [(&str, Test); 12] = [
         (
             "an_image_is_pulled_by_digest_once_and_run_by_its_tag",
             pulled,
@@ -50,6 +50,7 @@ fn main() {
             "a_download_that_was_cut_off_before_its_name_is_used",
             cut_off,
         ),
+        ("a_registry_that_counts_downloads_is_asked_seldom", too_many),
         (
             "an_archive_makes_room_only_if_it_holds_the_image",
             archive_without_room,
@@ -171,6 +172,17 @@ fn no_answer() -> Result<(), Failed> {
         notice.ends_with(end) && notice.lines().count() == 1,
         "{notice}"
     );
+    Ok(())
+}
+
+fn too_many() -> Result<(), Failed> {
+    let scripts = Scripts::new()?;
+    let words = "toomanyrequests: You have reached your unauthenticated pull rate limit.";
+    scripts.write("refusal", &format!("Error response from daemon: {words}\n"))?;
+    assert_eq!(scripts.asked()?, [&pull_of(&scripts), "sleep 900"]);
+    let end = format!("{words} It is tried again in a quarter of an hour.\n");
+    let notice = scripts.notice();
+    assert!(notice.ends_with(&end), "{notice}");
     Ok(())
 }
 

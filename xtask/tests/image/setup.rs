@@ -17,6 +17,7 @@ const DOCKER: &str = include_str!("docker.sh");
 /// What is free at first: everything fits.
 const MUCH: u64 = 1 << 40;
 /// df(1) for the folder with Docker's images.
+const SLEEP: &str = "#!/bin/sh\necho \"sleep $1\" >>\"${0%/*}/asked\"\n";
 const DF: &str = "#!/bin/sh\necho Avail && cat \"${0%/*}/free\"\n";
 /// The start script calls it by its path in the Nix store.
 const PROGRAM: &str = "ollamalive-image";
@@ -67,7 +68,7 @@ impl Scripts {
         for name in ["images", "registry", "asked", "used"] {
             scripts.write(name, "")?;
         }
-        for (name, script) in [("docker", DOCKER), ("df", DF)] {
+        for (name, script) in [("docker", DOCKER), ("df", DF), ("sleep", SLEEP)] {
             scripts.write(name, script)?;
             fs::set_permissions(scripts.path(name), fs::Permissions::from_mode(0o755))?;
         }

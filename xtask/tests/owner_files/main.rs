@@ -246,7 +246,7 @@ fn options() -> Result<(), Failed> {
 fn written() -> Result<(), Failed> {
     let setup = a_few()?;
     setup.import()?;
-    let save = "report pc '192.168.1.5' 22 SHA256:x 'Ollama runs' /none > \"$run/text\"; \
+    let save = "report pc '192.168.1.5' 22 SHA256:x $'Ollama is not serving:\n- No GPU.' > \"$run/text\"; \
                 cmp -s \"$run/text\" \"$esp/ollamalive/REPORT.txt\" || save \"$run/text\" \"$esp/ollamalive\"";
     setup.run(save)?;
     let path = setup.esp(b"ollamalive/REPORT.txt");
@@ -254,7 +254,7 @@ fn written() -> Result<(), Failed> {
     let text = fs::read_to_string(&path)?;
     for words in [
         "Address  192.168.1.5\n",
-        "State    Ollama runs\n",
+        "State    Ollama is not serving:\n         - No GPU.\n",
         "\nTaken:\n",
         "\nNot taken, or not used:\n",
     ] {
@@ -269,11 +269,15 @@ fn written() -> Result<(), Failed> {
         before,
         "written although nothing changed"
     );
-    // How far a download is does not change the report.
-    let notices = setup.run(
-        "mkdir \"$run/n\"; echo 'x is being downloaded: 5 %.' > \"$run/n/pull\"; echo gone > \"$run/n/files\"; notices \"$run/n\"",
+    // How far a download is does not change the report, nor does what it says itself.
+    let state = setup.run(
+        "mkdir \"$run/notices\"; echo 'a is odd' > \"$run/notices/files\"; \
+         printf '%s\\n' 'Ollama is serving.' '- x is being downloaded: 5 %.' '- a is odd' '- b is odd' > \"$run/status.txt\"; state",
     )?;
-    assert_eq!(notices.trim(), "x is being downloaded.");
+    assert_eq!(
+        state,
+        "Ollama is serving.\n- x is being downloaded.\n- b is odd\n"
+    );
     Ok(())
 }
 

@@ -108,7 +108,7 @@ impl Setup {
     }
 
     pub fn report(&self) -> Result<String, Failed> {
-        self.run("report pc 192.168.1.5 22 SHA256:x 'Ollama runs' /none")
+        self.run("report pc 192.168.1.5 22 SHA256:x 'Ollama is serving.'")
     }
 
     pub fn lines(&self) -> Result<Vec<Line>, Failed> {

@@ -41,7 +41,10 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 fn gather(cx: &mut Context) -> Result<Facts> {
     let banner = login_banner(&cx.machine.login().user);
     // A new notice changes the report, so that there is something to write.
-    let new = "mkdir -p /run/ollamalive/notices; date +%s%N > /run/ollamalive/notices/zz-test";
+    let new = "id=$(date +%s%N); mkdir -p /run/ollamalive/notices; echo $id > /run/ollamalive/notices/zz-test; \
+               for turn in $(seq 60); do grep -qs $id /run/ollamalive/status.txt && break; sleep 1; done";
+    // The state is part of the report.
+    let settled = "for turn in $(seq 90); do grep -qs 'is serving' /run/ollamalive/status.txt && break; sleep 2; done";
     let said = "cat /run/ollamalive/notices/report";
     let [
         report,
@@ -55,7 +58,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         failed,
     ] = cx
         .exec([
-            &format!("{AGAIN}; {MOUNT}; tr -d '\\r' < /run/looked/ollamalive/REPORT.txt; umount /run/looked"),
+            &format!("{settled}; {AGAIN}; {MOUNT}; tr -d '\\r' < /run/looked/ollamalive/REPORT.txt; umount /run/looked"),
             "ip -o -4 address show scope global | grep -v docker | sed 's/.* inet //; s,/.*,,' | head -n 1",
             "ssh-keygen -l -f /persist/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2",
             &banner,

@@ -76,4 +76,11 @@ pub const PROMISES: &[Promise] = &[
         applies: Always,
         check: fault::image_swapped::check,
     },
+    Promise {
+        id: "health.clock",
+        sentence: "a clock that is days off is named",
+        scenario: "bad-day",
+        applies: Always,
+        check: health::check_clock,
+    },
 ];

@@ -7,6 +7,7 @@ mod docker;
 mod faults;
 mod firewall;
 mod gpu;
+mod health;
 mod ollama;
 mod persist;
 mod real_ollama;
@@ -32,6 +33,7 @@ pub static PROMISES: LazyLock<Vec<Promise>> = LazyLock::new(|| {
         stick::PROMISES,
         degraded_storage::PROMISES,
         real_ollama::PROMISES,
+        health::PROMISES,
         faults::PROMISES,
     ]
     .concat()

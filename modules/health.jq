@@ -1,0 +1,124 @@
+# Decides whether Ollama serves, and names the causes if not: from recorded facts alone, so that tests run it over facts of
+# other machines. The input has `config` and `causes` (causes.nix); the facts are texts by name, gathered by health.sh.
+# Prints { state, address, causes: [{ id, state, says }] }.
+
+def fact($name): $ARGS.named[$name] // "";
+def rows: split("\n") | map(select(. != ""));
+def fields: [rows[] | capture("^(?<key>[^=]*)=(?<value>.*)$")] | from_entries;
+def number: tonumber? // 0;
+def json: try fromjson catch null;
+def one($id): { id: $id, with: {} };
+def one($id; $with): { id: $id, with: $with };
+# Nothing where there is none; jq's own `last` differs between its versions.
+def latest(stream): [stream] | if length > 0 then .[-1] else empty end;
+
+. as { $config, $causes }
+| (fact("unit") | fields) as $unit
+| (fact("clock") | fields | with_entries({ key, value: (.value | number) })) as $clock
+| (fact("answer") | json | type == "object" and (.version | type == "string")) as $answers
+| ($unit.SubState // "") as $sub
+# Seconds since the unit was last started.
+| (($clock.uptime // 0) - (($unit.ConditionTimestampMonotonic // "0" | number) / 1000000)) as $age
+# Of an attempt that goes on for a while, only its own lines count; a younger one may not have come to the reason yet.
+| ($age > 20 and ($sub == "running" or $sub == "start-pre")) as $goesOn
+| ((if $goesOn then fact("invocation") else fact("journal") end) | rows) as $lines
+
+# The network cards, without Docker's bridges.
+| [fact("addresses") | json | arrays | .[] | select(.link_type == "ether" and (.ifname | test("^(docker|br-|veth)") | not))] as $cards
+| any($cards[]; .operstate == "UP" or ((.flags // []) | index("LOWER_UP") != null)) as $connected
+| [$cards[].addr_info[]? | select(.scope == "global" and (.local | startswith("169.254.") | not))] as $addresses
+
+# The models drive.
+| [fact("disks") | json | objects | .blockdevices[]] as $disks
+| ($config.drive // "" | capture("^(?<kind>[A-Z]+)=(?<value>.*)$") // null) as $name
+| [$disks[] | select($name != null and (if $name.kind == "LABEL" then .label else .uuid end) == $name.value)] as $drives
+| [fact("mounts") | rows[] | split(" ") | select(.[1] == $config.mountPoint and .[2] != "autofs")] as $mounts
+| (fact("mount") | test("hibernat|unclean file system|unsafe state")) as $unsafe
+| [$disks[] | select(.fstype == "BitLocker") | .path] as $locked
+| [$disks[] | select(.fstype == "ReFS") | .path] as $refs
+
+| ([fact("space") | rows[] | capture("^ *(?<free>[0-9]+) +(?<size>[0-9]+)")][0] // null) as $space
+| (fact("gpu") | fields) as $gpu
+| (fact("listeners") | capture("users:\\(\\(\"(?<program>[^\"]+)\"") // null) as $listener
+
+# What any sentence may name.
+| {
+    port: ($config.port | tostring),
+    drive: ($config.drive // ""),
+    image: $config.image,
+    remote: $config.remote,
+    date: ($clock.time // 0 | todate[:10]),
+    hardwareDate: ($clock.rtc // 0 | todate[:10])
+  } as $words
+
+| [
+    (if fact("docker") | test("=failed|=inactive") and $clock.uptime > 60 then one("docker-down") else empty end),
+    # The first seconds of a boot belong to the devices and to DHCP.
+    (if $clock.uptime < 30 then empty
+     elif ($cards | length) == 0 then one("no-network-card")
+     elif $connected | not then one("no-cable")
+     elif ($addresses | length) == 0 then one("no-address")
+     elif fact("names") | test("(^|\n)nameserver ") | not then one("no-name-server")
+     else empty end),
+    (if $name == null or $clock.uptime < 15 then empty
+     elif ($mounts | length) > 0 then
+       if $mounts[-1][3] | startswith("ro") | not then empty
+       elif $unsafe then one("drive-hibernated")
+       else one("drive-read-only") end
+     elif ($drives | length) > 1 then one("drive-twice"; { paths: [$drives[].path] | join(", ") })
+     elif ($drives | length) == 1 then
+       if $drives[0].fstype != "ntfs" then one("drive-file-system"; { fileSystem: ($drives[0].fstype // "unknown") })
+       elif fact("mount") | test("corrupt|inconsistent|hardware fault|Failed to mount") then one("drive-damaged")
+       else empty end
+     elif ($locked | length) > 0 then one("drive-bitlocker"; { paths: $locked | join(", ") })
+     elif ($refs | length) > 0 then one("drive-refs"; { paths: $refs | join(", ") })
+     else one("drive-missing") end),
+    (if $space != null and ($space.free | number) < 64 then one("persist-full") else empty end),
+    # Local time may differ from UTC by 14 hours.
+    (if ($clock.rtc // 0) > 0 and ($clock.rtc - $clock.time | fabs) > 86400 then one("clock-wrong") else empty end),
+    (if $gpu.opened // "" | test("Operation not permitted|No such file") then one("gpu-gone") else empty end),
+    # That PERSIST is full was seen at boot, and may be over.
+    (fact("notices") | rows[] | select(contains("\tPERSIST is full") | not) | split("\t") as [$notice, $line]
+     | first($causes[] | select(.notice == $notice) | select(.words as $words | $line | test($words))) // { id: "" }
+     | { id: .id, line: $line }),
+    (if $answers then empty else
+       ($causes[] | select(.journal and .all) as $cause | $cause | latest($lines[] | capture($cause.journal)) | { id: $cause.id, with: . }),
+       latest($lines[] as $line | first($causes[] | select(.journal and (.all | not)) | select(.journal as $journal | $line | test($journal)))
+         | { id: .id, with: (.journal as $journal | $line | capture($journal)) }),
+       (if $listener != null and $listener.program != "ollama" then one("port-taken"; $listener) else empty end),
+       (if $clock.uptime > 60 and ($unit.ActiveState == "inactive" or $unit.ActiveState == "failed") then one("stopped") else empty end),
+       (if $goesOn and $sub == "start-pre" then one("image-loading")
+        elif $goesOn and $age > 60 and (fact("container") | rows | length) > 0 then one("unanswered")
+        else empty end)
+     end)
+  ] as $found
+
+| ($causes | map({ key: .id, value: . }) | from_entries) as $table
+# Why the folder for models cannot be made, or the image not be downloaded, says more than that it cannot.
+| [$found[] | .id | select($table[.].state == "not serving")] as $worst
+| any($worst[]; startswith("drive-")) as $noDrive
+| any($worst[]; startswith("registry-") or . == "image-unknown" or . == "clock-certificate") as $noRegistry
+| [$found[] | select((.id != "models-folder" or ($noDrive | not)) and (.id != "image-not-downloaded" or ($noRegistry | not)))] as $found
+# Without a better reason, the last line that the container has printed.
+| (if $answers or $goesOn or ($unit.NRestarts // "0" | number) < 2 or any($found[]; $table[.id].state == "not serving") then []
+   else [one("restarts"; { status: ($unit.ExecMainStatus // "unknown"), line: ($lines[-1] // "it printed nothing.") })] end) as $restarts
+
+| [$found + $restarts | .[]
+   | .id as $id
+   # A notice that no cause knows is said all the same.
+   | ($table[$id] // { id: "notice", state: "degraded" }) as $cause
+   | { id: $cause.id, state: $cause.state, rank: ([$causes[].id] | index($id) // 1000),
+       says: (.line // reduce (($words + .with) | to_entries[]) as $word ($cause.says; split("{\($word.key)}") | join($word.value // ""))) }
+   | if $cause.toDo then .says += " \($cause.toDo)" else . end]
+| unique_by([.rank, .says]) as $said
+| {
+    state: (
+      if any($said[]; .state == "not serving") then "not serving"
+      elif $answers | not then "starting"
+      elif any($said[]; .state == "degraded") then "degraded"
+      else "serving" end),
+    address: (($addresses | map(select(.family == "inet")) + . | .[0].local // "") as $address
+      | if $address == "" then null elif $address | contains(":") then "http://[\($address)]:\($config.port)"
+        else "http://\($address):\($config.port)" end),
+    causes: [$said[] | del(.rank)]
+  }
