@@ -72,12 +72,6 @@ check: {
   # ollama.stops-clean
   # ollama.identity-on-persist
   vm-real-ollama = check "real-ollama";
-  # fault.container-killed
-  # fault.persist-fills-up
-  # ollama.makes-room-for-its-image
-  # fault.drive-errors
-  # fault.drive-pulled
-  vm-faults = check "faults";
   # health.told
   # health.network
   # health.drive
@@ -90,6 +84,12 @@ check: {
   # health.image
   # health.stopped
   vm-causes = check "causes";
+  # fault.container-killed
+  # fault.persist-fills-up
+  # ollama.makes-room-for-its-image
+  # fault.drive-errors
+  # fault.drive-pulled
+  vm-faults = check "faults";
   # fault.no-network
   # fault.dhcp-late
   # fault.clock-at-1970
