@@ -1,7 +1,7 @@
 //! The promises of `faults` and `bad-day`: what the machine survives.
 
 use crate::scenario::Applies::{Always, WithModelsDrive};
-use crate::scenario::{Promise, fault};
+use crate::scenario::{Promise, fault, health};
 
 pub const PROMISES: &[Promise] = &[
     Promise {
