@@ -347,6 +347,15 @@ in [
     simulated = "the promises about downloads see its notice";
   }
   {
+    id = "models-twice";
+    state = degraded;
+    notice = "folder";
+    words = ".";
+    says = "There are models in {folder} and in {others}, and only the first are served.";
+    more = "Move them into one folder in Windows, or write the right one to [`ollamalive.models.folder`](options.md#ollamalivemodelsfolder)";
+    simulated = "the promise ollama.finds-models sees its notice";
+  }
+  {
     id = "little-space";
     state = degraded;
     notice = "space";

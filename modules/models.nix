@@ -19,15 +19,15 @@ in {
       '';
     };
 
-    directory = lib.mkOption {
-      type = lib.types.path;
-      readOnly = true;
-      default =
-        if cfg.drive == null
-        then "/persist/models"
-        else "/mnt/models/ollama";
-      defaultText = lib.literalMD "`/mnt/models/ollama`, or `/persist/models` without a drive";
-      description = "The folder whose subfolder `models` holds Ollama's models.";
+    folder = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "Games/ollama-models";
+      description = ''
+        The folder on the drive that holds Ollama's `blobs` and `manifests`, with `/` between its parts; `"."` is the drive
+        itself. With `null`, they are found in `ollama/models`, in `ollama`, or at the top of the drive, so that the drive may
+        come from an Ollama in Windows. Where there are none yet, `ollama/models` is created.
+      '';
     };
   };
 

@@ -15,7 +15,7 @@
       pkgs.findutils
       pkgs.gnugrep
     ];
-    # After the part in ollama.nix, which sets $models.
+    # After the part in ollama.nix, which sets $models and $beside.
     preStart = lib.mkAfter (builtins.readFile ./free-space.sh + builtins.readFile ./ollama-files.sh);
   };
 }

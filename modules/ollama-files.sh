@@ -1,34 +1,34 @@
 # shellcheck shell=bash
-# Runs before the server starts. $models holds Ollama's folder `models`.
-: "${models:?}"
+# Runs before the server starts. $models holds Ollama's `blobs` and `manifests`; earlier versions kept its key in $beside.
+: "${models:?}" "${beside:?}"
 state=/persist/ollama
-mkdir -p "$state" "$models/models"
+mkdir -p "$state"
 chmod 700 "$state"
 
 # Earlier versions kept Ollama's private key beside the models, where every user of Windows can read it. Without PERSIST it
 # stays there, because /persist is then in memory.
 key=id_ed25519
-if [ -e "$models/$key" ] && [ ! -e "$state/$key" ] && [ "$(stat -f -c %T /persist)" != tmpfs ]; then
-  cp "$models/$key.pub" "$state/$key.pub" || true
-  cp "$models/$key" "$state/$key.new"
+if [ -e "$beside/$key" ] && [ ! -e "$state/$key" ] && [ "$(stat -f -c %T /persist)" != tmpfs ]; then
+  cp "$beside/$key.pub" "$state/$key.pub" || true
+  cp "$beside/$key" "$state/$key.new"
   chmod 600 "$state/$key.new"
   sync "$state/$key.new"
   mv "$state/$key.new" "$state/$key"
-  echo "moved Ollama's private key from $models to $state"
+  echo "moved Ollama's private key from $beside to $state"
 fi
 if [ -e "$state/$key" ]; then
   chmod 600 "$state/$key"
   # Also after a power cut between the copy and this. A drive that is read-only keeps it.
-  if [ -e "$models/$key" ] && [ "$(cat "$models/$key")" = "$(cat "$state/$key")" ]; then
-    rm -f "$models/$key" "$models/$key.pub" || true
+  if [ -e "$beside/$key" ] && [ "$(cat "$beside/$key")" = "$(cat "$state/$key")" ]; then
+    rm -f "$beside/$key" "$beside/$key.pub" || true
   fi
 fi
 
 # Removes blobs that no model names, which a failed or interrupted `create` leaves behind. A pull gives its blobs a name only
 # when it has all of them, which can be days later; partial downloads are resumed. A manifest without a digest, or one that
 # cannot be read, means that the folder is damaged; then nothing is removed.
-blobs=$models/models/blobs
-manifests=$models/models/manifests
+blobs=$models/blobs
+manifests=$models/manifests
 if [ -d "$blobs" ] && [ -d "$manifests" ] &&
   damaged=$(find "$manifests" -type f ! -exec grep -q 'sha256:[0-9a-f]' {} \; -print) && [ -z "$damaged" ] &&
   used=$(find "$manifests" -type f -exec grep -ohE 'sha256:[0-9a-f]{64}' {} +) && [ -n "$used" ]; then

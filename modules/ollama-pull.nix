@@ -46,7 +46,7 @@ in {
       ];
       environment = {
         SERVER = "http://127.0.0.1:${toString cfg.port}";
-        FOLDER = config.ollamalive.models.directory;
+        FOLDER = "/run/ollamalive/models";
         PULL = lib.concatStringsSep " " cfg.pull;
         KEEP_LOADED = toString cfg.keepLoaded;
         NOTICE = "/run/ollamalive/notices/pull";

@@ -2,7 +2,7 @@
 # Runs as ollama-pull.service (ollama-pull.nix), which calls main. Downloads models through Ollama's own API, and loads one.
 # The unit's environment says:
 #   SERVER       where Ollama answers, such as http://127.0.0.1:11434
-#   FOLDER       the folder whose subfolder models the container sees as /root/.ollama/models
+#   FOLDER       the folder that the container sees as /root/.ollama/models
 #   PULL         the models to download, separated by spaces
 #   KEEP_LOADED  the model to load, or nothing
 #   NOTICE       the file that the login banner shows
@@ -85,7 +85,7 @@ bytes_to_download() {
   ) || return 1
   [ -n "$files" ] || return 1
   while read -r digest bytes; do
-    file=$FOLDER/models/blobs/sha256-$digest
+    file=$FOLDER/blobs/sha256-$digest
     if [ -e "$file" ]; then
       bytes=0
     elif [ -e "$file-partial" ]; then

@@ -11,6 +11,18 @@
 
   # What ollama-image.sh needs is in the unit's environment and path.
   image = pkgs.writeShellScript "ollamalive-image" (builtins.readFile ./free-space.sh + builtins.readFile ./ollama-image.sh);
+
+  # Sets $models, and $beside to where earlier versions kept Ollama's key.
+  folder =
+    if models.drive == null
+    then ''
+      beside=/persist/models
+      models=$beside/models''
+    else ''
+      root=/mnt/models
+      beside=$root/ollama
+      folder=${lib.escapeShellArg (toString models.folder)}
+      ${builtins.readFile ./models-folder.sh}'';
 in {
   options.ollamalive.ollama = {
     image = lib.mkOption {
@@ -61,7 +73,8 @@ in {
         volumes = [
           # The server's own files, including its private key. Not on the models drive, which everyone can read.
           "/persist/ollama:/root/.ollama"
-          "${models.directory}/models:/root/.ollama/models"
+          # A link to the folder that is found at the start.
+          "/run/ollamalive/models:/root/.ollama/models"
         ];
         extraOptions = [
           # The host network instead of a published port, so that the firewall's input rules apply.
@@ -98,11 +111,11 @@ in {
       };
 
       preStart = ''
-        models=${models.directory}
         notice=/run/ollamalive/notices/models
         mkdir -p "''${notice%/*}"
 
         # Access triggers the automount. Without the drive, the folder cannot be created.
+        ${folder}
         if ! problem=$( { mkdir -p "$models" && ls "$models"; } 2>&1 >/dev/null); then
           echo "Ollama cannot start yet: $problem. "${lib.escapeShellArg (
           if models.drive == null
@@ -112,6 +125,7 @@ in {
           exit 1
         fi
         rm -f "$notice"
+        ln -sfn "$models" /run/ollamalive/models
 
         ${image} load
       '';

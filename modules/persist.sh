@@ -64,6 +64,12 @@ file_system_bytes() {
   echo $((count * size))
 }
 
+# Where a file system may end at most: 2 MiB before its partition. Windows' diskpart and Etcher empty the first and the last
+# MiB of a stick before an image is written to it.
+most_bytes() {
+  echo $((($(blockdev --getsize64 "$device") - 2 * 1024 * 1024) / 4096 * 4096))
+}
+
 mount_persist() {
   find_persist || return 1
 
@@ -96,7 +102,7 @@ mount_persist() {
         return 1
       fi
       echo "PERSIST is empty: making its file system"
-      if ! mkfs.ext4 -q -b 4096 -L PERSIST "$device"; then
+      if ! mkfs.ext4 -q -b 4096 -L PERSIST "$device" $(($(most_bytes) / 4096)); then
         reason="creating a file system on $device failed"
         return 1
       fi
@@ -123,8 +129,10 @@ mount_persist() {
     reason="it cannot be mounted (see: journalctl -b -u persist)"
     return 1
   fi
-  # Grows the file system to the size of the partition.
-  resize2fs "$device" >/dev/null 2>&1 || true
+  # Earlier versions made file systems that end with their partition. Those stay as they are.
+  if [ "$(file_system_bytes)" -lt "$(most_bytes)" ]; then
+    resize2fs "$device" "$(($(most_bytes) / 1024))K" >/dev/null 2>&1 || true
+  fi
 }
 
 if ! mountpoint -q "$root/persist"; then
@@ -148,14 +156,29 @@ fi
 # shellcheck disable=SC2164 # systemd units run their scripts with bash -e.
 cd "$root/persist"
 # On a full disk these fail; the existing folders are still used.
-install -d -m 0755 home images journal nixos ssh timers || true
+install -d -m 0755 home journal nixos ssh timers || true
 install -d -m 0710 docker || true
 install -d -m 0700 network || true
-# sshd reads this file as the user who logs in, and accepts it only if it belongs to root.
-if [ -e ssh/authorized_keys ]; then
-  chown 0:0 ssh/authorized_keys
-  chmod 0644 ssh/authorized_keys
-fi
+# The owner, who is in the group users (100), copies archives to it.
+install -d -m 0775 -g 100 images || true
+
+# What `chmod -R` or `chown -R` on /persist has changed: sshd ignores keys that others could have written, does not start
+# with host keys that others can read, and NetworkManager ignores connections that others can read.
+repair() {
+  local mode=$1 file
+  shift
+  for file; do
+    if [ -f "$file" ] && [ ! -L "$file" ]; then
+      chown 0:0 "$file"
+      chmod "$mode" "$file"
+    fi
+  done
+}
+chown 0:0 . home ssh network || true
+chmod 0755 . || true
+repair 0644 ssh/authorized_keys ssh/*.pub || true
+repair 0600 ssh/ssh_host_*_key network/* || true
+chmod go-w home/* home/*/.ssh home/*/.ssh/authorized_keys 2>/dev/null || true
 
 # The machine ID names the journal's folder and identifies the machine to DHCP servers. PID 1 of the real system reads
 # it, so it has to exist before that starts.

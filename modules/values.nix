@@ -9,6 +9,7 @@
   cfg = config.ollamalive;
   inherit (cfg.models) drive;
   problemOfDrive = import ./drive.nix {inherit lib;};
+  problemOfFolder = import ./folder.nix {inherit lib;};
   problemOfNetwork = import ./networks.nix {inherit lib;};
   drivers = ["open" "closed"] ++ cfg.gpu.legacy;
   found = problem: lib.optional (problem != null) problem;
@@ -37,6 +38,10 @@ in {
     default =
       map (problem: "ollamalive.models.drive is ${builtins.toJSON drive}, which ${problem}")
       (lib.optionals (drive != null) (found (problemOfDrive drive)))
+      ++ map (problem: "ollamalive.models.folder is ${builtins.toJSON cfg.models.folder}, which ${problem}")
+      (lib.optionals (cfg.models.folder != null) (found (problemOfFolder cfg.models.folder)))
+      ++ lib.optional (cfg.models.folder != null && drive == null)
+      "ollamalive.models.folder is a folder on the models drive, and ollamalive.models.drive is null. Write the drive's name, such as \"LABEL=Models\", or leave the folder out."
       ++ map (problem: "ollamalive.ollama.allowedNetworks: ${problem}")
       (lib.concatMap (network: found (problemOfNetwork network)) cfg.ollama.allowedNetworks)
       ++ map (problem: ''ollamalive.ollama.image is "${cfg.ollama.image}", which ${problem}.'')

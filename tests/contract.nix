@@ -158,7 +158,15 @@ in
       inherit (cfg.ollama.reference) remote;
       container = "ollama";
       unit = "docker-ollama.service";
-      modelsDir = cfg.models.directory;
+      # Where models are if there are none yet.
+      modelsDir =
+        if cfg.models.drive == null
+        then "/persist/models/models"
+        else "/mnt/models/${
+          if cfg.models.folder == null
+          then "ollama/models"
+          else cfg.models.folder
+        }";
     };
 
     models = {

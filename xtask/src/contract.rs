@@ -166,6 +166,7 @@ pub struct Ollama {
     pub port: u16,
     pub container: String,
     pub unit: String,
+    /// The folder for models if the drive has none yet.
     pub models_dir: String,
 }
 

@@ -15,8 +15,9 @@ type Check = fn(&Nix) -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let checks: [(&str, Check); 11] = [
+    let checks: [(&str, Check); 12] = [
         ("a_drive_is_named_as_linux_finds_it", drives::names),
+        ("a_folder_is_named_as_seen_from_the_drive", drives::folders),
         ("a_network_has_no_host_bits", networks),
         ("an_owners_name_is_not_the_systems", users),
         ("a_port_is_free_and_not_privileged", ports),

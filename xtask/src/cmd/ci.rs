@@ -27,9 +27,10 @@ use vm::process;
 /// Deadline of one step: compiling everything on two cores takes longest.
 const STEP: Duration = Duration::from_secs(1800);
 
-/// How many variants run with KVM, and how many under emulation.
+/// How many variants run with KVM. Under emulation none does.
 const VARIANTS: usize = 2;
-const VARIANTS_WITHOUT_KVM: usize = 1;
+/// Scenarios that take minutes under emulation, and are the same for every owner and on both guests.
+const LONG: &[&str] = &["gpu", "health"];
 
 /// Linters that run where they are installed: name of the step, program, arguments.
 const LINTERS: &[(&str, &str, &[&str])] = &[
@@ -104,7 +105,7 @@ pub fn run(options: &Ci) -> Result<Exit> {
             }
             if !later.is_empty() {
                 let names = later.iter().map(|variant| variant.name.clone()).collect();
-                steps.run("more variants on the stand-in guest", || too_slow(names))?;
+                steps.run("variants on the stand-in guest", || too_slow(names))?;
             }
         }
         Err(error) => steps.run("a variant on the stand-in guest", || Err(error))?,
@@ -193,8 +194,7 @@ fn too_slow(names: Vec<String>) -> Result<StepResult> {
 /// guests, run nightly.
 fn variants<T>(all: &[T], fast: bool) -> (&[T], &[T]) {
     let with_kvm = &all[..all.len().min(VARIANTS)];
-    let now = if fast { VARIANTS } else { VARIANTS_WITHOUT_KVM };
-    with_kvm.split_at(with_kvm.len().min(now))
+    with_kvm.split_at(if fast { with_kvm.len() } else { 0 })
 }
 
 /// The names of the scenarios that are `wanted`.
@@ -203,10 +203,9 @@ fn scenarios(wanted: impl Fn(&Scenario) -> bool) -> Vec<String> {
     wanted.map(|scenario| scenario.name.to_string()).collect()
 }
 
-/// The scenarios that share one machine, which has all disks and boots once; except that of the GPU, which takes minutes and
-/// is the same for every owner.
+/// The scenarios that share one machine, which has all disks and boots once; except [`LONG`] ones.
 fn boots_once(scenario: &Scenario) -> bool {
-    scenario.disks == DiskSetup::Complete && scenario.boots == 1 && scenario.name != "gpu"
+    scenario.disks == DiskSetup::Complete && scenario.boots == 1 && !LONG.contains(&scenario.name)
 }
 
 fn promises(
@@ -247,8 +246,8 @@ mod tests {
         let none: &[&str] = &[];
         let all = ["a", "b", "c"];
         assert_eq!(variants(&all, true), (&all[..2], none));
-        assert_eq!(variants(&all, false), (&all[..1], &all[1..2]));
-        assert_eq!(variants(&all[..1], false), (&all[..1], none));
+        assert_eq!(variants(&all, false), (none, &all[..2]));
+        assert_eq!(variants(&all[..1], false), (none, &all[..1]));
         assert_eq!(variants(none, false), (none, none));
         let Ok(StepResult::Skipped(reason)) = too_slow(vec!["b".into(), "c".into()]) else {
             panic!("it is not skipped");

@@ -10,13 +10,14 @@ pub mod stick_image;
 pub use owner_files::{CONNECTION, FOREIGN, NOTEPADS_KEY, ODD_CONNECTION};
 pub use plugged_in::{PluggedDisks, describe};
 pub use setup::{Damage, DiskSetup};
+pub use stick_image::Emptied;
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stick::gpt::{self, ALIGNMENT};
+use stick::gpt::{self, ALIGNMENT, SECTOR};
 use uuid::Uuid;
 use vm::Disk;
 use vm::ssh::Key;
@@ -27,8 +28,14 @@ use crate::ollama_image::stub;
 
 /// Room for PERSIST on a stick, beside a large image of Ollama. The file is sparse.
 const PERSIST_BYTES: u64 = 2 << 30;
-/// The file system of a PERSIST made by hand, smaller than its partition could be.
+/// Room for PERSIST where little is stored.
 const SMALL_BYTES: u64 = 256 << 20;
+/// Room for PERSIST on a fresh stick, which a test fills.
+const FRESH_BYTES: u64 = 512 << 20;
+/// What a larger stick has more.
+const MORE_BYTES: u64 = 256 << 20;
+/// The end of a disk, which the backup of the partition table takes: a sector and its 32 of entries.
+const BACKUP_TABLE: u64 = 33 * SECTOR;
 /// A breakable RSA key (1024 bits); its private half was thrown away.
 pub const WEAK_KEY: &str = include_str!("../../assets/weak-key.pub");
 /// The serial number of the models drive.
@@ -69,6 +76,11 @@ impl DiskFixtures {
         match setup {
             DiskSetup::Complete => {
                 let stick = self.in_use(folder, "stick.img", self.room(), "ours", &no_more)?;
+                // As if it had been copied to a larger stick.
+                OpenOptions::new()
+                    .write(true)
+                    .open(&stick.path)?
+                    .set_len(fs::metadata(&stick.path)?.len() + MORE_BYTES)?;
                 let mut disks = self.models_drive(folder)?;
                 let path = folder.join("internal.img");
                 internal::make(&path)?;
@@ -192,7 +204,7 @@ impl DiskFixtures {
 
     /// A freshly flashed stick with an owner's files on the ESP.
     fn fresh(&self, folder: &Path) -> Result<StickImage> {
-        let stick = self.flash(folder, "stick.img", self.room())?;
+        let stick = self.flash(folder, "stick.img", FRESH_BYTES)?;
         owner_files::put(&stick, &self.owner.public)?;
         Ok(stick)
     }
@@ -209,8 +221,10 @@ impl DiskFixtures {
         )?;
         fs::create_dir_all(content.join("home"))?;
         fs::write(content.join(MARKER), &key.public)?;
-        gpt::resize(&stick.path, &self.persist, SMALL_BYTES)?;
-        stick.format(&self.persist, SMALL_BYTES, &content)?;
+        // It has grown to the last sector.
+        let end = fs::metadata(&stick.path)?.len() - BACKUP_TABLE;
+        let length = (end - stick.partition(&self.persist)?.offset) / 4096 * 4096;
+        stick.format(&self.persist, length, &content)?;
         fs::remove_dir_all(&content)?;
         Ok(stick)
     }

@@ -11,7 +11,7 @@ use stick::digest::sha256_hex;
 use stick::gpt;
 use vm::{Disk, Machine};
 
-use super::stick_image::StickImage;
+use super::stick_image::{Emptied, StickImage};
 use super::{DiskFixtures, DiskSetup, INTERNAL, MODELS, OTHER_STICK};
 
 /// A stick, the disks beside it, and the fixtures to make others.
@@ -103,6 +103,12 @@ impl PluggedDisks {
     /// Writes the image over the start of the stick, as a flashing tool does.
     pub fn reflash(&self) -> Result<()> {
         self.stick.reflash(&self.fixtures.image)
+    }
+
+    /// As [`Self::reflash`], with both ends of the stick emptied before, as Windows' tools do.
+    pub fn empty_and_reflash(&self) -> Result<Emptied> {
+        let DiskFixtures { image, persist, .. } = &self.fixtures;
+        self.stick.empty_and_reflash(image, persist)
     }
 
     /// How long a machine may take to load Ollama's image from its archive.

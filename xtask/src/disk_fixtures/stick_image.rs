@@ -1,20 +1,38 @@
 //! A USB stick as a raw, sparse file.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{FallocateFlags, fallocate};
+use stick::digest::DigestWriter;
 use stick::esp;
 use stick::gpt::{self, Extent, SECTOR};
 use vm::process;
 
 use super::filesystems::{self, COPY_DEADLINE};
 
-/// The ext4 superblock, and the file system's UUID in it (Linux, Documentation/filesystems/ext4/super.rst).
+/// The ext4 superblock, and fields in it: the number of blocks, the logarithm of their size in KiB, and the file system's
+/// UUID (Linux, Documentation/filesystems/ext4/super.rst).
 const SUPERBLOCK: u64 = 1024;
+const BLOCKS_OFFSET: u64 = 0x4;
+const BLOCK_SIZE_OFFSET: u64 = 0x18;
 const UUID_OFFSET: u64 = 0x68;
+/// What Windows' diskpart and Etcher empty at both ends of a stick.
+const ENDS: u64 = 1 << 20;
+
+/// PERSIST's file system on a stick that was emptied at both ends and then got the image again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emptied {
+    /// The SHA-256 of the file system's bytes, before and after.
+    pub before: String,
+    pub after: String,
+    /// Bytes from the end of the file system to the end of the stick.
+    pub distance: u64,
+}
 
 /// A USB stick as a raw, sparse file.
 #[derive(Debug, Clone)]
@@ -62,6 +80,45 @@ impl StickImage {
             .arg(format!("of={}", self.path.display()))
             .args(["bs=1M", "conv=notrunc,sparse", "status=none"]);
         process::run(copy, "writing the image over a stick", COPY_DEADLINE).map(drop)
+    }
+
+    /// Empties both ends of the stick, as Windows' tools do, and writes the image over its start.
+    pub fn empty_and_reflash(&self, image: &Path, persist: &str) -> Result<Emptied> {
+        let region = self.file_system(persist)?;
+        let before = self.sha256(&region)?;
+        let file = OpenOptions::new().write(true).open(&self.path)?;
+        let length = file.metadata()?.len();
+        for at in [0, length - ENDS] {
+            file.write_all_at(&vec![0; ENDS as usize], at)?;
+        }
+        self.reflash(image)?;
+        Ok(Emptied {
+            before,
+            after: self.sha256(&region)?,
+            distance: length.saturating_sub(region.end),
+        })
+    }
+
+    /// The bytes of the ext4 file system on `partition`, which may end before it.
+    fn file_system(&self, partition: &str) -> Result<Range<u64>> {
+        let file = File::open(&self.path)?;
+        let offset = self.partition(partition)?.offset;
+        let number = |at: u64| -> Result<u64> {
+            let mut bytes = [0; 4];
+            file.read_exact_at(&mut bytes, offset + SUPERBLOCK + at)?;
+            Ok(u32::from_le_bytes(bytes).into())
+        };
+        let (blocks, size) = (number(BLOCKS_OFFSET)?, 1024 << number(BLOCK_SIZE_OFFSET)?);
+        Ok(offset..offset + blocks * size)
+    }
+
+    /// The SHA-256 of a part of the stick.
+    fn sha256(&self, region: &Range<u64>) -> Result<String> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(region.start))?;
+        let mut digest = DigestWriter::default();
+        std::io::copy(&mut file.take(region.end - region.start), &mut digest)?;
+        Ok(digest.finish().sha256)
     }
 
     /// The extent of the partition called `name`, from the primary GPT.
@@ -168,6 +225,28 @@ mod tests {
         assert!(now[..end as usize] == fs::read(&image).unwrap()[..]);
         assert_eq!(&now[end as usize..][..4], b"data");
         assert_eq!(now.len(), 96 << 20);
+    }
+
+    #[test]
+    fn what_tools_empty_at_both_ends_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = test_image(folder.path());
+        let stick = StickImage::flash(&image, &folder.path().join("stick"), 96 << 20).unwrap();
+        gpt::grow(&stick.path, "PERSIST").unwrap();
+        let content = tempfile::tempdir().unwrap();
+        let offset = stick.partition("PERSIST").unwrap().offset;
+        let file = OpenOptions::new().write(true).open(&stick.path).unwrap();
+        for (distance, kept) in [(2 << 20, true), (1 << 16, false)] {
+            let end = (96 << 20) - distance;
+            gpt::grow(&stick.path, "PERSIST").unwrap();
+            stick
+                .format("PERSIST", end - offset, content.path())
+                .unwrap();
+            file.write_all_at(b"the last bytes", end - 100).unwrap();
+            let emptied = stick.empty_and_reflash(&image, "PERSIST").unwrap();
+            assert_eq!(emptied.distance, distance);
+            assert_eq!(emptied.before == emptied.after, kept, "{distance}");
+        }
     }
 
     #[test]

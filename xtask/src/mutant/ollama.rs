@@ -2,11 +2,12 @@
 
 use super::Edit::{Line, Remove, Replace, Set};
 use super::HeldTo::Itself;
-use super::{Mutant, in_both};
+use super::{Mutant, in_both, mutant};
 
 const SCRIPT: &str = "/scripts/docker-ollama-start";
+const PRE_START: &str = "/scripts/docker-ollama-pre-start";
 const FALLBACK: &str = "/texts/units/gpu-fallback.service";
-const BINDS: &str = "  -v /persist/ollama:/root/.ollama \\\n  -v /mnt/models/ollama/models:/root/.ollama/models \\\n";
+const BINDS: &str = "  -v /persist/ollama:/root/.ollama \\\n  -v /run/ollamalive/models:/root/.ollama/models \\\n";
 /// What breaks along with an Ollama that does not run.
 const NOT_RUNNING: &[&str] = &[
     "boot.reaches-target",
@@ -26,18 +27,18 @@ pub const MUTANTS: &[Mutant] = &[
             "ollama.models-beside-persist",
             "without a models drive, models are in memory and not on PERSIST",
             "ollama.models-on-persist",
-            "is not in /persist/models",
+            "is not in /persist/models/models",
             &[
                 Set("/models/drive", "null"),
-                Set("/ollama/modelsDir", r#""/persist/models""#),
+                Set("/ollama/modelsDir", r#""/persist/models/models""#),
                 Replace(
                     "/scripts/docker-ollama-pre-start",
-                    "models=/mnt/models/ollama",
-                    "models=/persist/models",
+                    "root=/mnt/models\n",
+                    "root=/persist/models\n",
                 ),
                 Replace(
                     SCRIPT,
-                    "/mnt/models/ollama/models:",
+                    "/run/ollamalive/models:",
                     "/var/lib/ollama/models:",
                 ),
             ],
@@ -119,7 +120,7 @@ pub const MUTANTS: &[Mutant] = &[
         "what the container wrote is not in /mnt/models/ollama",
         &[Replace(
             SCRIPT,
-            "-v /mnt/models/ollama/models:",
+            "-v /run/ollamalive/models:",
             "-v /persist/models:",
         )],
         r#"virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ "/persist/ollama:/root/.ollama" "/persist/models:/root/.ollama/models" ];"#,
@@ -129,13 +130,13 @@ pub const MUTANTS: &[Mutant] = &[
         breaks: "the models' folder itself is on PERSIST",
         caught_by: "ollama.models-on-drive",
         symptom: "/persist/models/ollama is on",
-        also: &[],
+        also: &["ollama.finds-models"],
         edits: &[
             Set("/ollama/modelsDir", r#""/persist/models/ollama""#),
             Replace(
                 SCRIPT,
-                "-v /mnt/models/ollama/models:",
-                "-v /persist/models/ollama/models:",
+                "-v /run/ollamalive/models:",
+                "-v /persist/models/ollama:",
             ),
         ],
         nixos: None,
@@ -143,25 +144,30 @@ pub const MUTANTS: &[Mutant] = &[
         comes_up: true,
         alone: false,
     },
-    Mutant {
-        id: "ollama.models-in-wrong-folder",
-        breaks: "the models are on the drive, but not under ollama/",
-        caught_by: "ollama.models-on-drive",
-        symptom: "/mnt/models/other is not the drive's folder",
-        also: &[],
-        edits: &[
-            Set("/ollama/modelsDir", r#""/mnt/models/other""#),
-            Replace(
-                SCRIPT,
-                "-v /mnt/models/ollama/models:",
-                "-v /mnt/models/other/models:",
-            ),
-        ],
-        nixos: None,
-        held_to: Itself,
-        comes_up: true,
-        alone: false,
-    },
+    mutant(
+        "ollama.one-folder-only",
+        "models of an Ollama in Windows are only found in ollama/models",
+        "ollama.finds-models",
+        "of models in Ollama/ and at the top",
+        &[Replace(PRE_START, "places=(ollama/models ollama .)", "places=(ollama/models)")],
+        None,
+    ),
+    mutant(
+        "ollama.folder-by-its-capitals",
+        "a folder that Windows calls Ollama is not found",
+        "ollama.finds-models",
+        "of models in Ollama",
+        &[Replace(PRE_START, r#"[ "${entry,,}" = "${part,,}" ]"#, r#"[ "$entry" = "$part" ]"#)],
+        None,
+    ),
+    mutant(
+        "ollama.silent-about-other-models",
+        "nothing says that models in another folder are not served",
+        "ollama.finds-models",
+        "does not say that",
+        &[Replace(PRE_START, r#"others+=("$at")"#, ":")],
+        None,
+    ),
     in_both(
         "ollama.drive-not-mounted",
         "the models drive is not mounted: its folder is memory",

@@ -182,7 +182,7 @@ pub const MUTANTS: &[Mutant] = &[
             "-v /persist/ollama:",
             "-v /mnt/models/ollama:",
         )],
-        r#"virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ "/mnt/models/ollama:/root/.ollama" "/mnt/models/ollama/models:/root/.ollama/models" ];"#,
+        r#"virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ "/mnt/models/ollama:/root/.ollama" "/run/ollamalive/models:/root/.ollama/models" ];"#,
     ),
     mutant(
         "ollama.key-for-all",

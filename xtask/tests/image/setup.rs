@@ -62,7 +62,7 @@ impl Scripts {
                 .replace("storage=/var/lib/docker", &format!("storage={here}"))
                 // The models' part of the script is not meant here.
                 .replace("/persist", &here)
-                .replace("models=/mnt", &format!("models={here}"));
+                .replace("root=/mnt", &format!("root={here}"));
             scripts.write(name, &script)?;
         }
         for name in ["images", "registry", "asked", "used"] {

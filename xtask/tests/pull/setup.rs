@@ -21,7 +21,7 @@ pub struct Setup {
 impl Setup {
     pub fn new(answers: Answers) -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
-        fs::create_dir_all(folder.path().join("models/blobs"))?;
+        fs::create_dir_all(folder.path().join("blobs"))?;
         let server = Server::start(answers)?;
         Ok(Setup { server, folder })
     }
@@ -42,7 +42,7 @@ impl Setup {
 
     /// A file in Ollama's folder of blobs.
     pub fn blob(&self, suffix: &str) -> PathBuf {
-        let blobs = self.folder.path().join("models/blobs");
+        let blobs = self.folder.path().join("blobs");
         blobs.join(format!("sha256-{DIGEST}{suffix}"))
     }
 

@@ -4,7 +4,7 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 use xtask::nix::Nix;
 
-use super::judged;
+use super::{judged, problems};
 
 pub fn names(nix: &Nix) -> Result<(), Failed> {
     judged(
@@ -48,6 +48,34 @@ pub fn names(nix: &Nix) -> Result<(), Failed> {
             ),
         ],
     )
+}
+
+pub fn folders(nix: &Nix) -> Result<(), Failed> {
+    judged(
+        nix,
+        "folder.nix",
+        &[
+            ("ollama/models", ""),
+            ("Spiele & mehr/[1] Modelle", ""),
+            (".", ""),
+            (".ollama/models", ""),
+            ("D:\\ollama", "without the drive's letter"),
+            ("ollama\\models", "with \"/\", such as"),
+            ("d:/ollama", "without the drive's letter"),
+            ("/ollama", "begins with \"/\""),
+            ("ollama/", "does not name a folder"),
+            ("a//b", "does not name a folder"),
+            ("../b", "does not name a folder"),
+            ("", "does not name a folder"),
+            ("a*", "has a character that no name"),
+            ("a\nb", "has a character that no name"),
+        ],
+    )?;
+    let module = "ollamalive.models.drive = lib.mkForce null; ollamalive.models.folder = lib.mkForce \"a\";";
+    let found = problems(nix, module)?;
+    let told = "ollamalive.models.folder is a folder on the models drive, and ollamalive.models.drive is null.";
+    assert!(found.len() == 1 && found[0].starts_with(told), "{found:?}");
+    Ok(())
 }
 
 /// In fstab a blank would end the field. systemd and udev then encode the label in the same way.

@@ -20,8 +20,8 @@ struct Facts {
     notice: Option<String>,
     /// Known-bad lines on the console.
     bad_lines: Vec<String>,
-    /// The file system's size in bytes.
-    file_system: u64,
+    /// How many blocks of 4 KiB the file system has.
+    blocks: u64,
     /// Its partition's size in bytes.
     partition: u64,
 }
@@ -31,9 +31,9 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 }
 
 fn gather(cx: &mut Context) -> Result<Facts> {
-    let [marker, mount, host_key, notice, partition] = cx.exec([
+    let [marker, blocks, host_key, notice, partition] = cx.exec([
         &format!("cat /persist/{MARKER}"),
-        "findmnt -bno FSTYPE,SIZE --mountpoint /persist",
+        "dumpe2fs -h $(findmnt -no SOURCE --mountpoint /persist) 2>/dev/null | sed -n 's/^Block count: *//p'",
         "cat /persist/ssh/ssh_host_ed25519_key.pub",
         "cat /run/ollamalive/notices/persist",
         "lsblk -bno SIZE /dev/ollamalive/PERSIST",
@@ -43,7 +43,6 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     let fingerprint = cx
         .machine
         .succeed("ssh-keygen -lf /persist/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2")?;
-    let size = mount.text.split_whitespace().nth(1).unwrap_or_default();
     Ok(Facts {
         marker: marker.text,
         host_key: host_key.text,
@@ -51,9 +50,11 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         shown,
         notice: notice.ok().then_some(notice.text),
         bad_lines: cx.bad_lines()?,
-        file_system: size
+        blocks: blocks
+            .text
+            .trim()
             .parse()
-            .with_context(|| format!("/persist is {:?}", mount.text))?,
+            .with_context(|| format!("/persist has {:?} blocks", blocks.text))?,
         partition: partition
             .text
             .trim()
@@ -76,16 +77,15 @@ fn judge(facts: &Facts) -> Finding {
     if let Some(notice) = &facts.notice {
         faults.push(format!("the login banner warns: {notice}"));
     }
-    // ext4 keeps a part of the partition for its own tables.
-    let (size, partition) = (facts.file_system, facts.partition);
-    if size < partition / 10 * 9 {
+    let (blocks, partition) = (facts.blocks, facts.partition);
+    if blocks != partition / 4096 {
         faults.push(format!(
-            "the file system did not grow with its partition: {size} of {partition} bytes"
+            "the file system has {blocks} blocks of 4 KiB, the partition {partition} bytes"
         ));
     }
     let kept = format!(
-        "identity, key and home of a PERSIST made by hand are used; it grew to {} MiB",
-        size >> 20
+        "identity, key and home of a PERSIST made by hand are used, which ends with its partition of {} MiB",
+        partition >> 20
     );
     Finding::from_faults(&faults, kept)
 }
@@ -103,8 +103,8 @@ mod tests {
             shown: "ssh-ed25519 SHA256:f1".to_string(),
             notice: None,
             bad_lines: Vec::new(),
-            file_system: 95 << 20,
-            partition: 100 << 20,
+            blocks: 25600,
+            partition: (100 << 20) + 512,
         }
     }
 
@@ -112,7 +112,7 @@ mod tests {
     fn kept_when_the_old_state_is_used() {
         assert_kept(
             judge(&good()),
-            "identity, key and home of a PERSIST made by hand are used; it grew to 95 MiB",
+            "identity, key and home of a PERSIST made by hand are used, which ends with its partition of 100 MiB",
         );
     }
 
@@ -139,8 +139,8 @@ mod tests {
                     "the login banner warns: PERSIST is full",
                 ),
                 (
-                    |facts| facts.file_system = 50 << 20,
-                    "the file system did not grow with its partition: 52428800 of 104857600 bytes",
+                    |facts| facts.blocks = 25088,
+                    "the file system has 25088 blocks of 4 KiB, the partition 104858112 bytes",
                 ),
             ],
         );

@@ -9,12 +9,16 @@ use vm::process::pause;
 use super::DATA;
 use super::clock_at_shutdown::{self, ClockAtShutdown};
 use super::records::{RECORDS, start_writing, synced, whole_records};
+use crate::disk_fixtures::Emptied;
 use crate::scenario::{Context, systemd};
 
 /// Files on no partition that persists.
 pub const ELSEWHERE: &[&str] = &["/etc/forgotten", "/var/lib/forgotten", "/root/forgotten"];
 /// How long records are written before the power is cut.
 const WRITING: Duration = Duration::from_secs(2);
+
+/// For filling PERSIST.
+const FILLING: Duration = Duration::from_secs(300);
 
 /// What comes between two boots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub struct State {
     pub machine_id: String,
     /// UUID of PERSIST's file system.
     pub file_system: String,
+    /// Mode, owner and name of what locks someone out if others may write or read it.
+    pub rights: String,
 }
 
 /// The machine after one interruption.
@@ -70,7 +76,15 @@ pub struct Durability {
     /// How many whole records were found after that.
     pub found: u64,
     pub clock: ClockAtShutdown,
+    pub emptied: Emptied,
 }
+
+/// Fills PERSIST to its last block. The room that is left again is near its beginning.
+const FILL: &str = "fallocate -l 64M /persist/room && sync && { yes 'every byte' > /persist/filler; sync; rm /persist/room; sync; }";
+/// What an owner does who wants to write to /persist.
+const OPEN_ALL: &str = "chmod -R 777 /persist && chown -R 1000 /persist/ssh /persist/network /persist && sync";
+/// Rights and owners of what locks someone out.
+const RIGHTS: &str = "cd /persist && stat -c '%a %u %n' . home ssh ssh/* network network/* images docker; stat -c '%a %n' home/*";
 
 pub fn gather(cx: &mut Context) -> Result<Durability> {
     let elsewhere = ELSEWHERE.join(" ");
@@ -95,11 +109,14 @@ pub fn gather(cx: &mut Context) -> Result<Durability> {
     let found = whole_records(&records.text);
     after.push(look(cx, Interruption::PowerCut, login)?);
 
+    cx.machine.exec_within(&[OPEN_ALL, FILL], FILLING)?;
     cx.machine.power_cut();
-    cx.disks.reflash()?;
+    let emptied = cx.disks.empty_and_reflash()?;
     let login = cx.machine.boot()?;
+    cx.machine.succeed("rm /persist/filler")?;
     after.push(look(cx, Interruption::Reflash, login)?);
     Ok(Durability {
+        emptied,
         before,
         after,
         synced,
@@ -139,11 +156,12 @@ fn noise(cx: &mut Context) -> Result<Vec<String>> {
 }
 
 fn state(cx: &mut Context) -> Result<State> {
-    let [data, machine_id, file_system] = cx
+    let [data, machine_id, file_system, rights] = cx
         .exec([
             &format!("sha256sum < {DATA}"),
             "cat /etc/machine-id",
             "findmnt -no UUID --mountpoint /persist",
+            RIGHTS,
         ])?
         .map(|output| output.text.trim().to_string());
     Ok(State {
@@ -151,6 +169,7 @@ fn state(cx: &mut Context) -> Result<State> {
         data,
         machine_id,
         file_system,
+        rights,
     })
 }
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::clock_at_shutdown;
 use super::facts::{After, Durability, ELSEWHERE, Interruption, gather};
+use crate::disk_fixtures::Emptied;
 use crate::scenario::{Context, Finding};
 
 /// `ssh.identity-survives`
@@ -35,6 +36,18 @@ pub fn survives_power_cut(cx: &mut Context) -> Result<Finding> {
 pub fn survives_reflash(cx: &mut Context) -> Result<Finding> {
     let facts = cx.shared(gather)?;
     Ok(judge_reflash(&facts))
+}
+
+/// `persist.survives-emptied-ends`
+pub fn survives_emptied_ends(cx: &mut Context) -> Result<Finding> {
+    let facts = cx.shared(gather)?;
+    Ok(judge_emptied(&facts.emptied))
+}
+
+/// `persist.repairs-rights`
+pub fn repairs_rights(cx: &mut Context) -> Result<Finding> {
+    let facts = cx.shared(gather)?;
+    Ok(judge_rights(&facts))
 }
 
 /// `persist.forgets-the-rest`
@@ -100,6 +113,45 @@ fn judge_reflash(facts: &Durability) -> Finding {
     )
 }
 
+fn judge_emptied(emptied: &Emptied) -> Finding {
+    let Emptied {
+        before,
+        after,
+        distance,
+    } = emptied;
+    let mut faults = Vec::new();
+    if before != after {
+        faults.push("PERSIST, which was full, has lost bytes".to_string());
+    }
+    // Also without data at the very end.
+    if *distance < 2 << 20 {
+        faults.push(format!(
+            "its file system ends {distance} bytes before the stick"
+        ));
+    }
+    let kept = format!(
+        "every byte of a full PERSIST, which ends {} KiB before the stick",
+        distance >> 10
+    );
+    Finding::from_faults(&faults, kept)
+}
+
+/// They were opened to everyone before the reflash.
+fn judge_rights(facts: &Durability) -> Finding {
+    let before: Vec<&str> = facts.before.rights.lines().collect();
+    let Some(after) = facts.after.last() else {
+        return Finding::Broken("there was no restart".to_string());
+    };
+    let after: Vec<&str> = after.state.rights.lines().collect();
+    let changed: Vec<String> = after
+        .iter()
+        .filter(|line| !before.contains(line))
+        .map(|line| format!("after chmod -R and a restart there is {line}"))
+        .collect();
+    let kept = format!("the rights of {} files and folders are back", before.len());
+    Finding::from_faults(&changed, kept)
+}
+
 fn judge_rest(facts: &Durability) -> Finding {
     let remembers = |after: &&After| !after.remembered.is_empty();
     let faults = each_after(facts, remembers, |after| {
@@ -156,6 +208,7 @@ mod tests {
             data: "d1".to_string(),
             machine_id: "m1".to_string(),
             file_system: "f1".to_string(),
+            rights: "755 0 ssh\n600 0 ssh/key".to_string(),
         };
         let after = |interruption| After {
             interruption,
@@ -174,6 +227,11 @@ mod tests {
             synced: 5,
             found: 6,
             clock: good_clock(),
+            emptied: Emptied {
+                before: "b".to_string(),
+                after: "b".to_string(),
+                distance: 3 << 20,
+            },
         }
     }
 
@@ -264,6 +322,48 @@ mod tests {
                     |facts| facts.after[2].state.file_system = "f2".to_string(),
                     "after a reflash the file system is \"f2\", it was \"f1\"",
                 ),
+            ],
+        );
+    }
+
+    #[test]
+    fn every_byte_has_to_survive_empty_ends() {
+        let judge = |facts: &Durability| judge_emptied(&facts.emptied);
+        assert_kept(
+            judge(&good()),
+            "every byte of a full PERSIST, which ends 3072 KiB before the stick",
+        );
+        assert_each_breaks(
+            &good(),
+            judge,
+            &[
+                (
+                    |facts| facts.emptied.after = "c".to_string(),
+                    "PERSIST, which was full, has lost bytes",
+                ),
+                (
+                    |facts| facts.emptied.distance = 1 << 20,
+                    "its file system ends 1048576 bytes before the stick",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn rights_have_to_be_back() {
+        assert_kept(
+            judge_rights(&good()),
+            "the rights of 2 files and folders are back",
+        );
+        assert_each_breaks(
+            &good(),
+            judge_rights,
+            &[
+                (
+                    |facts| facts.after[2].state.rights += "\n777 1000 network",
+                    "after chmod -R and a restart there is 777 1000 network",
+                ),
+                (|facts| facts.after.clear(), "there was no restart"),
             ],
         );
     }

@@ -8,8 +8,8 @@ mod records;
 
 pub use facts::host_keys;
 pub use judge::{
-    comes_back_quietly, forgets_the_rest, identity_survives, survives_power_cut, survives_reflash,
-    time_from_network,
+    comes_back_quietly, forgets_the_rest, identity_survives, repairs_rights, survives_emptied_ends,
+    survives_power_cut, survives_reflash, time_from_network,
 };
 pub use records::{RECORDS, start_writing, synced, whole_records};
 

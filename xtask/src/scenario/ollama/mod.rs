@@ -3,6 +3,7 @@
 pub mod answers;
 mod client;
 pub mod contained;
+pub mod finds_models;
 pub mod has_settings;
 mod kill;
 pub mod models_on_drive;

@@ -40,7 +40,7 @@ fn gather(cx: &mut Context, expected: &Expected) -> Result<Facts> {
     let Expected { folder, kind, .. } = expected;
     let file = WrittenFile::gather(cx)?;
     let [id] = cx.exec([&format!(
-        "blkid -s {kind} -o value $(findmnt -no SOURCE -T {folder}/models | tail -n 1)"
+        "blkid -s {kind} -o value $(findmnt -no SOURCE -T {folder} | tail -n 1)"
     )])?;
     Ok(Facts { file, id: id.text })
 }
@@ -55,9 +55,6 @@ fn judge(facts: &Facts, expected: &Expected) -> Finding {
             mount, facts.id
         ));
     }
-    if !folder.ends_with("/ollama") {
-        faults.push(format!("{folder} is not the drive's folder ollama/"));
-    }
     let kept = format!("{folder} on {mount} {kind}={id}");
     Finding::from_faults(&faults, kept)
 }
@@ -69,7 +66,7 @@ mod tests {
     use crate::scenario::testing::{assert_each_breaks, assert_kept};
 
     const EXPECTED: Expected = Expected {
-        folder: "/mnt/models/ollama",
+        folder: "/mnt/models/ollama/models",
         kind: "LABEL",
         id: "Models",
     };
@@ -85,7 +82,7 @@ mod tests {
     fn kept_when_the_file_is_on_the_drive() {
         assert_kept(
             judge(&good(), &EXPECTED),
-            "/mnt/models/ollama on /dev/vdb fuseblk LABEL=Models",
+            "/mnt/models/ollama/models on /dev/vdb fuseblk LABEL=Models",
         );
     }
 
@@ -101,30 +98,17 @@ mod tests {
                 ),
                 (
                     |facts| facts.file.content = "No such file".to_string(),
-                    "what the container wrote is not in /mnt/models/ollama: No such file",
+                    "what the container wrote is not in /mnt/models/ollama/models: No such file",
                 ),
                 (
                     |facts| facts.file.mount = "/dev/vda3 ext4".to_string(),
-                    "/mnt/models/ollama is on /dev/vda3 ext4 (LABEL \"Models\"), not on the NTFS drive Models",
+                    "/mnt/models/ollama/models is on /dev/vda3 ext4 (LABEL \"Models\"), not on the NTFS drive Models",
                 ),
                 (
                     |facts| facts.id = "Other".to_string(),
-                    "/mnt/models/ollama is on /dev/vdb fuseblk (LABEL \"Other\"), not on the NTFS drive Models",
+                    "/mnt/models/ollama/models is on /dev/vdb fuseblk (LABEL \"Other\"), not on the NTFS drive Models",
                 ),
             ],
-        );
-    }
-
-    #[test]
-    fn another_folder_of_the_drive_breaks_it() {
-        let expected = Expected {
-            folder: "/mnt/models/other",
-            ..EXPECTED
-        };
-        let evidence = "/mnt/models/other is not the drive's folder ollama/";
-        assert_eq!(
-            judge(&good(), &expected),
-            Finding::Broken(evidence.to_string())
         );
     }
 }

@@ -59,8 +59,8 @@ mod tests {
     #[test]
     fn kept_when_the_file_is_on_persist() {
         assert_kept(
-            judge(&good(), "/persist/models"),
-            "/persist/models on /dev/vda3 ext4",
+            judge(&good(), "/persist/models/models"),
+            "/persist/models/models on /dev/vda3 ext4",
         );
     }
 
@@ -68,7 +68,7 @@ mod tests {
     fn each_fault_breaks_it() {
         assert_each_breaks(
             &good(),
-            |facts| judge(facts, "/persist/models"),
+            |facts| judge(facts, "/persist/models/models"),
             &[
                 (
                     |facts| facts.file.write_error = Some("no such\nfolder".to_string()),
@@ -76,18 +76,18 @@ mod tests {
                 ),
                 (
                     |facts| facts.file.content = "No such file".to_string(),
-                    "what the container wrote is not in /persist/models: No such file",
+                    "what the container wrote is not in /persist/models/models: No such file",
                 ),
                 (
                     |facts| facts.file.mount = "tmpfs tmpfs".to_string(),
-                    "/persist/models is on \"tmpfs tmpfs\", and PERSIST on \"/dev/vda3 ext4\"",
+                    "/persist/models/models is on \"tmpfs tmpfs\", and PERSIST on \"/dev/vda3 ext4\"",
                 ),
                 (
                     |facts| {
                         facts.file.mount = "tmpfs tmpfs".to_string();
                         facts.persist = "tmpfs tmpfs".to_string();
                     },
-                    "/persist/models is on \"tmpfs tmpfs\", and PERSIST on \"tmpfs tmpfs\"",
+                    "/persist/models/models is on \"tmpfs tmpfs\", and PERSIST on \"tmpfs tmpfs\"",
                 ),
             ],
         );

@@ -25,8 +25,8 @@ impl WrittenFile {
                 "rm -rf /tmp/written && mkdir /tmp/written && echo {CONTENT} > /tmp/written/probe && \
                  docker cp /tmp/written/probe {container}:/root/.ollama/models/probe"
             ),
-            &format!("cat {folder}/models/probe; rm -f {folder}/models/probe"),
-            &format!("findmnt -no SOURCE,FSTYPE -T {folder}/models | tail -n 1"),
+            &format!("cat {folder}/probe; rm -f {folder}/probe"),
+            &format!("findmnt -no SOURCE,FSTYPE -T {folder} | tail -n 1"),
         ])?;
         Ok(WrittenFile {
             write_error: (!write.ok()).then_some(write.text),

@@ -14,6 +14,8 @@ struct Facts {
     written: String,
     /// The login banner's notice about PERSIST.
     notice: Option<String>,
+    /// Bytes of the file system and of its partition.
+    sizes: String,
 }
 
 pub fn check(cx: &mut Context) -> Result<Finding> {
@@ -23,17 +25,19 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 fn gather(cx: &mut Context) -> Result<Facts> {
     // Units that run at the end of the boot may change it.
     cx.machine.settle()?;
-    let [mount, partition, written, notice] = cx.exec([
+    let [mount, partition, written, notice, sizes] = cx.exec([
         "findmnt -no SOURCE,FSTYPE --mountpoint /persist",
         "readlink -f /dev/disk/by-partlabel/PERSIST",
         "echo kept > /persist/.probe && cat /persist/.probe && rm /persist/.probe",
         "cat /run/ollamalive/notices/persist",
+        "echo $(findmnt -bno SIZE --mountpoint /persist) $(lsblk -bno SIZE /dev/ollamalive/PERSIST)",
     ])?;
     Ok(Facts {
         mount: mount.text,
         partition: partition.text,
         written: written.text,
         notice: notice.ok().then_some(notice.text),
+        sizes: sizes.text,
     })
 }
 
@@ -54,6 +58,15 @@ fn judge(facts: &Facts) -> Finding {
     if let Some(notice) = &facts.notice {
         faults.push(format!("the login banner warns: {notice}"));
     }
+    let sizes: Vec<u64> = facts.sizes.split(' ').flat_map(str::parse).collect();
+    match sizes[..] {
+        // ext4 keeps a part of the partition for its own tables.
+        [size, partition] if size >= partition / 10 * 9 => {}
+        _ => faults.push(format!(
+            "the file system did not grow with its partition (bytes of both: {})",
+            facts.sizes
+        )),
+    }
     Finding::from_faults(&faults, format!("{} is PERSIST", facts.mount))
 }
 
@@ -68,6 +81,7 @@ mod tests {
             partition: "/dev/vda3".to_string(),
             written: "kept".to_string(),
             notice: None,
+            sizes: "95 100".to_string(),
         }
     }
 
@@ -97,6 +111,14 @@ mod tests {
                 (
                     |facts| facts.written = "Read-only file system".to_string(),
                     "/persist is not writable: Read-only file system",
+                ),
+                (
+                    |facts| facts.sizes = "89 100".to_string(),
+                    "the file system did not grow with its partition (bytes of both: 89 100)",
+                ),
+                (
+                    |facts| facts.sizes = "100".to_string(),
+                    "the file system did not grow with its partition (bytes of both: 100)",
                 ),
                 (
                     |facts| facts.notice = Some("PERSIST is full".to_string()),

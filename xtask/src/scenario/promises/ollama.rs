@@ -15,10 +15,17 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "ollama.models-on-drive",
-        sentence: "models, which the container writes to /root/.ollama/models, are on the models drive under ollama/models",
+        sentence: "models, which the container writes to /root/.ollama/models, are on the models drive",
         scenario: "ollama",
         applies: WithModelsDrive,
         check: ollama::models_on_drive::check,
+    },
+    Promise {
+        id: "ollama.finds-models",
+        sentence: "models that an Ollama in Windows left in ollama/ or at the top of the drive are served; models in a second folder are named, and no folder is created beside them",
+        scenario: "ollama",
+        applies: WithModelsDrive,
+        check: ollama::finds_models::check,
     },
     Promise {
         id: "ollama.models-on-persist",

@@ -68,6 +68,20 @@ pub const PROMISES: &[Promise] = &[
         check: durability::survives_reflash,
     },
     Promise {
+        id: "persist.survives-emptied-ends",
+        sentence: "a full PERSIST keeps every byte when the first and the last MiB of the stick are emptied before a new image is flashed, as some tools do",
+        scenario: "stick",
+        applies: Always,
+        check: durability::survives_emptied_ends,
+    },
+    Promise {
+        id: "persist.repairs-rights",
+        sentence: "after `chmod -R 777 /persist` and a restart, keys, host keys and connections have their rights again, and the owner is let in",
+        scenario: "stick",
+        applies: Always,
+        check: durability::repairs_rights,
+    },
+    Promise {
         id: "persist.forgets-the-rest",
         sentence: "files written anywhere else are gone after a restart",
         scenario: "stick",

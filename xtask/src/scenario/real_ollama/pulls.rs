@@ -78,7 +78,7 @@ fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     let pulled = pull(&api, host, PULLED).map_err(in_words);
     let answer = api.generate(&name(host, PULLED), PROMPT).map_err(in_words);
     let [manifest] = cx.exec([&format!(
-        "ls {}/models/manifests/{host}/{PULLED}",
+        "ls {}/manifests/{host}/{PULLED}",
         cx.contract.ollama.models_dir
     )])?;
     let someones = pull(&api, host, SOMEONES)

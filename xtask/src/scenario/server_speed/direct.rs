@@ -29,7 +29,7 @@ impl Direct {
     pub fn start(cx: &mut Context) -> Result<Self> {
         let folder = format!("{}/direct", cx.contract.persist.mount_point);
         let models = [
-            format!("{}/models", cx.contract.ollama.models_dir),
+            cx.contract.ollama.models_dir.clone(),
             format!("{folder}/models"),
         ];
         let [drive, persist] = &models;

@@ -22,7 +22,7 @@ pub struct Identity {
 
 pub fn gather(cx: &mut Context) -> Result<Identity> {
     let ollama = &cx.contract.ollama;
-    let (container, models) = (&ollama.container, &ollama.models_dir);
+    let (container, beside) = (&ollama.container, beside(&ollama.models_dir));
     let [used, kept, rights, beside_models] = cx.exec([
         &format!(
             "cat {}.pub",
@@ -30,7 +30,7 @@ pub fn gather(cx: &mut Context) -> Result<Identity> {
         ),
         &format!("cat {STATE}/{KEY}.pub"),
         &format!("stat -c '%a %U' {STATE}/{KEY}"),
-        &format!("ls {models} | grep {KEY}"),
+        &format!("ls {beside} | grep {KEY}"),
     ])?;
     Ok(Identity {
         used: used.text,
@@ -40,12 +40,17 @@ pub fn gather(cx: &mut Context) -> Result<Identity> {
     })
 }
 
+/// Where earlier versions of this appliance kept the key.
+fn beside(models: &str) -> &str {
+    models.strip_suffix("/models").unwrap_or(models)
+}
+
 /// Puts the key to where earlier versions of this appliance kept it, and starts the server again.
 pub fn put_on_drive(cx: &mut Context) -> Result<()> {
     let ollama = &cx.contract.ollama;
-    let (unit, models) = (&ollama.unit, &ollama.models_dir);
+    let (unit, beside) = (&ollama.unit, beside(&ollama.models_dir));
     cx.machine.succeed(&format!(
-        "systemctl stop {unit} && mv {STATE}/{KEY} {STATE}/{KEY}.pub {models}/ && systemctl start --no-block {unit}"
+        "systemctl stop {unit} && mv {STATE}/{KEY} {STATE}/{KEY}.pub {beside}/ && systemctl start --no-block {unit}"
     ))?;
     Ok(())
 }
