@@ -25,6 +25,7 @@ check: {
   vm-docker = check "docker";
   # ollama.answers
   # ollama.models-on-drive
+  # ollama.finds-models
   # ollama.models-on-persist
   # ollama.warns-of-space
   # ollama.without-gpu
@@ -51,6 +52,8 @@ check: {
   # boot.comes-back-quietly
   # persist.survives-power-cut
   # persist.survives-reflash
+  # persist.survives-emptied-ends
+  # persist.repairs-rights
   # persist.forgets-the-rest
   vm-stick = check "stick";
   # boot.broken-persist

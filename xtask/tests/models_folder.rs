@@ -43,7 +43,11 @@ const CASES: &[Case] = &[
     case(&[Empty("ollama/models"), Models(".")], "", ""),
     case(&[Empty("ollama"), Empty(".")], "", "/ollama"),
     // Windows' own folders are not models.
-    case(&[Folder("blobs"), Folder("$RECYCLE.BIN")], "", "/ollama/models"),
+    case(
+        &[Folder("blobs"), Folder("$RECYCLE.BIN")],
+        "",
+        "/ollama/models",
+    ),
     Case {
         make: &[Models("ollama/models"), Models("ollama"), Models(".")],
         folder: "",
@@ -51,7 +55,11 @@ const CASES: &[Case] = &[
         others: &["/ollama", ""],
     },
     case(&[Models(".")], "Games/[1] Models", "/Games/[1] Models"),
-    case(&[Models("games/[1] models")], "Games/[1] Models", "/games/[1] models"),
+    case(
+        &[Models("games/[1] models")],
+        "Games/[1] Models",
+        "/games/[1] models",
+    ),
     case(&[Models("ollama")], ".", ""),
 ];
 
@@ -103,10 +111,7 @@ fn found(case: &Case) -> Result<(), Failed> {
         .env("test_notice", &notice)
         .output()?;
     let inside = |path: &str| format!("{}{path}", root.display());
-    assert_eq!(
-        String::from_utf8_lossy(&output.stderr),
-        inside(case.served)
-    );
+    assert_eq!(String::from_utf8_lossy(&output.stderr), inside(case.served));
     assert!(output.status.success());
     let said = fs::read_to_string(&notice).unwrap_or_default();
     assert_eq!(said.is_empty(), case.others.is_empty(), "{said}");

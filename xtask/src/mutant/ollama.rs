@@ -7,7 +7,8 @@ use super::{Mutant, in_both, mutant};
 const SCRIPT: &str = "/scripts/docker-ollama-start";
 const PRE_START: &str = "/scripts/docker-ollama-pre-start";
 const FALLBACK: &str = "/texts/units/gpu-fallback.service";
-const BINDS: &str = "  -v /persist/ollama:/root/.ollama \\\n  -v /run/ollamalive/models:/root/.ollama/models \\\n";
+const BINDS: &str =
+    "  -v /persist/ollama:/root/.ollama \\\n  -v /run/ollamalive/models:/root/.ollama/models \\\n";
 /// What breaks along with an Ollama that does not run.
 const NOT_RUNNING: &[&str] = &[
     "boot.reaches-target",
@@ -36,11 +37,7 @@ pub const MUTANTS: &[Mutant] = &[
                     "root=/mnt/models\n",
                     "root=/persist/models\n",
                 ),
-                Replace(
-                    SCRIPT,
-                    "/run/ollamalive/models:",
-                    "/var/lib/ollama/models:",
-                ),
+                Replace(SCRIPT, "/run/ollamalive/models:", "/var/lib/ollama/models:"),
             ],
             r#"ollamalive.models.drive = lib.mkForce null; virtualisation.oci-containers.containers.ollama.volumes = lib.mkForce [ "/persist/ollama:/root/.ollama" "/var/lib/ollama/models:/root/.ollama/models" ];"#,
         )
@@ -149,7 +146,11 @@ pub const MUTANTS: &[Mutant] = &[
         "models of an Ollama in Windows are only found in ollama/models",
         "ollama.finds-models",
         "of models in Ollama/ and at the top",
-        &[Replace(PRE_START, "places=(ollama/models ollama .)", "places=(ollama/models)")],
+        &[Replace(
+            PRE_START,
+            "places=(ollama/models ollama .)",
+            "places=(ollama/models)",
+        )],
         None,
     ),
     mutant(
@@ -157,7 +158,11 @@ pub const MUTANTS: &[Mutant] = &[
         "a folder that Windows calls Ollama is not found",
         "ollama.finds-models",
         "of models in Ollama",
-        &[Replace(PRE_START, r#"[ "${entry,,}" = "${part,,}" ]"#, r#"[ "$entry" = "$part" ]"#)],
+        &[Replace(
+            PRE_START,
+            r#"[ "${entry,,}" = "${part,,}" ]"#,
+            r#"[ "$entry" = "$part" ]"#,
+        )],
         None,
     ),
     mutant(

@@ -53,7 +53,11 @@ pub const MUTANTS: &[Mutant] = &[
         "persist.survives-emptied-ends",
         "has lost bytes",
         &[
-            Replace(PERSIST, r#" "$device" $(($(most_bytes) / 4096))"#, r#" "$device""#),
+            Replace(
+                PERSIST,
+                r#" "$device" $(($(most_bytes) / 4096))"#,
+                r#" "$device""#,
+            ),
             Replace(
                 PERSIST,
                 r#"resize2fs "$device" "$(($(most_bytes) / 1024))K" >/dev/null 2>&1 || true"#,

@@ -71,7 +71,8 @@ pub fn folders(nix: &Nix) -> Result<(), Failed> {
             ("a\nb", "has a character that no name"),
         ],
     )?;
-    let module = "ollamalive.models.drive = lib.mkForce null; ollamalive.models.folder = lib.mkForce \"a\";";
+    let module =
+        "ollamalive.models.drive = lib.mkForce null; ollamalive.models.folder = lib.mkForce \"a\";";
     let found = problems(nix, module)?;
     let told = "ollamalive.models.folder is a folder on the models drive, and ollamalive.models.drive is null.";
     assert!(found.len() == 1 && found[0].starts_with(told), "{found:?}");

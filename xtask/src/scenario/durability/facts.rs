@@ -82,7 +82,8 @@ pub struct Durability {
 /// Fills PERSIST to its last block. The room that is left again is near its beginning.
 const FILL: &str = "fallocate -l 64M /persist/room && sync && { yes 'every byte' > /persist/filler; sync; rm /persist/room; sync; }";
 /// What an owner does who wants to write to /persist.
-const OPEN_ALL: &str = "chmod -R 777 /persist && chown -R 1000 /persist/ssh /persist/network /persist && sync";
+const OPEN_ALL: &str =
+    "chmod -R 777 /persist && chown -R 1000 /persist/ssh /persist/network /persist && sync";
 /// Rights and owners of what locks someone out.
 const RIGHTS: &str = "cd /persist && stat -c '%a %u %n' . home ssh ssh/* network network/* images docker; stat -c '%a %n' home/*";
 
