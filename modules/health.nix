@@ -20,11 +20,22 @@
     };
     causes = import ./causes.nix;
   };
-  # One cause a line: the record of the configuration is read by people.
+  # A cause takes a line, and a second one for what only the manual says: the record of the configuration is read by people.
+  causeText = cause: let
+    machine = builtins.toJSON (removeAttrs cause ["more" "simulated"]);
+    manual = builtins.toJSON (builtins.intersectAttrs {
+        more = null;
+        simulated = null;
+      }
+      cause);
+  in
+    if manual == "{}"
+    then machine
+    else lib.removeSuffix "}" machine + ",\n      " + lib.removePrefix "{" manual;
   settingsText = ''
     { "config": ${builtins.toJSON settings.config},
       "causes": [
-        ${lib.concatMapStringsSep ",\n    " builtins.toJSON settings.causes}
+        ${lib.concatMapStringsSep ",\n    " causeText settings.causes}
       ] }
   '';
   settingsFile = pkgs.writeText "ollamalive-health.json" settingsText;

@@ -170,7 +170,7 @@ in
     };
 
     models = {
-      inherit (cfg.models) drive;
+      inherit (cfg.models) drive folder;
       mountPoint =
         if cfg.models.drive == null
         then "/persist"

@@ -10,4 +10,5 @@
   ollamalive.ollama.port = lib.mkForce 8080;
   ollamalive.ollama.image = lib.mkForce "ollama/ollama:0.40.1";
   ollamalive.models.drive = lib.mkForce "UUID=01D9A1B2C3D4E5F6";
+  ollamalive.models.folder = lib.mkForce "Games/[1] models";
 }

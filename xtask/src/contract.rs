@@ -170,6 +170,13 @@ pub struct Ollama {
     pub models_dir: String,
 }
 
+impl Ollama {
+    /// The folder for models as a word of a shell command: an owner's folder may have spaces.
+    pub fn models_word(&self) -> String {
+        format!("'{}'", self.models_dir.replace('\'', r"'\''"))
+    }
+}
+
 /// Networks as `ADDRESS/PREFIX`, or `ADDRESS` for a single host.
 fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
@@ -186,6 +193,9 @@ fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D:
 pub struct Models {
     /// `LABEL=…` or `UUID=…`; without a drive the models are on PERSIST.
     pub drive: Option<String>,
+    /// The folder on it; without one, models are found.
+    #[serde(default)]
+    pub folder: Option<String>,
     pub mount_point: String,
 }
 

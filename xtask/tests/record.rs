@@ -116,6 +116,7 @@ fn settings_passed_on() -> Result<(), Failed> {
 fn readable() -> Result<(), Failed> {
     const LONG: &[&str] = &[
         "options",
+        "scripts/ollamalive-health.json",
         "texts/fstab",
         "texts/scripts/nftables-rules",
         "texts/units/serial-getty@.service",

@@ -127,8 +127,8 @@ pub const MUTANTS: &[Mutant] = &[
             "Ollama: no answer",
             &[Replace(
                 PREPARE,
-                "models=",
-                "age=$(( $(date +%s) - $(stat -c %Y /persist/images/ollama.tar) ))\ntest $age -gt 0 -a $age -lt 31536000\nmodels=",
+                "notice=/run/ollamalive/notices/models\n",
+                "age=$(( $(date +%s) - $(stat -c %Y /persist/images/ollama.tar) ))\ntest $age -gt 0 -a $age -lt 31536000\nnotice=/run/ollamalive/notices/models\n",
             )],
             r#"systemd.services.docker-ollama.preStart = lib.mkBefore "age=$(( $(date +%s) - $(stat -c %Y /persist/images/ollama.tar) )); test $age -gt 0 -a $age -lt 31536000";"#,
         )

@@ -145,7 +145,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.one-folder-only",
         "models of an Ollama in Windows are only found in ollama/models",
         "ollama.finds-models",
-        "of models in Ollama/ and at the top",
+        "of models in the drive's top folder",
         &[Replace(
             PRE_START,
             "places=(ollama/models ollama .)",
@@ -157,7 +157,7 @@ pub const MUTANTS: &[Mutant] = &[
         "ollama.folder-by-its-capitals",
         "a folder that Windows calls Ollama is not found",
         "ollama.finds-models",
-        "of models in Ollama",
+        "of models in Ollama/ and at the top",
         &[Replace(
             PRE_START,
             r#"[ "${entry,,}" = "${part,,}" ]"#,

@@ -8,6 +8,8 @@ pub enum Applies {
     Always,
     /// Those that name a models drive.
     WithModelsDrive,
+    /// Those that name a models drive, and no folder on it.
+    WhereModelsAreFound,
     /// Those that store models on PERSIST.
     WithoutModelsDrive,
     /// Those that let only some networks reach Ollama.
@@ -27,7 +29,13 @@ impl Applies {
         has_gpu: impl FnOnce() -> Option<bool>,
     ) -> Option<String> {
         match (self, &contract.models.drive) {
-            (Applies::WithModelsDrive, None) => Some("no models drive is configured".to_string()),
+            (Applies::WithModelsDrive | Applies::WhereModelsAreFound, None) => {
+                Some("no models drive is configured".to_string())
+            }
+            (Applies::WhereModelsAreFound, Some(_)) => {
+                let folder = contract.models.folder.as_ref();
+                folder.map(|folder| format!("the folder {folder:?} is configured"))
+            }
             (Applies::WithoutModelsDrive, Some(drive)) => {
                 Some(format!("the models drive {drive} is configured"))
             }
@@ -65,6 +73,19 @@ mod tests {
             reason(Applies::WithModelsDrive, &contract).as_deref(),
             Some("no models drive is configured")
         );
+        assert_eq!(
+            reason(Applies::WhereModelsAreFound, &contract).as_deref(),
+            Some("no models drive is configured")
+        );
+        contract.models.drive = Some("LABEL=A".to_string());
+        contract.models.folder = None;
+        assert_eq!(reason(Applies::WhereModelsAreFound, &contract), None);
+        contract.models.folder = Some("a".to_string());
+        assert_eq!(
+            reason(Applies::WhereModelsAreFound, &contract).as_deref(),
+            Some("the folder \"a\" is configured")
+        );
+        contract.models.drive = None;
         assert_eq!(
             reason(Applies::WithAllowedNetworks, &contract).as_deref(),
             Some("every network may reach Ollama")

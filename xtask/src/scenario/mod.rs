@@ -43,7 +43,7 @@ use anyhow::{Error, Result, anyhow, ensure};
 use vm::process::check_interrupt;
 use vm::shell::Output;
 use vm::ssh::{Key, Method, Server};
-use vm::{Ended, Machine, PluggedIn};
+use vm::{EXEC_DEADLINE, Ended, Machine, PluggedIn};
 
 use self::memo::Memo;
 use crate::contract::Contract;
@@ -126,7 +126,16 @@ impl<'a> Context<'a> {
 
     /// Runs command lines as root, all in one round trip; see [`Machine::exec`].
     fn exec<const N: usize>(&mut self, commands: [&str; N]) -> Result<[Output; N]> {
-        let outputs = self.machine.exec(&commands)?;
+        self.exec_within(commands, EXEC_DEADLINE)
+    }
+
+    /// As [`Context::exec`], with another deadline.
+    fn exec_within<const N: usize>(
+        &mut self,
+        commands: [&str; N],
+        deadline: Duration,
+    ) -> Result<[Output; N]> {
+        let outputs = self.machine.exec_within(&commands, deadline)?;
         let count = outputs.len();
         <[Output; N]>::try_from(outputs)
             .map_err(|_| anyhow!("{count} outputs for {N} commands: a bug in the root shell"))

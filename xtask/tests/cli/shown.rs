@@ -87,7 +87,7 @@ fn codegen() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let project = copy_of_project(folder.path());
     fs::create_dir(project.join("docs"))?;
-    for file in ["README.md", "docs/options.md"] {
+    for file in ["README.md", "docs/options.md", "docs/owner.md"] {
         fs::copy(root().join(file), project.join(file))?;
     }
     let run = |arguments: &[&str]| {

@@ -85,7 +85,7 @@ pub fn damaged() -> Result<(), Failed> {
     let notice = setup.notice();
     let model = setup.model();
     let end = format!("docker exec ollama ollama rm {model}\n");
-    let right = notice.starts_with(&format!("{model} is damaged ")) && notice.ends_with(&end);
+    let right = notice.starts_with(&format!("{model} is damaged, ")) && notice.ends_with(&end);
     assert!(right && notice.lines().count() == 1, "{notice}");
     Ok(())
 }

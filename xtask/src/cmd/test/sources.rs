@@ -24,6 +24,7 @@ pub const SOURCES: &[SourceFile] = promises![
     "stick.rs",
     "degraded_storage.rs",
     "real_ollama.rs",
+    "health.rs",
     "faults.rs"
 ];
 

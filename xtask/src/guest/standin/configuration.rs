@@ -28,7 +28,8 @@ pub fn write(
 
 fn compose(contract: &Contract, base: &Base) -> Result<(Archive, Vec<String>)> {
     let mut archive = Archive::default();
-    let script = |name: &str| contract.scripts.get(name).map_or("", String::as_str);
+    let scripts = debian::scripts(contract);
+    let script = |name: &str| scripts.get(name).map_or("", String::as_str);
     boot_tuning::add(&mut archive);
     shells::add(
         &mut archive,

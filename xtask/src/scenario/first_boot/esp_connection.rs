@@ -1,5 +1,7 @@
 //! `network.from-esp`
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::disk_fixtures::{CONNECTION, ODD_CONNECTION};
@@ -28,9 +30,12 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
     Ok(judge(&gather(cx)?))
 }
 
+/// For one more import, which asks NetworkManager about each connection, under emulation.
+pub const IMPORT: Duration = Duration::from_secs(300);
+
 fn gather(cx: &mut Context) -> Result<Facts> {
     let odd = format!("{FOLDER}/{}", ODD_CONNECTION.0);
-    let [files, permissions, content, odd, after_removal, noise] = cx.exec([
+    let [files, permissions, content, odd, after_removal, noise] = cx.exec_within([
         &format!("ls {FOLDER}"),
         &format!("stat -c '%a %U' {FOLDER}/Home.nmconnection"),
         &format!("cat {FOLDER}/Home.nmconnection"),
@@ -40,7 +45,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
              cp -a /run/kept-connection '{odd}'"
         ),
         "journalctl -b --no-pager -o cat -u esp-import | grep 'none.nmconnection.*refused'",
-    ])?;
+    ], IMPORT)?;
     Ok(Facts {
         files: files.text,
         permissions: permissions.text,

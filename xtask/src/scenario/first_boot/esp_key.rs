@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::esp_connection::IMPORT;
 use crate::disk_fixtures::{NOTEPADS_KEY, WEAK_KEY};
 use crate::scenario::{Context, Finding};
 
@@ -27,12 +28,12 @@ fn gather(cx: &mut Context) -> Result<Option<Facts>> {
     if !cx.owner_key_accepted(&server)? {
         return Ok(None);
     }
-    let [authorized_keys, journal, after_withdrawal] = cx.exec([
+    let [authorized_keys, journal, after_withdrawal] = cx.exec_within([
         "cat /persist/ssh/authorized_keys",
         "journalctl -b --no-pager -o cat -u esp-import",
         "cp -a /persist/ssh/authorized_keys /run/kept && : > /persist/ssh/authorized_keys && systemctl restart esp-import; \
          cat /persist/ssh/authorized_keys; cp -a /run/kept /persist/ssh/authorized_keys",
-    ])?.map(|output| output.text);
+    ], IMPORT)?.map(|output| output.text);
     Ok(Some(Facts {
         authorized_keys,
         journal,

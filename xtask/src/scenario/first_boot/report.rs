@@ -1,5 +1,7 @@
 //! `stick.reports-files`
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::disk_fixtures::{FOREIGN, ODD_CONNECTION};
@@ -9,6 +11,8 @@ use crate::scenario::{Context, Finding, login_banner};
 const MOUNT: &str = "mkdir -p /run/looked && mount -t vfat /dev/ollamalive/ESP /run/looked";
 /// The report must not depend on what the machine remembers of the last one.
 const AGAIN: &str = "rm -f /run/ollamalive/report; systemctl start --wait esp-report";
+/// For the reports, each of which may wait for an address and for the state.
+const REPORTS: Duration = Duration::from_secs(400);
 /// The date that the check gives the report.
 const OLD: &str = "2001-01-01";
 
@@ -44,7 +48,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     let new = "id=$(date +%s%N); mkdir -p /run/ollamalive/notices; echo $id > /run/ollamalive/notices/zz-test; \
                for turn in $(seq 60); do grep -qs $id /run/ollamalive/status.txt && break; sleep 1; done";
     // The state is part of the report.
-    let settled = "for turn in $(seq 90); do grep -qs 'is serving' /run/ollamalive/status.txt && break; sleep 2; done";
+    let settled = "for turn in $(seq 60); do grep -qsE 'is (not )?serving' /run/ollamalive/status.txt && break; sleep 2; done";
     let said = "cat /run/ollamalive/notices/report";
     let [
         report,
@@ -57,7 +61,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         afterwards,
         failed,
     ] = cx
-        .exec([
+        .exec_within([
             &format!("{settled}; {AGAIN}; {MOUNT}; tr -d '\\r' < /run/looked/ollamalive/REPORT.txt; umount /run/looked"),
             "ip -o -4 address show scope global | grep -v docker | sed 's/.* inet //; s,/.*,,' | head -n 1",
             "ssh-keygen -l -f /persist/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2",
@@ -79,7 +83,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
                  umount /run/looked; cat /run/ollamalive/notices/report 2>/dev/null"
             ),
             "systemctl --failed --plain --no-legend | grep esp-",
-        ])?
+        ], REPORTS)?
         .map(|output| output.text);
     Ok(Facts {
         report,

@@ -46,7 +46,7 @@ fn gather(cx: &mut Context, root: &str) -> Result<Facts> {
     );
     let output = cx.machine.exec_within(&[&script], DEADLINE)?.remove(0);
     wait_until_up(cx)?;
-    let mut parts = output.text.split(NEXT).map(one_line);
+    let mut parts = output.text.split(NEXT).map(|part| one_line(part.trim()));
     let mut next = || parts.next().context("the script stopped early");
     Ok(Facts {
         of_two: next()?,

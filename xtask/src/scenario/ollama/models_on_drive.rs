@@ -37,7 +37,8 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 }
 
 fn gather(cx: &mut Context, expected: &Expected) -> Result<Facts> {
-    let Expected { folder, kind, .. } = expected;
+    let kind = expected.kind;
+    let folder = cx.contract.ollama.models_word();
     let file = WrittenFile::gather(cx)?;
     let [id] = cx.exec([&format!(
         "blkid -s {kind} -o value $(findmnt -no SOURCE -T {folder} | tail -n 1)"

@@ -22,7 +22,7 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 
 fn gather(cx: &mut Context) -> Result<Facts> {
     let banner = login_banner(&cx.machine.login().user);
-    let folder = &cx.contract.ollama.models_dir;
+    let folder = cx.contract.ollama.models_word();
     let [free, banner] = cx.exec([
         &format!("df -m --output=avail {folder} | tail -n 1"),
         &banner,

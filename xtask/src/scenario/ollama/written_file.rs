@@ -19,7 +19,7 @@ pub struct WrittenFile {
 impl WrittenFile {
     pub fn gather(cx: &mut Context) -> Result<Self> {
         let ollama = &cx.contract.ollama;
-        let (container, folder) = (&ollama.container, &ollama.models_dir);
+        let (container, folder) = (&ollama.container, ollama.models_word());
         let [write, content, mount] = cx.exec([
             &format!(
                 "rm -rf /tmp/written && mkdir /tmp/written && echo {CONTENT} > /tmp/written/probe && \

@@ -1,7 +1,7 @@
 //! The promises of `ollama`: the service around the server.
 
 use crate::scenario::Applies::{
-    Always, WithModelsDrive, WithModelsToPull, WithoutGpu, WithoutModelsDrive,
+    Always, WhereModelsAreFound, WithModelsDrive, WithModelsToPull, WithoutGpu, WithoutModelsDrive,
 };
 use crate::scenario::{Promise, ollama};
 
@@ -24,7 +24,7 @@ pub const PROMISES: &[Promise] = &[
         id: "ollama.finds-models",
         sentence: "models that an Ollama in Windows left in ollama/ or at the top of the drive are served; models in a second folder are named, and no folder is created beside them",
         scenario: "ollama",
-        applies: WithModelsDrive,
+        applies: WhereModelsAreFound,
         check: ollama::finds_models::check,
     },
     Promise {

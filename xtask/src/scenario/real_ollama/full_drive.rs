@@ -43,7 +43,7 @@ fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     let api = Api::of(cx)?;
     registry.behave(Behaviour::Healthy);
     models::ensure(&api, ALPHABET)?;
-    let ballast = format!("{}/ballast", cx.contract.ollama.models_dir);
+    let ballast = format!("{}/ballast", cx.contract.ollama.models_word());
     let on_full = fill(cx, &ballast).and_then(|()| on_full(&api, host));
     // Even after an error: the promises that follow need room.
     cx.machine.succeed(&format!("rm -f {ballast}; sync"))?;
@@ -59,7 +59,7 @@ fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
 
 /// Leaves [`LEFT`] bytes on the drive with the models.
 fn fill(cx: &mut Context, ballast: &str) -> Result<()> {
-    let folder = &cx.contract.ollama.models_dir;
+    let folder = cx.contract.ollama.models_word();
     // ext4 reserves blocks quickly, and has some more for root; NTFS has to be written.
     let command = format!(
         "fallocate -l $(df --output=avail -B1 {folder} | tail -n 1) {ballast} 2>/dev/null; cat /dev/zero >> {ballast} 2>/dev/null; \

@@ -47,7 +47,7 @@ fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     pause(NOTE)?;
     // As if the PC had been off for two hours.
     let unit = &cx.contract.ollama.unit;
-    let blobs = format!("{}/blobs", cx.contract.ollama.models_dir);
+    let blobs = format!("{}/blobs", cx.contract.ollama.models_word());
     cx.machine.succeed(&format!(
         "systemctl stop {unit} && echo x > {blobs}/{OLD} && echo x > {blobs}/{NEW} && \
          find {blobs} -name '*-partial*' -exec touch -d '2 hours ago' {{}} + && touch -d '8 days ago' {blobs}/{OLD} && \

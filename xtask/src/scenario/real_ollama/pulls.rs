@@ -79,7 +79,7 @@ fn gather(cx: &mut Context, registry: &Registry, host: &str) -> Result<Facts> {
     let answer = api.generate(&name(host, PULLED), PROMPT).map_err(in_words);
     let [manifest] = cx.exec([&format!(
         "ls {}/manifests/{host}/{PULLED}",
-        cx.contract.ollama.models_dir
+        cx.contract.ollama.models_word()
     )])?;
     let someones = pull(&api, host, SOMEONES)
         .and_then(|()| api.generate(&name(host, SOMEONES), PROMPT))

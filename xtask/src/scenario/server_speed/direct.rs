@@ -28,8 +28,9 @@ impl Direct {
     /// PERSIST has no room, or a server does not start.
     pub fn start(cx: &mut Context) -> Result<Self> {
         let folder = format!("{}/direct", cx.contract.persist.mount_point);
+        // The first is a link to the folder on the drive.
         let models = [
-            cx.contract.ollama.models_dir.clone(),
+            "/run/ollamalive/models".to_string(),
             format!("{folder}/models"),
         ];
         let [drive, persist] = &models;

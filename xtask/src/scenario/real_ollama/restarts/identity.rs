@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::contract::Models;
 use crate::scenario::{Context, Finding, of_container};
 
 const KEY: &str = "id_ed25519";
@@ -22,7 +23,7 @@ pub struct Identity {
 
 pub fn gather(cx: &mut Context) -> Result<Identity> {
     let ollama = &cx.contract.ollama;
-    let (container, beside) = (&ollama.container, beside(&ollama.models_dir));
+    let (container, beside) = (&ollama.container, beside(&cx.contract.models));
     let [used, kept, rights, beside_models] = cx.exec([
         &format!(
             "cat {}.pub",
@@ -41,16 +42,19 @@ pub fn gather(cx: &mut Context) -> Result<Identity> {
 }
 
 /// Where earlier versions of this appliance kept the key.
-fn beside(models: &str) -> &str {
-    models.strip_suffix("/models").unwrap_or(models)
+fn beside(models: &Models) -> &'static str {
+    match models.drive {
+        Some(_) => "/mnt/models/ollama",
+        None => "/persist/models",
+    }
 }
 
 /// Puts the key to where earlier versions of this appliance kept it, and starts the server again.
 pub fn put_on_drive(cx: &mut Context) -> Result<()> {
     let ollama = &cx.contract.ollama;
-    let (unit, beside) = (&ollama.unit, beside(&ollama.models_dir));
+    let (unit, beside) = (&ollama.unit, beside(&cx.contract.models));
     cx.machine.succeed(&format!(
-        "systemctl stop {unit} && mv {STATE}/{KEY} {STATE}/{KEY}.pub {beside}/ && systemctl start --no-block {unit}"
+        "systemctl stop {unit} && mkdir -p {beside} && mv {STATE}/{KEY} {STATE}/{KEY}.pub {beside}/ && systemctl start --no-block {unit}"
     ))?;
     Ok(())
 }
