@@ -156,11 +156,11 @@ fi
 # shellcheck disable=SC2164 # systemd units run their scripts with bash -e.
 cd "$root/persist"
 # On a full disk these fail; the existing folders are still used.
-install -d -m 0755 home journal nixos ssh timers || true
-install -d -m 0710 docker || true
-install -d -m 0700 network || true
+install -d -o 0 -g 0 -m 0755 home journal nixos ssh timers || true
+install -d -o 0 -g 0 -m 0710 docker || true
+install -d -o 0 -g 0 -m 0700 network || true
 # The owner, who is in the group users (100), copies archives to it.
-install -d -m 0775 -g 100 images || true
+install -d -o 0 -g 100 -m 0775 images || true
 
 # What `chmod -R` or `chown -R` on /persist has changed: sshd ignores keys that others could have written, does not start
 # with host keys that others can read, and NetworkManager ignores connections that others can read.
@@ -174,9 +174,9 @@ repair() {
     fi
   done
 }
-chown 0:0 . home ssh network || true
+chown 0:0 . || true
 chmod 0755 . || true
-repair 0644 ssh/authorized_keys ssh/*.pub || true
+repair 0644 ssh/authorized_keys ssh/taken-from-esp ssh/*.pub || true
 repair 0600 ssh/ssh_host_*_key network/* || true
 chmod go-w home/* home/*/.ssh home/*/.ssh/authorized_keys 2>/dev/null || true
 

@@ -16,8 +16,8 @@ pub const MUTANTS: &[Mutant] = &[
         "/persist/network 777",
         &[Replace(
             PERSIST,
-            "install -d -m 0700 network",
-            "install -d -m 0777 network",
+            "install -d -o 0 -g 0 -m 0700 network",
+            "install -d -o 0 -g 0 -m 0777 network",
         )],
         Some(
             r#"boot.initrd.systemd.services.persist.postStart = "chmod 0777 /sysroot/persist/network";"#,

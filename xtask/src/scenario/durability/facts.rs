@@ -85,7 +85,7 @@ const FILL: &str = "fallocate -l 64M /persist/room && sync && { yes 'every byte'
 const OPEN_ALL: &str =
     "chmod -R 777 /persist && chown -R 1000 /persist/ssh /persist/network /persist && sync";
 /// Rights and owners of what locks someone out.
-const RIGHTS: &str = "cd /persist && stat -c '%a %u %n' . home ssh ssh/* network network/* images docker; stat -c '%a %n' home/*";
+const RIGHTS: &str = "cd /persist && stat -c '%a %u %n' . home ssh ssh/* network network/* images docker; stat -c '%a %n' home/*/";
 
 pub fn gather(cx: &mut Context) -> Result<Durability> {
     let elsewhere = ELSEWHERE.join(" ");
