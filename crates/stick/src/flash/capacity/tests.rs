@@ -16,6 +16,10 @@ type Storage = fn(u64) -> Option<u64>;
 struct Fake {
     storage: Storage,
     sectors: RefCell<BTreeMap<u64, Vec<u8>>>,
+    /// What the system has not sent to it yet, by address.
+    cache: RefCell<BTreeMap<u64, Vec<u8>>>,
+    /// Its addresses in the order of the writes.
+    order: RefCell<Vec<u64>>,
     /// Writes until it is pulled out.
     writes_left: Cell<u64>,
 }
@@ -24,6 +28,8 @@ fn stick(storage: Storage) -> Fake {
     Fake {
         storage,
         sectors: RefCell::default(),
+        cache: RefCell::default(),
+        order: RefCell::default(),
         writes_left: Cell::new(u64::MAX),
     }
 }
@@ -65,6 +71,10 @@ impl Blocks for Fake {
             .step_by(SECTOR_BYTES)
             .zip(buffer.chunks_exact_mut(SECTOR_BYTES))
         {
+            if let Some(cached) = self.cache.borrow().get(&address) {
+                sector.copy_from_slice(cached);
+                continue;
+            }
             match (self.storage)(address) {
                 Some(at) => {
                     let stored = self.sectors.borrow();
@@ -85,14 +95,20 @@ impl Blocks for Fake {
             .step_by(SECTOR_BYTES)
             .zip(bytes.chunks_exact(SECTOR_BYTES))
         {
-            if let Some(at) = (self.storage)(address) {
-                self.sectors.borrow_mut().insert(at, sector.to_vec());
-            }
+            self.cache.borrow_mut().insert(address, sector.to_vec());
+            self.order.borrow_mut().push(address);
         }
         Ok(())
     }
 
     fn settle(&self) -> Result<()> {
+        let mut cache = self.cache.borrow_mut();
+        for address in self.order.borrow_mut().drain(..) {
+            if let (Some(at), Some(sector)) = ((self.storage)(address), cache.get(&address)) {
+                self.sectors.borrow_mut().insert(at, sector.clone());
+            }
+        }
+        cache.clear();
         Ok(())
     }
 }
@@ -125,7 +141,7 @@ fn about(reported: u64, real: u64) {
 fn a_sound_stick_passes_and_is_left_empty_there() {
     let stick = good();
     let markers = checked(&stick).unwrap();
-    assert!(markers.places.len() < 100);
+    assert!(markers.places.len() < 100 && markers.places.first() >= Some(&(IMAGE + MIB)));
     for place in [SIZE - MARKER, (1 << 33) - MARKER, 1 << 33] {
         assert!(markers.places.contains(&place), "{place}");
         assert_ne!(stick.block(place), vec![0; 4096]);
@@ -133,6 +149,7 @@ fn a_sound_stick_passes_and_is_left_empty_there() {
     stick.write_image();
     assert_eq!(markers.lost(&stick, &NoMonitor).unwrap(), None);
     markers.remove(&stick).unwrap();
+    assert!(stick.cache.borrow().is_empty(), "the zeros may get lost");
     assert_eq!(stick.sectors.borrow().len(), markers.places.len() * 8);
     for place in &markers.places {
         assert_eq!(stick.block(*place), vec![0; 4096]);
@@ -168,9 +185,18 @@ fn any_other_wrap_around_is_found_once_the_image_is_written() {
     for (storage, real) in odd {
         let stick = stick(storage);
         let markers = checked(&stick).unwrap();
+        assert_eq!(markers.lost(&stick, &NoMonitor).unwrap(), None);
         stick.write_image();
         about(markers.lost(&stick, &NoMonitor).unwrap().unwrap(), real);
     }
+}
+
+/// The distance of most markers.
+const STEP: u64 = (SIZE - MARKER - IMAGE - MARGIN) / SPREAD / MARKER * MARKER;
+
+#[test]
+fn of_two_markers_at_one_place_the_lower_one_holds() {
+    assert!(refused(&stick(|at| Some(at % (25 * STEP)))) >= 25 * STEP);
 }
 
 #[test]

@@ -91,6 +91,30 @@ fn one_is_kept_unless_it_is_given_up() {
 }
 
 #[test]
+fn one_at_another_place_is_lost_only_if_it_is_given_up() {
+    let case = Case::empty();
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .open(&case.stick)
+        .unwrap();
+    let elsewhere = gpt::NewPartition {
+        name: "PERSIST",
+        extent: gpt::Extent {
+            offset: PLACE + 20 * MIB,
+            length: 16 * MIB,
+        },
+        kind: gpt::partition_types::LINUX_FS,
+    };
+    gpt::create(&mut file, None, &[elsewhere]).unwrap();
+    assert_eq!(case.plan(false), PersistPlan::New { bytes: BYTES });
+    case.put(PLACE + 20 * MIB, b"data");
+    let error = case.try_plan(false).unwrap_err().to_string();
+    assert!(error.contains("at another place"), "{error}");
+    assert_eq!(case.plan(true), PersistPlan::Discarded { bytes: BYTES });
+}
+
+#[test]
 fn one_without_its_beginning_is_left_untouched() {
     for (at, block) in EXT4_COPIES {
         let case = Case::flashed();
@@ -118,6 +142,20 @@ fn other_data_is_left_untouched_even_if_flashing_ended_early() {
     case.put(PLACE - MIB, &vec![0; MIB as usize]);
     assert_eq!(case.plan(false), PersistPlan::Foreign);
     assert_eq!(case.plan(true), PersistPlan::Discarded { bytes: BYTES });
+}
+
+#[test]
+fn what_cannot_be_read_is_not_taken_for_empty() {
+    let case = Case::empty();
+    let image = StickImage::open(&test_image(case.folder.path())).unwrap();
+    let unreadable = Device {
+        path: case.stick.clone(),
+        file: File::options().write(true).open(&case.stick).unwrap(),
+        size: SIZE,
+        disk: None,
+    };
+    let error = plan_persist(&unreadable, &image.layout().unwrap(), false).unwrap_err();
+    assert!(error.to_string().starts_with("cannot read"), "{error}");
 }
 
 #[test]
