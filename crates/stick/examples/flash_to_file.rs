@@ -23,13 +23,17 @@ fn main() -> Result<()> {
 
     let layout = image.layout()?;
     let device = Device::open(&target, &image, &NoMonitor)?;
-    println!("PERSIST: {}", plan_persist(&device, &layout)?.describe());
+    println!(
+        "PERSIST: {}",
+        plan_persist(&device, &layout, false)?.describe()
+    );
     let verified = verify_image(&image, layout, &NoMonitor)?;
     let read_back = flash(
         &image,
         &verified,
         &device,
         &OwnerFiles::default(),
+        None,
         &NoMonitor,
     )?;
     println!("flashed: {read_back:?}");

@@ -6,7 +6,7 @@ pub const MIB: u64 = 1 << 20;
 /// `bytes` in decimal units, as on a stick's packaging: `16.0 GB`.
 pub fn decimal_size(bytes: u64) -> String {
     match bytes {
-        0..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        0..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
         _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
     }
 }
@@ -34,6 +34,7 @@ mod tests {
     #[test]
     fn decimal_sizes_match_the_packaging() {
         assert_eq!(decimal_size(16_008_609_792), "16.0 GB");
+        assert_eq!(decimal_size(9_870_000_000), "9.8 GB");
         assert_eq!(decimal_size(512_753_664), "512 MB");
     }
 

@@ -210,6 +210,9 @@ pub struct Flash {
     /// Add this NetworkManager connection (NAME.nmconnection)
     #[arg(long = "network", value_name = "FILE")]
     pub networks: Vec<PathBuf>,
+    /// Give up the PERSIST on the stick: all that it holds is lost
+    #[arg(long)]
+    pub discard_persist: bool,
     /// Dry run: check everything, write nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -1,12 +1,14 @@
 //! `flash`: write an image to a stick.
 
 mod progress;
+mod room;
 
 use std::io::{IsTerminal, Write, stdin};
 use std::sync::mpsc;
 use std::thread;
 
 use anyhow::Result;
+use stick::flash::capacity::{self, Reason, Unfit};
 use stick::flash::device::Device;
 use stick::flash::files::{self, OwnerFiles};
 use stick::flash::image::StickImage;
@@ -49,7 +51,7 @@ pub fn flash_stick(options: &Flash) -> Result<FlashResult> {
     let image = StickImage::open(&options.image)?;
     let layout = image.layout()?;
     let device = Device::open(&options.device, &image, &progress)?;
-    let persist = plan_persist(&device, &layout)?;
+    let persist = plan_persist(&device, &layout, options.discard_persist)?;
     if !options.yes && !options.dry_run && !stdin().is_terminal() {
         return Err(usage(format!(
             "there is no terminal to ask whether {} may be overwritten: add --yes",
@@ -63,14 +65,33 @@ pub fn flash_stick(options: &Flash) -> Result<FlashResult> {
         return Ok(FlashResult::DryRun);
     }
     if !options.yes {
-        confirm(&device)?;
+        confirm(&device, &persist)?;
     }
     let path = device.path.display();
     let unusable = format!("{path} is not usable until it is flashed again");
-    match flash(&image, &verified, &device, &files, &progress) {
+    // Only where nothing behind the image is kept.
+    let markers = match persist.forbids_check() {
+        Some(_) => None,
+        None => match capacity::check(&device, &verified, &progress) {
+            Ok(markers) => Some(markers),
+            Err(unfit) => return refuse_unfit(&device, unfit),
+        },
+    };
+    match flash(
+        &image,
+        &verified,
+        &device,
+        &files,
+        markers.as_ref(),
+        &progress,
+    ) {
         Ok(ReadBack::Matches) => {
             outln!("done: {path} can be removed (if your desktop has opened it, eject it first)");
             Ok(FlashResult::Written)
+        }
+        Ok(ReadBack::Smaller(stores)) => {
+            errln!("error: {}; {unusable}", smaller(&device, stores));
+            Ok(FlashResult::Differs)
         }
         Ok(ReadBack::Differs(offset)) => {
             errln!(
@@ -81,6 +102,36 @@ pub fn flash_stick(options: &Flash) -> Result<FlashResult> {
         Err(_) if process::check_interrupt().is_err() => Err(InterruptedWith(unusable).into()),
         Err(error) => Err(usage(format!("{}; {unusable}", one_line(&error)))),
     }
+}
+
+/// Says why nothing was flashed, and what the check has left on the stick.
+fn refuse_unfit(device: &Device, unfit: Unfit) -> Result<FlashResult> {
+    let path = device.path.display();
+    let left = match unfit.as_before {
+        true => format!("{path} was not flashed, and all that was on it is still there"),
+        false => format!(
+            "{path} was not flashed, but the check of its capacity has overwritten some of what was on it"
+        ),
+    };
+    match unfit.reason {
+        Reason::Smaller(stores) => {
+            errln!("error: {}; {left}", smaller(device, stores));
+            Ok(FlashResult::Differs)
+        }
+        Reason::Failed(_) if process::check_interrupt().is_err() => {
+            Err(InterruptedWith(left).into())
+        }
+        Reason::Failed(error) => Err(usage(format!("{}; {left}", one_line(&error)))),
+    }
+}
+
+fn smaller(device: &Device, stores: u64) -> String {
+    format!(
+        "{} says that it has {}, but stores only about {}: return it, or take another stick",
+        device.path.display(),
+        decimal_size(device.size),
+        decimal_size(stores)
+    )
 }
 
 fn show(
@@ -106,22 +157,39 @@ fn show(
     for (number, line) in device.describe().iter().enumerate() {
         outln!("{:10} {line}", if number == 0 { "device" } else { "" });
     }
-    outln!("PERSIST    {}", persist.describe());
+    let advice = match persist {
+        PersistPlan::Foreign => "; with --discard-persist a new one is made, and the data is lost",
+        _ => "",
+    };
+    outln!("PERSIST    {}{advice}", persist.describe());
+    if let Some(line) = room::line(persist) {
+        outln!("room       {line}");
+    }
+    match persist.forbids_check() {
+        Some(why) => outln!("capacity   NOT CHECKED: {why}"),
+        None => outln!(
+            "capacity   will be checked before and after writing, with markers up to the stick's end"
+        ),
+    }
     for key in &files.fingerprints {
         outln!("key        {key}");
     }
     for (name, _) in &files.connections {
         outln!("network    {name}");
     }
-    for warning in &files.warnings {
+    for warning in files.warnings.iter().chain(&room::warning(persist)) {
         outln!("WARNING    {warning}");
     }
 }
 
 /// Asks on the terminal.
-fn confirm(device: &Device) -> Result<()> {
+fn confirm(device: &Device, persist: &PersistPlan) -> Result<()> {
+    let lost = match persist {
+        PersistPlan::Discarded { .. } => "Everything, also PERSIST,",
+        _ => "Everything else",
+    };
     eprint!(
-        "Everything else on {} will be lost. Type `yes` to write: ",
+        "{lost} on {} will be lost. Type `yes` to write: ",
         device.path.display()
     );
     std::io::stderr().flush()?;

@@ -5,6 +5,7 @@
     reason = "tests start programs as a user would"
 )]
 
+mod capacity;
 #[path = "../common/mod.rs"]
 mod common;
 mod disks;
@@ -22,6 +23,7 @@ fn main() {
         written::trials(),
         refused::trials(),
         unfinished::trials(),
+        capacity::trials(),
         disks::trials(),
     ]
     .into_iter()

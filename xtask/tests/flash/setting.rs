@@ -16,6 +16,8 @@ pub const KEY: &str =
 /// Size of STORE in most images here, and the size of its file system, in MiB.
 pub const SLOT: u64 = 24;
 pub const USED: u64 = 6;
+/// The ext4 superblock's magic number, behind the beginning of a partition.
+pub const EXT4: u64 = 1024 + 0x38;
 /// The length of most sticks here.
 pub const STICK: u64 = 96 * MIB;
 

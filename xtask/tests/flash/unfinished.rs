@@ -11,8 +11,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::common::{ended_with, refused, trial};
-use crate::setting::{Case, SLOT, command, flash, has_no_table, read, starts_empty, succeeded};
-use crate::stick::{MIB, STORE, image, used_stick};
+use crate::setting::{
+    Case, EXT4, SLOT, command, flash, has_no_table, read, starts_empty, succeeded,
+};
+use crate::stick::{MIB, STORE, image, persist, used_stick};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -25,6 +27,11 @@ pub fn trials() -> Vec<Trial> {
 /// A limited file size stands for a stick that is pulled out while it is written to.
 fn cut_short() -> Result<(), Failed> {
     let case = Case::new()?;
+    // With a PERSIST, nothing is written behind the image.
+    File::options()
+        .write(true)
+        .open(&case.stick)?
+        .write_all_at(&[0x53, 0xef], persist(SLOT) + EXT4)?;
     succeeded(&flash(&[&case.raw, &case.stick, &"--yes"]));
     let mut limited = Command::new("sh");
     // In blocks of 512 bytes: in the middle of STORE.

@@ -7,11 +7,9 @@ use libtest_mimic::{Failed, Trial};
 use stick::esp;
 
 use crate::common::{refused, trial};
-use crate::setting::{Case, KEY, SLOT, STICK, USED, flash, read, same, succeeded};
+use crate::setting::{Case, EXT4, KEY, SLOT, STICK, USED, flash, read, same, succeeded};
 use crate::stick::{ESP, MIB, STORE, compress, image, persist, used_stick};
 
-/// The ext4 superblock's magic number, behind the beginning of a partition.
-const EXT4: u64 = 1024 + 0x38;
 const CONNECTION: &str = "[connection]\nid=Home\ntype=wifi\n\n[wifi]\nssid=Home\n";
 
 pub fn trials() -> Vec<Trial> {
@@ -98,6 +96,10 @@ fn persist_elsewhere() -> Result<(), Failed> {
     let newer = image(folder.path(), "newer", SLOT + 4, USED);
     let stick = used_stick(folder.path(), STICK);
     succeeded(&flash(&[&older, &stick, &"--yes"]));
+    File::options()
+        .write(true)
+        .open(&stick)?
+        .write_all_at(b"data", persist(SLOT))?;
     let before = fs::read(&stick)?;
     let output = flash(&[&newer, &stick, &"--yes"]);
     refused(

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::ops::Range;
 
 use anyhow::{Error, Result};
 
@@ -19,16 +20,23 @@ const ROOM: u64 = 32 * MIB + MIB;
 const EXT4_MAGIC: (u64, [u8; 2]) = (1024 + 0x38, [0x53, 0xef]);
 /// File systems, LUKS and the like show themselves within this.
 const BEGINNING: usize = 128 << 10;
+/// Copies of the superblock by which the machine recognizes an ext4 that lost its beginning (modules/persist.sh): place, and the
+/// binary logarithm of the block's size in KiB.
+const EXT4_COPIES: [(u64, u32); 2] = [(32768 * 4096, 2), (8193 * 1024, 0)];
+/// What is cleared at each place that may hold a trace of an older file system.
+pub(super) const TRACE: u64 = MIB;
 
 /// The plan for PERSIST.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PersistPlan {
-    /// An ext4 file system is at its place.
-    Kept,
+    /// An ext4 file system is at its place. The machine grows it to so many bytes.
+    Kept { bytes: u64 },
     /// Its place holds other data, which the machine will not touch either.
     Foreign,
     /// The machine makes it on its first start.
     New { bytes: u64 },
+    /// As `New`, and the one on the stick is given up.
+    Discarded { bytes: u64 },
     /// Too little room is left behind the image.
     NoRoom,
 }
@@ -37,21 +45,47 @@ impl PersistPlan {
     /// In words.
     pub fn describe(&self) -> String {
         match self {
-            PersistPlan::Kept => "kept: the stick has one where the image expects it".into(),
+            PersistPlan::Kept { .. } => "kept: the stick has one where the image expects it".into(),
             PersistPlan::Foreign => {
-                "none: its place holds data that is not an ext4 file system, which neither this nor the machine touches; to have one made, `wipefs` the stick first".into()
+                "none: its place holds data that is not a usable ext4 file system, which neither this nor the machine touches".into()
             }
             PersistPlan::New { bytes } => format!("will be created on first boot, {}", decimal_size(*bytes)),
+            PersistPlan::Discarded { bytes } => {
+                format!("THE ONE ON THE STICK WILL BE LOST; a new one will be created on first boot, {}", decimal_size(*bytes))
+            }
             PersistPlan::NoRoom => "none: NOTHING WILL BE KEPT, the stick has less than 32 MiB left behind the system".into(),
+        }
+    }
+
+    /// The bytes of its partition; None where the stick will have no PERSIST. Its file system may be smaller.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            PersistPlan::Kept { bytes }
+            | PersistPlan::New { bytes }
+            | PersistPlan::Discarded { bytes } => Some(*bytes),
+            PersistPlan::Foreign | PersistPlan::NoRoom => None,
+        }
+    }
+
+    /// Why the capacity of the stick cannot be checked, which writes behind the image; None if it can be.
+    pub fn forbids_check(&self) -> Option<&'static str> {
+        match self {
+            PersistPlan::Kept { .. } => Some("the check would write into PERSIST, which is kept"),
+            PersistPlan::Foreign => Some(
+                "the check would write into the data at PERSIST's place, which is left untouched",
+            ),
+            PersistPlan::NoRoom => Some("nothing is stored behind the image"),
+            PersistPlan::New { .. } | PersistPlan::Discarded { .. } => None,
         }
     }
 }
 
-/// What happens to PERSIST when an image of that `layout` is written to `device`.
+/// What happens to PERSIST when an image of that `layout` is written to `device`. With `discard` the one on the stick may be
+/// lost, where there is room for a new one.
 ///
 /// # Errors
 /// The stick has one elsewhere, which would be lost, or is too small for the image.
-pub fn plan_persist(device: &Device, layout: &Layout) -> Result<PersistPlan> {
+pub fn plan_persist(device: &Device, layout: &Layout, discard: bool) -> Result<PersistPlan> {
     let place = layout.persist.offset;
     let path = device.path.display();
     if device.size < place {
@@ -66,48 +100,100 @@ pub fn plan_persist(device: &Device, layout: &Layout) -> Result<PersistPlan> {
         .and_then(gpt::read)
         .unwrap_or_default();
     os::forget_cached(&device.file);
+    let mut elsewhere = None;
     for found in gpt::named(&partitions, &layout.persist_name) {
-        if found.offset != place
-            && beginning(&device.file, found.offset)
-                .iter()
-                .any(|byte| *byte != 0)
-        {
-            return Err(Error::msg(format!(
-                "{path} has a {} at another place ({} MiB) than this image ({} MiB), and its data would be lost: \
-                 save it, run `wipefs --all {path}`, and flash again",
-                layout.persist_name,
-                found.offset / MIB,
-                place / MIB
-            )));
+        if found.offset != place && !is_empty(&beginning(device, found.offset)?) {
+            elsewhere = Some(found);
         }
     }
-    let beginning = beginning(&device.file, place);
+    let bytes = device.size - place;
+    let room = bytes >= ROOM;
+    if let Some(found) = elsewhere
+        && !(discard && room)
+    {
+        return Err(Error::msg(format!(
+            "{path} has a {} at another place ({} MiB) than this image ({} MiB), and its data would be lost: \
+             save it, run `wipefs --all {path}`, and flash again",
+            layout.persist_name,
+            found.offset / MIB,
+            place / MIB
+        )));
+    }
+    let start = beginning(device, place)?;
     let listed = gpt::named(&partitions, &layout.persist_name).any(|found| found.offset == place);
-    Ok(if is_ext4(&beginning) {
-        PersistPlan::Kept
-    } else if device.size < place + ROOM {
+    // As flashing leaves it when it ends early.
+    let unfinished = is_empty(&beginning(device, 0)?);
+    let foreign = !is_empty(&start) && (listed || unfinished) || has_ext4_copy(device, place)?;
+    Ok(if is_ext4(&start) && !(discard && room) {
+        PersistPlan::Kept { bytes }
+    } else if !room {
         PersistPlan::NoRoom
-    } else if listed && beginning.iter().any(|byte| *byte != 0) {
+    } else if foreign && !discard {
         PersistPlan::Foreign
+    } else if foreign || is_ext4(&start) || elsewhere.is_some() {
+        PersistPlan::Discarded { bytes }
     } else {
-        PersistPlan::New {
-            bytes: device.size - place,
-        }
+        PersistPlan::New { bytes }
     })
 }
 
-/// The bytes there, fewer at the end of the disk.
-fn beginning(file: &File, offset: u64) -> Vec<u8> {
+/// The ranges behind an image of `place` bytes where an older file system would keep the machine from making a new one: its
+/// beginning, its copies of the superblock, and the end, where arrays and partition tables have their marks.
+pub(super) fn traces(place: u64, size: u64) -> Vec<Range<u64>> {
+    let starts = [0]
+        .into_iter()
+        .chain(EXT4_COPIES.map(|(at, _)| at / MIB * MIB));
+    let mut ranges: Vec<Range<u64>> = starts
+        .map(|at| place + at..(place + at + TRACE).min(size))
+        .filter(|range| !range.is_empty())
+        .collect();
+    ranges.push(size.saturating_sub(TRACE).max(place)..size);
+    ranges
+}
+
+/// The bytes there, fewer at the end of the disk. What cannot be read may be PERSIST, so it must not count as empty.
+fn beginning(device: &Device, offset: u64) -> Result<Vec<u8>> {
+    // A disk refuses a seek behind its end, a file does not.
+    if offset >= device.size {
+        return Ok(Vec::new());
+    }
+    let mut file = &device.file;
     let mut bytes = vec![0; BEGINNING];
-    let length = (&mut &*file)
+    let length = file
         .seek(SeekFrom::Start(offset))
-        .and_then(|_| chunks::fill(&mut &*file, &mut bytes))
-        .unwrap_or(0);
+        .and_then(|_| chunks::fill(&mut file, &mut bytes))
+        .map_err(|error| {
+            let path = device.path.display();
+            let advice = os::advice(&error);
+            Error::msg(format!(
+                "cannot read {path} at byte {offset}: {error}{advice}"
+            ))
+        })?;
     bytes.truncate(length);
-    bytes
+    Ok(bytes)
 }
 
 fn is_ext4(beginning: &[u8]) -> bool {
     let (offset, magic) = EXT4_MAGIC;
     beginning.get(offset as usize..offset as usize + 2) == Some(&magic)
 }
+
+fn is_empty(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
+
+/// Whether the file system at `place` has a copy of its superblock. It names its group and the size of a block, so that a copy of
+/// another file system is not taken for one.
+fn has_ext4_copy(device: &Device, place: u64) -> Result<bool> {
+    for (at, block) in EXT4_COPIES {
+        let copy = beginning(device, place + at)?;
+        let is = |field: usize, bytes: &[u8]| copy.get(field..field + bytes.len()) == Some(bytes);
+        if is(0x38, &EXT4_MAGIC.1) && is(0x18, &block.to_le_bytes()) && is(0x5a, &[1, 0]) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,32 +2,29 @@
 //!
 //! Order: the old partition table is cleared; the image is written without its table, read back and compared; the owner's
 //! files are written; the partition table is written last. If this ends early the stick has no partitions, so it cannot
-//! be mistaken for a finished one. Nothing behind the image's end is touched.
+//! be mistaken for a finished one. Nothing behind the image's end is touched, unless markers of [`super::capacity`] are there:
+//! then PERSIST is made anew, so they are read once more and removed, with all that passes for an older file system.
 //!
 //! Data is written. Zeros have to read as zeros afterwards, also where older data was: a target that can clear a range
 //! without being sent zeros does so; otherwise the range is read, and zeros are written where there are none. Only the
 //! end of STORE, behind its file system, keeps its old content: nothing ever reads it. The ESP's free space does not keep
 //! it: older keys and passwords may be there.
 
-use std::cell::Cell;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::mem;
-use std::ops::Range;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 
-use super::chunks::{self, Buffer, ByteRun, CHUNK, Chunk, RunKind};
+use super::capacity::Markers;
+use super::chunks::{self, Buffer, ByteRun, Chunk, RunKind};
 use super::device::Device;
 use super::files::OwnerFiles;
 use super::image::StickImage;
 use super::os;
+use super::persist;
+use super::target::Target;
 use super::verify_image::VerifiedImage;
 use crate::monitor::{Monitor, Pass};
 use crate::units::MIB;
-
-/// Without direct access, bytes between two waits for the disk, so that the progress shows the speed of the disk.
-const UNSYNCED: u64 = 64 * MIB;
 
 /// The result of reading back all that was written.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,9 +33,12 @@ pub enum ReadBack {
     Matches,
     /// It differs from the image at this byte; it has no partition table.
     Differs(u64),
+    /// It holds the image, but not the markers behind it: it stores only about so many bytes. It has no partition table.
+    Smaller(u64),
 }
 
-/// Writes the `verified` `image` to `device`, with `files` on its FAT partition.
+/// Writes the `verified` `image` to `device`, with `files` on its FAT partition. `markers` are given where PERSIST is made
+/// anew: nothing behind the image is kept then.
 ///
 /// # Errors
 /// The image or the device fails, or `monitor` ends the operation; the device then has no partition table.
@@ -47,16 +47,22 @@ pub fn flash(
     verified: &VerifiedImage,
     device: &Device,
     files: &OwnerFiles,
+    markers: Option<&Markers>,
     monitor: &dyn Monitor,
 ) -> Result<ReadBack> {
     // The partition table and its backup, which is in the last MiB.
     let tables = [0..MIB, verified.length - MIB..verified.length];
+    let traces = match markers {
+        Some(_) => persist::traces(verified.length, device.size),
+        None => Vec::new(),
+    };
     let target = Target::new(device, monitor);
     let mut held: [Vec<u8>; 2] = Default::default();
 
     monitor.begin(Pass::Write, verified.used);
-    for table in &tables {
-        target.clear(table.clone())?;
+    // Of the traces behind the image only the first, which holds no marker: without it, the next attempt finds nothing to keep.
+    for range in tables.iter().chain(traces.first()) {
+        target.clear(range.clone())?;
     }
     target.sync()?;
     // Neighbouring zeros are cleared together: most disks take no longer for them than for a small piece.
@@ -106,19 +112,23 @@ pub fn flash(
         return Ok(ReadBack::Differs(offset));
     }
     monitor.end(Pass::ReadBack);
+    if let Some(markers) = markers {
+        if let Some(stores) = markers.lost(&target, monitor)? {
+            return Ok(ReadBack::Smaller(stores));
+        }
+        markers.remove(&target)?;
+    }
+    for range in traces {
+        target.clear(range)?;
+    }
 
     // From here on in small pieces, through the kernel's cache.
     target.go_direct(false);
-    let settle = || {
-        target.sync()?;
-        os::forget_cached(&device.file);
-        Ok(())
-    };
-    files.put(&device.path, verified.layout.esp, settle)?;
+    files.put(&device.path, verified.layout.esp, || target.settle())?;
     // The backup first: a disk with only the backup has no partitions either.
     for (table, bytes) in tables.iter().zip(&held).rev() {
         target.write(bytes, table.start)?;
-        settle()?;
+        target.settle()?;
         let run = ByteRun {
             kind: RunKind::Data,
             offset: table.start,
@@ -152,126 +162,4 @@ fn each(
             None => error,
         }
     })
-}
-
-struct Target<'a> {
-    device: &'a Device,
-    monitor: &'a dyn Monitor,
-    direct: Cell<bool>,
-    /// Whether ranges can be cleared without writing zeros; true until it fails.
-    punches: Cell<bool>,
-    unsynced: Cell<u64>,
-}
-
-impl<'a> Target<'a> {
-    fn new(device: &'a Device, monitor: &'a dyn Monitor) -> Self {
-        Target {
-            device,
-            monitor,
-            direct: Cell::new(os::set_direct(&device.file, true)),
-            punches: Cell::new(true),
-            unsynced: Cell::new(0),
-        }
-    }
-
-    fn go_direct(&self, on: bool) {
-        self.direct.set(os::set_direct(&self.device.file, on) && on);
-    }
-
-    fn failed(&self, verb: &str, offset: u64) -> impl FnOnce(io::Error) -> anyhow::Error {
-        let place = format!(
-            "cannot {verb} {} at byte {offset}",
-            self.device.path.display()
-        );
-        move |error| Error::msg(format!("{place}: {error}{}", os::advice(&error)))
-    }
-
-    fn seek(&self, offset: u64) -> io::Result<&File> {
-        let mut file = &self.device.file;
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(file)
-    }
-
-    /// Some file systems take direct access only in a form of their own.
-    fn retried<T>(&self, action: impl Fn() -> io::Result<T>) -> io::Result<T> {
-        match action() {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput && self.direct.get() => {
-                self.go_direct(false);
-                action()
-            }
-            result => result,
-        }
-    }
-
-    fn write(&self, data: &[u8], offset: u64) -> Result<()> {
-        self.retried(|| self.seek(offset)?.write_all(data))
-            .map_err(self.failed("write to", offset))?;
-        self.unsynced.set(self.unsynced.get() + data.len() as u64);
-        if !self.direct.get() && self.unsynced.get() >= UNSYNCED {
-            self.sync()?;
-        }
-        Ok(())
-    }
-
-    /// Makes `range` read as zeros.
-    fn clear(&self, range: Range<u64>) -> Result<()> {
-        if range.is_empty() {
-            return Ok(());
-        }
-        if self.punches.get() {
-            // The reason does not matter: writing shows whether the disk is sound.
-            match os::punch(&self.device.file, range.start, range.end - range.start) {
-                Ok(()) => return Ok(()),
-                Err(_) => self.punches.set(false),
-            }
-        }
-        let (zeros, mut read) = (Buffer::new(), Buffer::new());
-        for offset in range.clone().step_by(CHUNK) {
-            self.monitor.check()?;
-            let length = (range.end - offset).min(CHUNK as u64) as usize;
-            let run = ByteRun {
-                kind: RunKind::Zero,
-                offset,
-                data: &zeros[..length],
-            };
-            if self.difference(&run, &mut read)?.is_some() {
-                self.write(run.data, offset)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.unsynced.set(0);
-        self.device
-            .file
-            .sync_all()
-            .map_err(self.failed("finish writing to", 0))
-    }
-
-    /// The first offset where the device differs from `run`.
-    fn difference(&self, run: &ByteRun, buffer: &mut Buffer) -> Result<Option<u64>> {
-        let read = &mut buffer[..run.data.len()];
-        // Not through `retried`, which would borrow `read` mutably twice.
-        let mut result = self
-            .seek(run.offset)
-            .and_then(|mut file| file.read_exact(read));
-        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::InvalidInput)
-            && self.direct.get()
-        {
-            self.go_direct(false);
-            result = self
-                .seek(run.offset)
-                .and_then(|mut file| file.read_exact(read));
-        }
-        result.map_err(self.failed("read", run.offset))?;
-        if read == run.data {
-            return Ok(None);
-        }
-        let at = read
-            .iter()
-            .zip(run.data)
-            .position(|(read, data)| read != data);
-        Ok(at.map(|at| run.offset + at as u64))
-    }
 }
