@@ -8,7 +8,9 @@
 
 folder=/run/ollamalive
 notices=$folder/notices
+# Their times are those of the last look's beginning; the second is only changed once its result is written.
 stamp=$folder/health/looked
+result=$folder/health/written
 container=ollama
 unit=docker-ollama.service
 # Seconds between two looks: while Ollama serves, and while it does not. A new notice is seen at once.
@@ -135,6 +137,7 @@ watch() {
   while true; do
     : > "$stamp"
     look || echo "The state of Ollama could not be found out; it is tried again."
+    touch -r "$stamp" "$result"
     pause=$worried
     if grep -qsE '"state":"(serving|degraded)"' "$folder/status.json"; then pause=$calm; fi
     for ((second = 0; second < pause; second++)); do

@@ -204,12 +204,16 @@ impl<'a> Context<'a> {
 }
 
 /// A command line that prints the notices that `user` sees after logging in: it runs the login shell's global start-up file,
-/// wherever this zsh looks for it. (A login by sudo would ask whether root's account is valid, and NixOS locks that.)
+/// wherever this zsh looks for it. (A login by sudo would ask whether root's account is valid, and NixOS locks that.) Before
+/// that it waits until the machine has seen the newest notice.
 fn login_banner(user: &str) -> String {
     let start_up =
         "for rc in /etc/zprofile /etc/zsh/zprofile; do if [ -e $rc ]; then . $rc; break; fi; done";
+    let seen =
+        "find /run/ollamalive/notices -newer /run/ollamalive/health/written 2>&1 | grep -q .";
     format!(
-        "setpriv --reuid={user} --regid=$(id -g {user}) --init-groups env -i USER={user} PATH=\"$PATH\" \
+        "for turn in $(seq 40); do {seen} || break; sleep 1; done; \
+         setpriv --reuid={user} --regid=$(id -g {user}) --init-groups env -i USER={user} PATH=\"$PATH\" \
          \"$(getent passwd {user} | cut -d: -f7)\" -fc '{start_up}'"
     )
 }

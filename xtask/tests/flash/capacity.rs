@@ -147,7 +147,9 @@ fn flash_losing(case: &Case, begins: fn(&Path) -> bool) -> Output {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let file = File::options().write(true).open(&case.stick).unwrap();
-            while !over.load(Ordering::Relaxed) && !begins(&case.stick) {}
+            while !over.load(Ordering::Relaxed) && !begins(&case.stick) {
+                std::thread::yield_now();
+            }
             while !over.load(Ordering::Relaxed) {
                 file.write_all_at(&[0; BLOCK], STICK - BLOCK as u64)
                     .unwrap();

@@ -3,6 +3,7 @@
 use anyhow::{Error, Result, ensure};
 
 use super::connect;
+use crate::disk_fixtures::OTHER_ARCHIVE;
 use crate::ollama_image::stub::OTHER_IMAGE;
 use crate::scenario::{Context, Finding, ollama};
 
@@ -25,7 +26,8 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     let (unit, image) = (&cx.contract.ollama.unit, &cx.contract.ollama.image);
     let [stop, swap, start] = cx.exec([
         &format!("systemctl stop {unit}"),
-        &format!("docker tag {OTHER_IMAGE} {image}"),
+        // The machine itself does not load an archive that holds another image.
+        &format!("docker load --input /persist/images/{OTHER_ARCHIVE} && docker tag {OTHER_IMAGE} {image}"),
         &format!("systemctl start --no-block {unit}"),
     ])?;
     ensure!(

@@ -24,7 +24,7 @@ macro_rules! replaced {
             "systemctl stop $unit; systemctl stop mnt-models.mount; ",
             $then,
             "; echo 1 > \"$(readlink -f \"/sys/class/block/${drive##*/}/device/..\")/remove\"",
-            "; [ ! -e /run/other ] || loop=$(losetup --find --show /run/other)",
+            "; [ ! -e /run/other ] || { modprobe loop; loop=$(losetup --find --show /run/other); }",
             "; udevadm settle --timeout=20; systemctl start --no-block $unit"
         )
     };
@@ -37,7 +37,7 @@ pub const TWICE: &[Episode] = &[Episode {
     causes: &["drive-twice"],
     state: "not serving",
     make: released!(
-        "dd if=$drive of=/run/other bs=1M conv=sparse; loop=$(losetup --find --show /run/other)"
+        "dd if=$drive of=/run/other bs=1M conv=sparse; modprobe loop; loop=$(losetup --find --show /run/other)"
     ),
     undo: RETURN,
 }];

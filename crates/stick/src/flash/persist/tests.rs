@@ -189,5 +189,5 @@ fn traces_of_an_older_file_system_lie_behind_the_image() {
         assert!(cleared(PLACE + at), "{at}");
     }
     assert!(!cleared(PLACE + 20 * MIB));
-    assert_eq!(traces(PLACE, PLACE), [PLACE..PLACE]);
+    assert!(traces(PLACE, PLACE).iter().all(|range| range.is_empty()));
 }
