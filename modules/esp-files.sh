@@ -271,11 +271,13 @@ handle_all() {
   rm -f "$run/text" "$run/text.raw" "$run/text.errors" "$run/head"
 }
 
-# The problems in $run/files, as sentences for the login banner; nothing if there are none.
+# The problems in $run/files, as sentences for the login banner: the first one of each file. Nothing if there are none.
 problems() {
-  local verdict name words count=0 most=5
+  local verdict name words last='' count=0 most=5
   while IFS=$'\t' read -r verdict name words; do
     case $verdict in refused | warned | unread) ;; *) continue ;; esac
+    [ "$name" != "$last" ] || continue
+    last=$name
     count=$((count + 1))
     [ "$count" -gt "$most" ] || echo "$name on the stick: $words."
   done < "$run/files"
