@@ -20,6 +20,8 @@
       models=$beside/models''
     else ''
       root=/mnt/models
+      # Access triggers the automount, which waits for a drive that is missing: once is enough.
+      problem=$(ls "$root" 2>&1 >/dev/null) || cannot_start "$problem"
       beside=$root/ollama
       folder=${lib.escapeShellArg (toString models.folder)}
       ${builtins.readFile ./models-folder.sh}'';
@@ -113,17 +115,17 @@ in {
       preStart = ''
         notice=/run/ollamalive/notices/models
         mkdir -p "''${notice%/*}"
-
-        # Access triggers the automount. Without the drive, the folder cannot be created.
-        ${folder}
-        if ! problem=$( { mkdir -p "$models" && ls "$models"; } 2>&1 >/dev/null); then
-          echo "Ollama cannot start yet: $problem. "${lib.escapeShellArg (
+        cannot_start() {
+          echo "Ollama cannot start yet: $1. "${lib.escapeShellArg (
           if models.drive == null
           then "Make room on PERSIST."
           else "Plug in the drive ${models.drive}, or correct ollamalive.models.drive."
         )} | tee "$notice"
           exit 1
-        fi
+        }
+
+        ${folder}
+        problem=$( { mkdir -p "$models" && ls "$models"; } 2>&1 >/dev/null) || cannot_start "$problem"
         rm -f "$notice"
         ln -sfn "$models" /run/ollamalive/models
 

@@ -44,7 +44,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
             "cp -a '{odd}' /run/kept-connection && rm '{odd}' && systemctl restart esp-import; ls {FOLDER}; \
              cp -a /run/kept-connection '{odd}'"
         ),
-        "journalctl -b --no-pager -o cat -u esp-import | grep 'none.nmconnection.*refused'",
+        "journalctl -b --no-pager -o cat -u esp-import | grep 'none.nmconnection.*not a text'",
     ], IMPORT)?;
     Ok(Facts {
         files: files.text,
