@@ -66,9 +66,10 @@ fn gather(cx: &mut Context) -> Result<Facts> {
             "ip -o -4 address show scope global | grep -v docker | sed 's/.* inet //; s,/.*,,' | head -n 1",
             "ssh-keygen -l -f /persist/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2",
             &banner,
+            // A server without its image is now starting, now not serving: that is a change.
             &format!(
-                "{MOUNT}; touch -d {OLD} /run/looked/ollamalive/REPORT.txt; umount /run/looked; {AGAIN}; \
-                 {MOUNT}; date -I -r /run/looked/ollamalive/REPORT.txt; umount /run/looked"
+                "systemctl stop ollamalive-health; {AGAIN}; {MOUNT}; touch -d {OLD} /run/looked/ollamalive/REPORT.txt; umount /run/looked; {AGAIN}; \
+                 {MOUNT}; date -I -r /run/looked/ollamalive/REPORT.txt; umount /run/looked; systemctl start --no-block ollamalive-health"
             ),
             &format!(
                 "{new}; blockdev --setro \"$(readlink -f /dev/ollamalive/ESP)\"; {AGAIN}; {said}; \
