@@ -65,6 +65,7 @@ impl Scripts {
                 .replace("root=/mnt", &format!("root={here}"));
             scripts.write(name, &script)?;
         }
+        fs::create_dir(scripts.path("models"))?;
         for name in ["images", "registry", "asked", "used"] {
             scripts.write(name, "")?;
         }
