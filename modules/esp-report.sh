@@ -54,7 +54,7 @@ save() {
 
 # On the machine.
 
-# Addresses that do not change by themselves, of the cards that are no containers'.
+# The machine's lasting addresses, without those of containers.
 addresses() {
   local card address rest
   while read -r _ card _ address rest; do

@@ -57,7 +57,6 @@
     settings=${settingsFile}
     decision=${decisionFile}
     port=${toString cfg.ollama.port}
-    image=${lib.escapeShellArg reference.local}
     command=${command}/bin/ollamalive
     ${builtins.readFile ./health.sh}'';
   program = pkgs.writeTextFile {

@@ -2,13 +2,13 @@
 # Finds out whether Ollama serves, and says it everywhere (health.nix). health.nix sets, in front of this text:
 #   settings     a file with causes.nix, and what is configured
 #   decision     health.jq
-#   port, image  where Ollama answers, and the name of its image
+#   port         the port where Ollama answers
 #   command      what prints the state
-: "${settings:?}" "${decision:?}" "${port:?}" "${image:?}" "${command:?}"
+: "${settings:?}" "${decision:?}" "${port:?}" "${command:?}"
 
 folder=/run/ollamalive
 notices=$folder/notices
-# Their times are those of the last look's beginning; the second is only changed once its result is written.
+# Both have the time at which the last look began. The second one gets it once the result is written.
 stamp=$folder/health/looked
 result=$folder/health/written
 container=ollama

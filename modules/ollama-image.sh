@@ -145,11 +145,19 @@ no_space() {
   case $problem in *"no space left on device"*) ;; *) return 1 ;; esac
 }
 
+# Whether the registry counts downloads, and this address has had its share.
+too_many() {
+  case $problem in *toomanyrequests* | *"429 Too Many"*) ;; *) return 1 ;; esac
+}
+
 # What to do about Docker's error.
 advice() {
+  if too_many; then
+    echo "It is tried again in a quarter of an hour."
+    return
+  fi
   case $problem in
     *"no space left"*) echo "$to_do" ;;
-    *toomanyrequests* | *"429 Too Many"*) echo "It is tried again in a quarter of an hour." ;;
     *"manifest unknown"* | *"not found"* | *denied*) echo "Correct ollamalive.ollama.image." ;;
     *lookup* | *dial* | *imeout* | *unreachable*) echo "Check the internet connection; it is tried again." ;;
     *) echo "It is tried again. See: journalctl -u docker-ollama" ;;
@@ -170,8 +178,8 @@ has_more_room() {
 
 fail() {
   echo "Ollama cannot start yet: its image $IMAGE is not downloaded: $problem" | tee "$notice"
-  # A registry that counts downloads refuses them for longer if it is asked more often.
-  case $problem in *toomanyrequests* | *"429 Too Many"*) sleep 900 ;; esac
+  # Asked more often, the registry refuses for longer.
+  ! too_many || sleep 900
   exit 1
 }
 

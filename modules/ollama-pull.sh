@@ -168,7 +168,7 @@ provide() {
   has_room "$1" || return 1
   echo "$1 is being downloaded"
   download "$1" || return 1
-  # Ollama takes a file that is there for a good one, whatever it holds.
+  # Ollama does not look into files that it has already.
   found=0
   is_there "$1" || found=$?
   if [ "$found" -eq 1 ]; then
@@ -183,7 +183,7 @@ docker exec ollama ollama rm $1"
 load() {
   local answer path error
   for path in generate embed; do
-    # Ollama itself ends a load that makes no progress. One whose client has gone away it gives up.
+    # Ollama ends a load that makes no progress, and one whose client has gone away.
     if answer=$(post "/api/$path" "$(request "$1" '{ "keep_alive": -1, "stream": false }')" 7200); then
       echo "$1 is loaded"
       return 0

@@ -71,7 +71,7 @@ fn decide(facts: &Path, folder: &Path) -> Result<Value, Failed> {
         .arg(facts)
         .env("settings", &settings)
         .env("decision", modules.join("health.jq"))
-        .envs([("port", "11434"), ("image", "i"), ("command", "c")])
+        .envs([("port", "11434"), ("command", "c")])
         .output()?;
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     Ok(serde_json::from_slice(&output.stdout)?)
