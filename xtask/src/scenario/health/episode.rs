@@ -61,10 +61,15 @@ fn play(cx: &mut Context, episode: &Episode) -> Result<Said> {
     })
 }
 
-/// The shell script of an episode. A changed folder of notices makes the machine look at once.
+/// The shell script of an episode. A changed folder of notices makes the machine look at once. A cause that lets Ollama serve is
+/// said before it does, so the state is waited for as well.
 fn script(contract: &crate::contract::Contract, episode: &Episode) -> String {
     let has = |cause: &&str| format!("grep -qF '\"id\":\"{cause}\"' /run/said");
-    let all: Vec<String> = episode.causes.iter().map(has).collect();
+    let mut all: Vec<String> = episode.causes.iter().map(has).collect();
+    all.push(format!(
+        "grep -qF '\"state\":\"{}\"' /run/said",
+        episode.state
+    ));
     let any: Vec<String> = episode.causes.iter().map(has).collect();
     let look = "touch /run/ollamalive/notices; sleep 3; ollamalive status --json > /run/said";
     format!(
