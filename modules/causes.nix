@@ -33,7 +33,6 @@ in [
     state = notServing;
     says = "No network card was found that this system knows.";
     toDo = "Plug in a USB network adapter, or another card.";
-    simulated = hardware;
   }
   {
     id = "no-cable";
@@ -121,7 +120,6 @@ in [
     journal = "toomanyrequests|429 Too Many Requests";
     says = "The registry refuses more downloads for now.";
     toDo = "It is tried again, every quarter of an hour; wait, or put an archive of the image into /persist/images.";
-    simulated = registry;
   }
   {
     id = "image-unknown";
@@ -129,7 +127,6 @@ in [
     journal = "manifest unknown|manifest for .* not found|repository does not exist|pull access denied|failed to resolve reference .*: not found";
     says = "The registry does not know the image {remote}.";
     toDo = "Correct ollamalive.ollama.image.";
-    simulated = registry;
   }
   {
     id = "registry-name";
@@ -144,7 +141,6 @@ in [
     journal = "dial tcp|TLS handshake timeout|Client\\.Timeout exceeded|connection reset by peer|context deadline exceeded|received unexpected HTTP status: 5";
     says = "Ollama's image cannot be downloaded: the registry does not answer.";
     toDo = "Check the internet connection, or put an archive of the image into /persist/images.";
-    simulated = registry;
   }
   {
     id = "image-architecture";
@@ -237,7 +233,6 @@ in [
     state = degraded;
     says = "The models drive {drive} is read-only: models are served, and none can be downloaded.";
     toDo = "Look for a switch on the drive, and check it in Windows: `chkdsk D: /f`, with the drive's letter.";
-    simulated = hardware;
   }
   {
     id = "no-name-server";

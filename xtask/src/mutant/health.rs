@@ -90,6 +90,7 @@ pub const MUTANTS: &[Mutant] = &[
         r#""words":"other words""#
     ),
     unsaid!("no-name-server", "network"),
+    unsaid!("no-network-card", "cable"),
     unsaid!("no-cable", "cable"),
     unsaid!("no-address", "cable"),
     unsaid!(
@@ -122,6 +123,7 @@ pub const MUTANTS: &[Mutant] = &[
         "empty"
     ),
     unsaid!("drive-damaged", "drives"),
+    unsaid!("drive-read-only", "drives"),
     unsaid!("drive-hibernated", "drives"),
     unsaid!(
         "restarts",
@@ -171,6 +173,27 @@ pub const MUTANTS: &[Mutant] = &[
         CAUSES,
         "lookup (?<host>",
         "looking up (?<host>"
+    ),
+    unsaid!(
+        "registry-unreachable",
+        "registry",
+        CAUSES,
+        "\"dial tcp|",
+        "\""
+    ),
+    unsaid!(
+        "image-unknown",
+        "registry",
+        CAUSES,
+        "\"manifest unknown|manifest for .* not found|",
+        "\""
+    ),
+    unsaid!(
+        "registry-too-many",
+        "registry",
+        CAUSES,
+        "\"toomanyrequests|429 Too Many Requests\"",
+        "\"429 downloads\""
     ),
     unsaid!("stopped", "stopped"),
     unsaid!("docker-down", "stopped"),

@@ -86,6 +86,12 @@ pub const OTHERS: &[Episode] = &[
         undo: RETURN,
     },
     Episode {
+        causes: &["drive-read-only"],
+        state: "degraded",
+        make: released!("blockdev --setro $drive"),
+        undo: "systemctl stop $unit; systemctl stop mnt-models.mount; blockdev --setrw $drive; systemctl start --no-block $unit",
+    },
+    Episode {
         causes: &["drive-hibernated"],
         state: "degraded",
         make: "loop=; { printf hibr; head -c 4092 /dev/zero; } > /mnt/models/hiberfil.sys; \

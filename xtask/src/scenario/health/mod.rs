@@ -5,12 +5,14 @@ mod container;
 mod drives;
 mod episode;
 mod network;
+mod registry;
 mod storage;
 mod told;
 
 pub use container::{check_container, check_image, check_stopped};
 pub use drives::{check_drive, check_drives};
 pub use network::{check_cable, check_network};
+pub use registry::check as check_registry;
 pub use storage::{check_clock, check_gpu, check_persist};
 pub use told::check as check_told;
 
@@ -27,6 +29,7 @@ fn episodes() -> impl Iterator<Item = &'static Episode> {
         container::CONTAINER,
         container::IMAGE,
         container::STOPPED,
+        registry::REGISTRY,
         storage::PERSIST,
         storage::GPU,
     ]

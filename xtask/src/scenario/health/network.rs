@@ -28,6 +28,12 @@ pub const CABLE: &[Episode] = &[
         make: "card=$(ip -o route show default | sed 's/.* dev //; s/ .*//' | head -n 1); ip address flush dev \"$card\" scope global; ip -6 address flush dev \"$card\" scope global",
         undo: "ip link set \"$card\" down; sleep 1; ip link set \"$card\" up",
     },
+    Episode {
+        causes: &["no-network-card"],
+        state: "not serving",
+        make: "for card in /sys/class/net/*/device; do echo 1 > \"$(readlink -f \"$card/..\")/remove\"; done",
+        undo: "echo 1 > /sys/bus/pci/rescan",
+    },
 ];
 
 pub fn check_network(cx: &mut Context) -> Result<Finding> {

@@ -48,14 +48,14 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "health.cable",
-        sentence: "a cable that is pulled, and a network without addresses, are named",
+        sentence: "a cable that is pulled, a network without addresses, and a PC without a network card are named",
         scenario: "causes",
         applies: Always,
         check: health::check_cable,
     },
     Promise {
         id: "health.drives",
-        sentence: "a models drive that is missing, encrypted, damaged, hibernated or not NTFS is named",
+        sentence: "a models drive that is missing, encrypted, damaged, hibernated, read-only or not NTFS is named",
         scenario: "causes",
         applies: WithModelsDrive,
         check: health::check_drives,
@@ -66,6 +66,13 @@ pub const PROMISES: &[Promise] = &[
         scenario: "causes",
         applies: Always,
         check: health::check_image,
+    },
+    Promise {
+        id: "health.registry",
+        sentence: "a registry that does not answer, does not know the image or refuses more downloads is named",
+        scenario: "causes",
+        applies: Always,
+        check: health::check_registry,
     },
     Promise {
         id: "health.stopped",
