@@ -126,7 +126,13 @@ fn every_command_exists_or_is_listed_as_unchecked() {
             }
         }
         for span in &document.spans {
-            let command = ["cargo xtask ", "nix build ", "journalctl ", "systemctl "];
+            let command = [
+                "cargo xtask ",
+                "nix build ",
+                "journalctl ",
+                "systemctl ",
+                "ollamalive ",
+            ];
             if command.iter().any(|start| span.starts_with(start))
                 && let Err(found) = facts.check(span)
             {
@@ -154,6 +160,8 @@ fn a_command_that_does_not_exist_is_reported() {
         "cargo xtask tset",
         "cd x && nix build .#row",
         "journalctl -u ollama",
+        "ssh me@there ollamalive",
+        "ollamalive state",
         "sudo systemctl restart nothing.service",
         "docker exec -it olama ollama list",
         "docker save ollama/ollama:latest -o x.tar",
@@ -173,6 +181,10 @@ fn a_command_that_does_not_exist_is_reported() {
     assert_eq!(
         facts.check("cargo xtask test ssh --yes # now\nssh me@there && nix build path:.#raw"),
         Ok(vec!["ssh"])
+    );
+    assert_eq!(
+        facts.check("ollamalive status && ollamalive status --json"),
+        Ok(vec![])
     );
 }
 

@@ -58,10 +58,10 @@ pub enum Command {
     /// if there are differences.
     #[command(after_long_help = help::SNAPSHOT)]
     Snapshot(Snapshot),
-    /// Write the generated files: README, docs/options.md, tests/scenarios.nix
+    /// Write the generated files: README, docs/options.md, docs/owner.md, tests/scenarios.nix
     ///
-    /// The README's table of promises and tests/scenarios.nix come from the code, docs/options.md from the recorded
-    /// configuration.
+    /// The README's table of promises and tests/scenarios.nix come from the code; docs/options.md and the table of causes in
+    /// docs/owner.md come from the recorded configuration.
     #[command(after_long_help = help::CODEGEN)]
     Codegen(Codegen),
     /// Follow the newest stable release of NixOS
@@ -79,9 +79,10 @@ pub enum Command {
     OllamaRelease,
     /// Write an image to a USB stick and keep its PERSIST partition
     ///
-    /// Writing to a device needs root. Before anything is written, the whole image is read and compared with SHA256SUMS and
-    /// IMAGE.sha256 beside it. Exits with 1 if the image is damaged or differs from a checksum, or if the stick differs from
-    /// the image when it is read back; with 2 if anything else prevents it.
+    /// Writing to a device needs root, and `sudo` often does not find cargo: run `cargo build --package xtask`, then
+    /// `sudo target/debug/xtask flash`. Before anything is written, the whole image is read and compared with SHA256SUMS and
+    /// IMAGE.sha256 beside it. Exits with 1 if the image is damaged or differs from a checksum, or if the stick differs from the
+    /// image when it is read back; with 2 if anything else prevents it.
     #[command(after_long_help = help::FLASH)]
     Flash(Flash),
     /// Boot the appliance in a virtual machine until Ctrl-C

@@ -45,6 +45,8 @@ pub struct Facts {
     units: Vec<String>,
     container: String,
     image: String,
+    /// The script of the machine's command `ollamalive`.
+    status: String,
 }
 
 impl Facts {
@@ -63,6 +65,7 @@ impl Facts {
             units,
             container: contract.ollama.container,
             image: contract.ollama.image,
+            status: fs::read_to_string(root().join("modules/status.sh")).expect("status.sh"),
         }
     }
 
@@ -119,6 +122,7 @@ impl Facts {
             }
             ["nix", rest @ ..] => self.nix(rest),
             ["journalctl" | "systemctl", rest @ ..] => self.unit(rest),
+            ["ollamalive", rest @ ..] => self.ollamalive(rest),
             ["docker", "exec", options_and_name @ ..] => self.docker_exec(options_and_name),
             ["docker", "run", .., "sh", "-c", script] => {
                 self.check(script).map_err(|wrong| wrong.join("; "))
@@ -206,6 +210,18 @@ impl Facts {
             Some(name) => Err(format!("the record has no unit {name}")),
             None if names.is_empty() && !words.contains(&"-k") => Err("no unit is named".into()),
             None => Ok(Vec::new()),
+        }
+    }
+
+    /// `ollamalive status` and the like: the script has a case for these words.
+    fn ollamalive(&self, words: &[&str]) -> Result<Vec<&'static str>, String> {
+        let words = words.join(" ");
+        let cases = [format!("{words})"), format!("\"{words}\")")];
+        let is_case = |line: &str| cases.iter().any(|case| line.trim_start().starts_with(case));
+        if !words.is_empty() && self.status.lines().any(is_case) {
+            Ok(Vec::new())
+        } else {
+            Err(format!("ollamalive does not know {words:?}"))
         }
     }
 

@@ -108,7 +108,7 @@ fn persist_elsewhere() -> Result<(), Failed> {
             "has a PERSIST at another place (34 MiB)",
             "(38 MiB)",
             "save it",
-            "wipefs --all",
+            "flash again with --discard-persist",
         ],
     )?;
     assert!(fs::read(&stick)? == before);

@@ -111,9 +111,13 @@ pub fn plan_persist(device: &Device, layout: &Layout, discard: bool) -> Result<P
     if let Some(found) = elsewhere
         && !(discard && room)
     {
+        let way = match room {
+            true => "flash again with --discard-persist".into(),
+            false => format!("run `wipefs --all {path}` and flash again"),
+        };
         return Err(Error::msg(format!(
             "{path} has a {} at another place ({} MiB) than this image ({} MiB), and its data would be lost: \
-             save it, run `wipefs --all {path}`, and flash again",
+             save it, then {way}",
             layout.persist_name,
             found.offset / MIB,
             place / MIB
