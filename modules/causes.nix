@@ -38,19 +38,19 @@ in [
     id = "no-cable";
     state = notServing;
     says = "No network cable is plugged in, and no Wi-Fi is connected.";
-    toDo = "Plug in the cable at both ends, or put the Wi-Fi's connection on the stick.";
+    toDo = "Plug in the cable at both ends, or put your Wi-Fi settings on the stick.";
   }
   {
     id = "no-address";
     state = notServing;
     says = "The network gives this PC no address.";
-    toDo = "Switch the router on, and look whether its DHCP server is on.";
+    toDo = "Switch the router on, and check that its DHCP server is on.";
   }
   {
     id = "drive-twice";
     state = notServing;
     says = "Several drives are called {drive}: {paths}. None of them is used.";
-    toDo = "Unplug all but one, or write the UUID of the right one to ollamalive.models.drive.";
+    toDo = "Unplug all but one, or set ollamalive.models.drive to the UUID of the right one.";
   }
   {
     id = "drive-bitlocker";
@@ -67,8 +67,8 @@ in [
   {
     id = "drive-missing";
     state = notServing;
-    says = "The models drive {drive} is not plugged in.";
-    toDo = "Plug it in, or correct ollamalive.models.drive (use the name that Windows Explorer shows).";
+    says = "The models drive {drive} is not found.";
+    toDo = "Plug it in, give your drive that name in Windows Explorer, or correct ollamalive.models.drive.";
   }
   {
     id = "drive-file-system";
@@ -95,7 +95,7 @@ in [
     id = "port-taken";
     state = notServing;
     says = "Port {port} is in use by {program}.";
-    toDo = "Stop it, or write another ollamalive.ollama.port.";
+    toDo = "Stop it, or set another ollamalive.ollama.port.";
   }
   {
     id = "persist-no-room";
@@ -110,7 +110,7 @@ in [
     id = "clock-certificate";
     state = notServing;
     journal = "x509: certificate has expired or is not yet valid";
-    says = "The certificate of Ollama's registry is not valid at the time of this PC, {date}.";
+    says = "The certificate of Ollama's registry is not valid on {date}, the date of this PC.";
     toDo = "Set date and time in the PC's firmware.";
     simulated = registry;
   }
@@ -119,7 +119,7 @@ in [
     state = notServing;
     journal = "toomanyrequests|429 Too Many Requests";
     says = "The registry refuses more downloads for now.";
-    toDo = "It is tried again, every quarter of an hour; wait, or put an archive of the image into /persist/images.";
+    toDo = "It is asked again every quarter of an hour: wait, or put an archive of the image into /persist/images.";
   }
   {
     id = "image-unknown";
@@ -154,7 +154,7 @@ in [
     state = notServing;
     journal = "(stat|exec) [^ ]*/ollama: no such file or directory|executable file not found|layer does not exist|failed to register layer|file integrity checksum failed|missing content";
     says = "Ollama's image on PERSIST is damaged.";
-    toDo = "It is removed and fetched again, once; if that does not help, the stick is worn out: take another one.";
+    toDo = "It is removed and fetched again, once. If that does not help, the stick is worn out: replace it.";
   }
   {
     id = "archive-unreadable";
@@ -192,13 +192,13 @@ in [
   {
     id = "restarts";
     state = notServing;
-    says = "Ollama's container ends again and again (status {status}): {line}";
+    says = "Ollama's container ends again and again (status {status}): {line}.";
     toDo = "`journalctl -b -u docker-ollama` shows more.";
   }
   {
     id = "unanswered";
     state = notServing;
-    says = "Ollama's container runs, and does not answer.";
+    says = "Ollama's container runs but does not answer.";
     toDo = "Restart it: `sudo systemctl restart docker-ollama`.";
   }
   {
@@ -220,24 +220,24 @@ in [
     id = "persist-full";
     state = degraded;
     says = "PERSIST is full: new data may be lost.";
-    toDo = "Delete something under /persist: old images with `docker image prune -a`, the journal, models.";
+    toDo = "Delete something under /persist: old images with `docker image prune --all`, the journal, models.";
   }
   {
     id = "drive-hibernated";
     state = degraded;
-    says = "The models drive {drive} is read-only, because Windows hibernated or Fast Startup is on: models are served, and none can be downloaded.";
+    says = "The models drive {drive} is read-only, because Windows hibernated or Fast Startup is on: no model can be downloaded.";
     toDo = "Switch off Fast Startup in Windows, then shut it down.";
   }
   {
     id = "drive-read-only";
     state = degraded;
-    says = "The models drive {drive} is read-only: models are served, and none can be downloaded.";
-    toDo = "Look for a switch on the drive, and check it in Windows: `chkdsk D: /f`, with the drive's letter.";
+    says = "The models drive {drive} is read-only: no model can be downloaded.";
+    toDo = "Look for a write-protect switch on the drive, and check it in Windows: `chkdsk D: /f`, with the drive's letter.";
   }
   {
     id = "no-name-server";
     state = degraded;
-    says = "The network names no name server: nothing can be downloaded.";
+    says = "The network gives no name server: nothing can be downloaded.";
     toDo = "Enter one in the router's DHCP settings.";
   }
   {
@@ -276,7 +276,7 @@ in [
     notice = "gpu";
     words = "(is too old for|does not work with) (driver|the NVIDIA driver)";
     says = "The NVIDIA {name} is too old for driver {driver}.";
-    more = "The message says what to write for [`ollamalive.gpu.driver`](options.md#ollamalivegpudriver) (a newer card \"does not work with\" a closed driver); build the image again and flash it";
+    more = "The message says which driver to set in [`ollamalive.gpu.driver`](options.md#ollamalivegpudriver); build the image again and flash it. For a card that is too new for `\"closed\"`, it says \"does not work with driver …\"";
     simulated = hardware;
   }
   {
@@ -303,7 +303,7 @@ in [
     notice = "gpu";
     words = "is not usable with";
     says = "The NVIDIA {name} is not usable with driver {driver}.";
-    more = "`journalctl -b -u nvidia-container-toolkit-cdi-generator` shows the reason, or the kernel does, in the lines with NVRM. A driver that is late gives the GPU when it is there";
+    more = "`journalctl -b -u nvidia-container-toolkit-cdi-generator` shows the reason, or `journalctl -b -k -g NVRM` does. If the driver is only late, Ollama gets the GPU once it is loaded";
     simulated = hardware;
   }
   {
@@ -329,7 +329,7 @@ in [
     notice = "pull";
     words = "is not downloaded: it needs";
     says = "{model} is not downloaded: it needs {size}.";
-    more = "The model does not fit on the drive: delete others with `docker exec ollama ollama rm NAME`, or take it off `ollamalive.ollama.pull`";
+    more = "The model does not fit on the drive: delete others with `docker exec ollama ollama rm NAME`, or remove it from `ollamalive.ollama.pull`";
     simulated = "the promises about downloads see its notice";
   }
   {
@@ -347,7 +347,7 @@ in [
     notice = "folder";
     words = ".";
     says = "There are models in {folder} and in {others}, and only the first are served.";
-    more = "Move them into one folder in Windows, or write the right one to [`ollamalive.models.folder`](options.md#ollamalivemodelsfolder)";
+    more = "Move them into one folder in Windows, or set [`ollamalive.models.folder`](options.md#ollamalivemodelsfolder)";
     simulated = "the promise ollama.finds-models sees its notice";
   }
   {
@@ -371,7 +371,7 @@ in [
     notice = "image";
     words = "starts once its image";
     says = "Ollama starts once its image {image} is downloaded.";
-    more = "Wait: it has several GB, and is downloaded once";
+    more = "Wait: it is several GB, and is downloaded only once";
     simulated = registry;
   }
   {
@@ -389,7 +389,7 @@ in [
     notice = "files";
     words = ".";
     says = "{file} on the stick: {why}.";
-    more = "A file that you put on the stick was not taken, or may not be used. The message says what to do, and `ollamalive/REPORT.txt` on the stick names every file";
+    more = "A file that you put on the stick was not taken, or will perhaps not be used. The message says what to do, and `ollamalive/REPORT.txt` on the stick names every file";
     simulated = "the promise stick.reports-files sees its notice";
   }
   {

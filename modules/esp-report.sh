@@ -29,7 +29,7 @@ state() {
 
 # The report: name, addresses, SSH's port and fingerprint, the state.
 report() {
-  echo "OllamaLive wrote this file. It says what the PC made of the files on this stick; it is not read."
+  echo "OllamaLive wrote this file. It says what the PC made of the files on this stick. The PC does not read it."
   echo
   echo "Name     $1"
   echo "Address  ${2:-none (no cable, no Wi-Fi, or no answer from the router)}"
@@ -40,7 +40,7 @@ report() {
   section "Taken:" taken
   section "Taken once, and removed on the machine since (change the file to have it taken again):" removed
   section "Not for this machine:" unused
-  section "Made by other computers for themselves:" ignored
+  section "Left by other systems:" ignored
 }
 
 # Puts text $1 into folder $2 as REPORT.txt. A power cut leaves the old one or the new one.

@@ -101,7 +101,7 @@ def latest(stream): [stream] | if length > 0 then .[-1] else empty end;
 | [$found[] | select((.id != "models-folder" or ($noDrive | not)) and (.id != "image-not-downloaded" or ($noRegistry | not)))] as $found
 # Without a better reason, the last line that the container has printed.
 | (if $answers or $goesOn or ($unit.NRestarts // "0" | number) < 2 or any($found[]; $table[.id].state == "not serving") then []
-   else [one("restarts"; { status: ($unit.ExecMainStatus // "unknown"), line: ($lines[-1] // "it printed nothing.") })] end) as $restarts
+   else [one("restarts"; { status: ($unit.ExecMainStatus // "unknown"), line: ($lines[-1] // "it printed nothing" | rtrimstr(".")) })] end) as $restarts
 
 | [$found + $restarts | .[]
    | .id as $id

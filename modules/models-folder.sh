@@ -61,7 +61,7 @@ find_models() {
   [ -n "$models" ] || models=$(resolve "$root" "${places[0]}")
   if [ "${#others[@]}" -gt 0 ]; then
     echo "There are models in $models and in ${others[*]}, and only the first are served. Move them into one folder in" \
-      "Windows, or write ollamalive.models.folder." | tee "$several"
+      "Windows, or set ollamalive.models.folder." | tee "$several"
   fi
 }
 

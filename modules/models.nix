@@ -14,8 +14,9 @@ in {
       example = "LABEL=Models";
       description = ''
         The NTFS drive that holds the models: `LABEL=` and its label, or `UUID=` and its UUID. A label is what Explorer
-        shows before the drive's letter, and may hold spaces, umlauts and brackets. `lsblk -o NAME,LABEL,UUID` shows both
-        in Linux, `fsutil fsinfo ntfsinfo D:` the UUID in Windows. With `null`, models are stored on PERSIST.
+        shows before the drive's letter, and may hold spaces, umlauts and brackets. In Linux, `lsblk -o NAME,LABEL,UUID`
+        shows both; in Windows, `fsutil fsinfo ntfsinfo D:`, run as administrator, shows the UUID: the 16 digits after
+        `0x`. With `null`, models are stored on PERSIST.
       '';
     };
 

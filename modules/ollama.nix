@@ -116,11 +116,15 @@ in {
         notice=/run/ollamalive/notices/models
         mkdir -p "''${notice%/*}"
         cannot_start() {
-          echo "Ollama cannot start yet: $1. "${lib.escapeShellArg (
+          local remedy=${lib.escapeShellArg (
           if models.drive == null
           then "Make room on PERSIST."
           else "Plug in the drive ${models.drive}, or correct ollamalive.models.drive."
-        )} | tee "$notice"
+        )}
+          case $1 in
+            *"Read-only file system"*) remedy="Switch off Fast Startup in Windows, then shut Windows down." ;;
+          esac
+          echo "Ollama cannot start yet: $1. $remedy" | tee "$notice"
           exit 1
         }
 

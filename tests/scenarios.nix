@@ -85,6 +85,7 @@ check: {
   # health.cable
   # health.drives
   # health.image
+  # health.registry
   # health.stopped
   vm-causes = check "causes";
   # fault.container-killed
