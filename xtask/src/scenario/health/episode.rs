@@ -66,8 +66,9 @@ fn play(cx: &mut Context, episode: &Episode) -> Result<Said> {
 fn script(contract: &crate::contract::Contract, episode: &Episode) -> String {
     let has = |cause: &&str| format!("grep -qF '\"id\":\"{cause}\"' /run/said");
     let mut all: Vec<String> = episode.causes.iter().map(has).collect();
+    // Each cause has a state too; the machine's own comes first.
     all.push(format!(
-        "grep -qF '\"state\":\"{}\"' /run/said",
+        "grep -q '^{{\"state\":\"{}\"' /run/said",
         episode.state
     ));
     let any: Vec<String> = episode.causes.iter().map(has).collect();
