@@ -77,10 +77,10 @@ fn script(contract: &crate::contract::Contract, episode: &Episode) -> String {
         "unit={unit} port={port} image={image} name='{name}'\n\
          drive=$(blkid -o device -t \"$name\" | head -n 1)\n\
          {{ {make}\n}} > /run/episode.log 2>&1\n\
-         for turn in $(seq 50); do {look}; if {all}; then break; fi; done; cat /run/said\n\
+         for turn in $(seq 30); do {look}; if {all}; then break; fi; done; cat /run/said\n\
          echo ====\n\
          {{ {undo}\n}} >> /run/episode.log 2>&1\n\
-         for turn in $(seq 50); do {look}; if ! {{ {any}; }}; then break; fi; done; cat /run/said",
+         for turn in $(seq 30); do {look}; if ! {{ {any}; }}; then break; fi; done; cat /run/said",
         unit = contract.ollama.unit,
         port = contract.ollama.port,
         image = contract.ollama.image,
