@@ -6,6 +6,7 @@ mod key;
 mod options;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -95,9 +96,11 @@ pub fn gather(
             )));
         }
     }
+    let mut uuids = BTreeMap::new();
     for path in connections {
         let Connection {
             name,
+            uuid,
             content,
             warnings,
         } = connection(path)?;
@@ -106,6 +109,13 @@ pub fn gather(
             return Err(Error::msg(format!(
                 "two --network files are called {name}: rename one"
             )));
+        }
+        if !uuid.is_empty() {
+            if let Some(other) = uuids.insert(uuid, name.clone()) {
+                return Err(Error::msg(format!(
+                    "{name} and {other} have the same uuid, so only one would be used: delete the line uuid= in one"
+                )));
+            }
         }
         let warnings = warnings.iter().map(|warning| format!("{name}: {warning}"));
         files.warnings.extend(warnings);
@@ -272,6 +282,9 @@ mod tests {
             ("Home.nmconnection".into(), good.replace('\r', "").into())
         );
         assert!(refusal(&[], &[home.clone(), home]).contains("two --network files"));
+        let [one, two] = ["one.nmconnection", "two.nmconnection"]
+            .map(|name| file(folder.path(), name, &good.replace("id=", "uuid=x\nid=")));
+        assert!(refusal(&[], &[one, two]).contains("have the same uuid"));
         let none = folder.path().join("none.nmconnection");
         assert!(refusal(&[], &[none]).contains("none.nmconnection: copy one from"));
         let misnamed = file(folder.path(), "Home.txt", good);

@@ -26,14 +26,14 @@ const DSA: &str = "ssh-dss";
 /// sshd sets no limit; no key is this long.
 const LONGEST: usize = 16_384;
 
-/// OpenSSH's and OpenSSL's formats, and PuTTY's; in UTF-16, too.
+/// OpenSSH's and OpenSSL's formats, PuTTY's and SSH2's; in UTF-16, too.
 pub fn is_private(bytes: &[u8]) -> bool {
     let letters: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&letters).lines().any(|line| {
         line.contains("PuTTY-User-Key-File-")
-            || line
-                .split_once("-----BEGIN ")
-                .is_some_and(|(_, rest)| rest.contains("PRIVATE KEY"))
+            || line.split_once("BEGIN ").is_some_and(|(before, rest)| {
+                before.contains("----") && rest.contains("PRIVATE KEY")
+            })
     })
 }
 
