@@ -100,6 +100,7 @@ fn from_archive() -> Result<(), Failed> {
     archive(&scripts.path("a.tar"), "other/image:1")?;
     // Without a list of its images, only Docker knows.
     scripts.write("b.tar", "other/image:2 sha256:3 5\n")?;
+    scripts.write("a.tar.gz", "compressed")?;
     scripts.write("c.tar", &format!("{image} sha256:4 5\n"))?;
     let (asked, printed) = scripts.start()?;
     assert_eq!(asked, [run_of(&scripts)]);
@@ -107,6 +108,7 @@ fn from_archive() -> Result<(), Failed> {
         "a.tar does not hold",
         "(other/image:1): skipped",
         "b.tar does not hold",
+        "a.tar.gz is not an image archive: ",
     ] {
         assert!(printed.contains(words), "{words}: {printed}");
     }
@@ -172,6 +174,14 @@ fn no_answer() -> Result<(), Failed> {
         notice.ends_with(end) && notice.lines().count() == 1,
         "{notice}"
     );
+    let first = scripts.read("said");
+    assert!(first.contains("starts once its image"), "{first}");
+    scripts.start()?;
+    assert_eq!(scripts.read("said"), notice, "the second try says less");
+    scripts.at_registry(1, 1)?;
+    scripts.set_free(GB)?;
+    scripts.start()?;
+    assert_eq!(scripts.read("said"), first, "the registry has answered");
     Ok(())
 }
 
