@@ -164,9 +164,9 @@ in [
     id = "archive-unreadable";
     state = notServing;
     all = true;
-    journal = "(?<file>/persist/images/.*) is not an image archive that Docker can read";
-    says = "{file} is not an image archive that Docker can read.";
-    toDo = "Copy it again, or make it again with `docker save`.";
+    journal = "(?<file>/persist/images/.*) is not an image archive";
+    says = "{file} is not an image archive that Docker can read, or is not called NAME.tar.";
+    toDo = "Copy it again, or make it again with `docker save -o ollama.tar`, and do not compress it.";
   }
   {
     id = "archive-other";
@@ -206,6 +206,13 @@ in [
     toDo = "Restart it: `sudo systemctl restart docker-ollama`.";
   }
   {
+    id = "start-slow";
+    state = notServing;
+    says = "Ollama's start takes unusually long: a drive or Docker answers slowly, or not at all.";
+    toDo = "Look for errors of a drive with `journalctl -b -k`, and restart the PC.";
+    simulated = hardware;
+  }
+  {
     id = "stopped";
     state = notServing;
     says = "Ollama was stopped.";
@@ -219,6 +226,13 @@ in [
     says = "PERSIST cannot be used: {why}. Everything works, but NOTHING IS KEPT after a reboot.";
     more = "Nothing was formatted. `systemctl status persist` shows the reason and a possible remedy";
     simulated = "the promises about a damaged PERSIST see its notice";
+  }
+  {
+    id = "persist-read-only";
+    state = degraded;
+    says = "PERSIST has become read-only, because the stick has errors: nothing new is kept.";
+    toDo = "Restart the PC, which checks PERSIST; if this comes again, copy what you need and take another stick.";
+    simulated = hardware;
   }
   {
     id = "persist-full";

@@ -57,7 +57,7 @@ gather() {
   local notice line pid
   mkdir -p "$1"
   within curl --silent --noproxy '*' --max-time 5 --max-filesize 4096 "http://127.0.0.1:$port/api/version" > "$1/answer"
-  within systemctl show "$unit" --property=ActiveState,SubState,NRestarts,ExecMainStatus,ConditionTimestampMonotonic,InvocationID > "$1/unit"
+  within systemctl show "$unit" --property=ActiveState,SubState,NRestarts,ExecMainStatus,ConditionTimestampMonotonic,InvocationID,Job > "$1/unit"
   within systemctl show docker.service --property=ActiveState > "$1/docker"
   within ip -json address > "$1/addresses"
   within lsblk --json --list --output PATH,FSTYPE,LABEL,UUID > "$1/disks"
@@ -79,8 +79,10 @@ gather() {
   done > "$1/notices"
 
   : > "$1/gpu"
+  : > "$1/models"
   if grep -qs version "$1/answer"; then
     rm -f "$1/journal" "$1/invocation" "$1/listeners" "$1/container"
+    within df --block-size=1M --output=avail "$folder/models/" > "$1/models"
     if grep -qsx yes "$folder/gpu"; then
       pid=$(within docker inspect --format '{{.State.Pid}}' "$container")
       [ "${pid:-0}" = 0 ] || open_gpu "$pid" > "$1/gpu"

@@ -155,7 +155,7 @@ pub const MUTANTS: &[Mutant] = &[
         "archive-unreadable",
         "image",
         CAUSES,
-        "is not an image archive that Docker can read\",\"says",
+        "is not an image archive\",\"says",
         "is no archive\",\"says"
     ),
     unsaid!(
