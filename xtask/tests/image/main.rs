@@ -21,7 +21,7 @@ const GB: u64 = 1_000_000_000;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let tests: [(&str, Test); 12] = [
+    let tests: [(&str, Test); 13] = [
         (
             "an_image_is_pulled_by_digest_once_and_run_by_its_tag",
             pulled,
@@ -51,6 +51,7 @@ fn main() {
             cut_off,
         ),
         ("a_registry_that_counts_downloads_is_asked_seldom", too_many),
+        ("a_models_folder_that_cannot_be_made_has_a_remedy", no_folder),
         (
             "an_archive_makes_room_only_if_it_holds_the_image",
             archive_without_room,
@@ -268,6 +269,16 @@ fn cut_off() -> Result<(), Failed> {
     scripts.write("images", &format!("{remote} sha256:1 {GB} {remote}\n"))?;
     scripts.set_free(0)?;
     assert_eq!(scripts.start()?.0, [run_of(&scripts)]);
+    Ok(())
+}
+
+fn no_folder() -> Result<(), Failed> {
+    let scripts = Scripts::new()?;
+    scripts.write("models/ollama", "a file")?;
+    assert!(scripts.asked()?.is_empty());
+    let notice = scripts.read("notices/models");
+    let words = "Not a directory. Rename the file that is in the place of the folder.\n";
+    assert!(notice.ends_with(words), "{notice}");
     Ok(())
 }
 
