@@ -7,8 +7,8 @@ mod options;
 mod text;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail};
@@ -130,7 +130,13 @@ fn in_windows_1252() -> String {
 
 /// The bytes of a file. `otherwise` says what to do if there is no such file.
 fn content(path: &Path, otherwise: &str) -> Result<Vec<u8>> {
-    let bytes = fs::read(path).map_err(|error| {
+    // No more than it takes to see that a file is too long: it may be an image.
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        let most = u64::try_from(LIMIT).unwrap_or(u64::MAX) + 1;
+        file.take(most).read_to_end(&mut bytes)
+    });
+    read.map_err(|error| {
         let path = path.display();
         Error::msg(match error.kind() {
             io::ErrorKind::NotFound => format!("there is no file {path}: {otherwise}"),
@@ -203,6 +209,8 @@ impl OwnerFiles {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::command;
     use crate::monitor::NoMonitor;
@@ -263,6 +271,10 @@ mod tests {
         assert!(refusal(&[empty], &[]).contains("contains no key"));
         let long = file(folder.path(), "long", &"x".repeat(LIMIT + 1));
         assert!(refusal(&[long], &[]).contains("too long"));
+        // A file that does not fit into memory, all of it a hole.
+        let huge = folder.path().join("huge");
+        fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+        assert!(refusal(&[huge], &[]).contains("too long"));
         let none = refusal(&[folder.path().join("none")], &[]);
         assert!(
             none.contains("there is no file") && none.contains("ssh-keygen"),
@@ -283,7 +295,7 @@ mod tests {
         );
         assert!(refusal(&[], &[home.clone(), home]).contains("two --network files"));
         let [one, two] = ["one.nmconnection", "two.nmconnection"]
-            .map(|name| file(folder.path(), name, &good.replace("id=", "uuid=x\nid=")));
+            .map(|name| file(folder.path(), name, &good.replace("type=", "uuid=x\ntype=")));
         assert!(refusal(&[], &[one, two]).contains("have the same uuid"));
         let none = folder.path().join("none.nmconnection");
         assert!(refusal(&[], &[none]).contains("none.nmconnection: copy one from"));
