@@ -136,6 +136,7 @@ pub const FIXTURES: &[Fixture] = &[
     fixture(b"authorized_keys", Text(SECOND), &[("taken", "line 1 taken")]),
     // Keys that are not.
     fixture(b"ollamalive/weak.pub", Text(WEAK), &[("refused", "line 1 refused, key too weak: 1024 SHA256:")]),
+    fixture(b"ollamalive/network.pub", Text("from=\"192.168.1.5/24\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDrphS9QWxjfqIFcDDWJxPqI5ZTnd9/So7tywNpszdU9\n"), &[("refused", "line 1 refused, its option from= lets nobody in")]),
     fixture(b"ollamalive/putty.pub", Text(SSH2), &[("refused", "in the format of PuTTY or SSH2")]),
     fixture(b"ollamalive/noise.pub", Bytes(b"\x00\x01\xfe\xff\x81"), &[("refused", NOT_TEXT)]),
     fixture(b"ollamalive/cut.pub", Bytes(b"\xff\xfes\0s\0h"), &[("refused", NOT_TEXT)]),

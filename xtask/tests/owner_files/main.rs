@@ -242,6 +242,7 @@ fn options() -> Result<(), Failed> {
         "environment=\"A=b c\"",
         "permitopen=\"[::1]:80\",permitlisten=\"8080\"",
         "expiry-time=\"20300101\",tunnel=\"0\"",
+        "from=\"0.0.0.0/0,192.168.1.5/32,*.lan,fd00::/8,192.168.001.000/24\"",
         "command=\"say \\\"a, b\\\"\",from=\"10.0.0.0/8\"",
     ] {
         assert!(judge(good)?, "{good} is refused");
@@ -259,6 +260,8 @@ fn options() -> Result<(), Failed> {
         "@cert-authority",
         "|1|a=|b=",
         "pc.lan,192.168.1.5",
+        "from=\"10.0.0.0/8,!192.168.1.5/24\"",
+        "from=\"10.0.0.0/33\"",
     ] {
         assert!(!judge(bad)?, "{bad} is taken");
     }

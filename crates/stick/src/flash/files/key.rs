@@ -64,6 +64,11 @@ fn parts(line: &str) -> Result<(&str, &str, &str), String> {
     if !is_type(kind) {
         return Err("not a public SSH key: give a file like ~/.ssh/id_ed25519.pub".to_string());
     }
+    if let Some(network) = options::wrong_network(options) {
+        return Err(format!(
+            "its option from= lets nobody in, because {network} is not a network (one is 192.168.1.0/24, not 192.168.1.5/24)"
+        ));
+    }
     if !options.is_empty() && !options::are_known(options) {
         return Err(format!(
             "{options:?} before the key is nothing that sshd knows: the line starts with the key's type ({kind}). If it is \
