@@ -45,6 +45,8 @@ def quoted: gsub("[[:cntrl:]]+"; " ") | .[:400] | sub("[. ]*$"; ".");
 | ($config.drive // "" | capture("^(?<kind>[A-Z]+)=(?<value>.*)$") // null) as $name
 | [$disks[] | select($name != null and (if $name.kind == "LABEL" then .label else .uuid end) == $name.value)] as $drives
 | [fact("mounts") | rows[] | split(" ") | select(.[1] == $config.mountPoint and .[2] != "autofs")] as $mounts
+# A drive that is in use stays mounted.
+| (($mounts | length) > 0 and ($disks | length) > 0 and all($disks[]; .path != $mounts[-1][0])) as $unplugged
 | (fact("mount") | test("hibernat|unclean file system|unsafe state")) as $unsafe
 | [$disks[] | select(.fstype == "BitLocker") | .path] as $locked
 | [$disks[] | select(.fstype == "ReFS") | .path] as $refs
@@ -75,10 +77,8 @@ def quoted: gsub("[[:cntrl:]]+"; " ") | .[:400] | sub("[. ]*$"; ".");
      elif fact("names") | test("(^|\n)nameserver ") | not then one("no-name-server")
      else empty end),
     (if $name == null or $clock.uptime < 15 then empty
-     elif ($mounts | length) > 0 then
-       # A drive that is in use stays mounted when it is unplugged.
-       if ($disks | length) > 0 and all($disks[]; .path != $mounts[-1][0]) then one("drive-missing")
-       elif $mounts[-1][3] | startswith("ro") | not then empty
+     elif ($mounts | length) > 0 and ($unplugged | not) then
+       if $mounts[-1][3] | startswith("ro") | not then empty
        elif $unsafe then one("drive-hibernated")
        else one("drive-read-only") end
      elif ($drives | length) > 1 then one("drive-twice"; { paths: [$drives[].path] | join(", ") })
@@ -86,8 +86,8 @@ def quoted: gsub("[[:cntrl:]]+"; " ") | .[:400] | sub("[. ]*$"; ".");
        if $drives[0].fstype != "ntfs" then one("drive-file-system"; { fileSystem: ($drives[0].fstype // "unknown") })
        elif fact("mount") | test("corrupt|inconsistent|hardware fault|Failed to mount") then one("drive-damaged")
        else empty end
-     elif ($locked | length) > 0 then one("drive-bitlocker"; { paths: $locked | join(", ") })
-     elif ($refs | length) > 0 then one("drive-refs"; { paths: $refs | join(", ") })
+     elif ($locked | length) > 0 and ($unplugged | not) then one("drive-bitlocker"; { paths: $locked | join(", ") })
+     elif ($refs | length) > 0 and ($unplugged | not) then one("drive-refs"; { paths: $refs | join(", ") })
      else one("drive-missing") end),
     (if $space != null and ($space.free | number) < 64 then one("persist-full") else empty end),
     # Linux does that when a write has failed.
@@ -123,8 +123,9 @@ def quoted: gsub("[[:cntrl:]]+"; " ") | .[:400] | sub("[. ]*$"; ".");
 | any($worst[]; startswith("drive-")) as $noDrive
 | any($worst[]; startswith("registry-") or . == "image-unknown" or . == "clock-certificate") as $noRegistry
 | [$found[] | select((.id != "models-folder" or ($noDrive | not)) and (.id != "image-not-downloaded" or ($noRegistry | not)))] as $found
-# Without a better reason, the last line that the container has printed.
-| (if $answers or $goesOn or ($unit.NRestarts // "0" | number) < 2 or any($found[]; $table[.id].state == "not serving") then []
+# Without a better reason, the last line that the container has printed. One failure may be over in a moment.
+| (if $clock.silent > 60 then 1 else 2 end) as $many
+| (if $answers or $goesOn or ($unit.NRestarts // "0" | number) < $many or any($found[]; $table[.id].state == "not serving") then []
    else [one("restarts"; { status: ($unit.ExecMainStatus // "unknown"), line: ($lastWords // "it printed nothing" | quoted) })] end) as $restarts
 
 | [$found + $restarts | .[]

@@ -127,7 +127,7 @@ pub const MUTANTS: &[Mutant] = &[
         "restarts",
         "container",
         DECISION,
-        r#"($unit.NRestarts // "0" | number) < 2"#,
+        r#"($unit.NRestarts // "0" | number) < $many"#,
         "true"
     ),
     unsaid!(
