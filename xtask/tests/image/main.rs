@@ -51,7 +51,10 @@ fn main() {
             cut_off,
         ),
         ("a_registry_that_counts_downloads_is_asked_seldom", too_many),
-        ("a_models_folder_that_cannot_be_made_has_a_remedy", no_folder),
+        (
+            "a_models_folder_that_cannot_be_made_has_a_remedy",
+            no_folder,
+        ),
         (
             "an_archive_makes_room_only_if_it_holds_the_image",
             archive_without_room,
