@@ -160,9 +160,9 @@ in [
     id = "archive-unreadable";
     state = notServing;
     all = true;
-    journal = "(?<file>/persist/images/.*) is not an image archive that Docker can read";
-    says = "{file} is not an image archive that Docker can read.";
-    toDo = "Copy it again, or make it again with `docker save`.";
+    journal = "(?<file>/persist/images/.*) is not an image archive";
+    says = "{file} is not an image archive that Docker can read, or is not called NAME.tar.";
+    toDo = "Copy it again, or make it again with `docker save -o ollama.tar`, and do not compress it.";
   }
   {
     id = "archive-other";
@@ -192,7 +192,7 @@ in [
   {
     id = "restarts";
     state = notServing;
-    says = "Ollama's container ends again and again (status {status}): {line}.";
+    says = "Ollama's container ends again and again (status {status}): {line}";
     toDo = "`journalctl -b -u docker-ollama` shows more.";
   }
   {
@@ -200,6 +200,13 @@ in [
     state = notServing;
     says = "Ollama's container runs but does not answer.";
     toDo = "Restart it: `sudo systemctl restart docker-ollama`.";
+  }
+  {
+    id = "start-slow";
+    state = notServing;
+    says = "Ollama's start takes unusually long: a drive or Docker answers slowly, or not at all.";
+    toDo = "Look for errors of a drive with `journalctl -b -k`, and restart the PC.";
+    simulated = "it takes a drive that fails";
   }
   {
     id = "stopped";
@@ -215,6 +222,13 @@ in [
     says = "PERSIST cannot be used: {why}. Everything works, but NOTHING IS KEPT after a reboot.";
     more = "Nothing was formatted. `systemctl status persist` shows the reason and a possible remedy";
     simulated = "the promises about a damaged PERSIST see its notice";
+  }
+  {
+    id = "persist-read-only";
+    state = degraded;
+    says = "PERSIST has become read-only, because the stick has errors: nothing new is kept.";
+    toDo = "Restart the PC, which checks PERSIST; if it happens again, copy what you need and replace the stick.";
+    simulated = "it takes a stick that fails";
   }
   {
     id = "persist-full";

@@ -2,6 +2,8 @@
 # What NetworkManager makes of a connection's file. Its own parser judges; it needs no running NetworkManager.
 # shellcheck disable=SC2034 # esp-files.sh uses $why and $warnings.
 
+section_connection='[[:blank:]]*\[connection\][[:blank:]]*'
+
 # The value of $2 in section $1 of $normal, a connection as NetworkManager writes it.
 setting() {
   sed -n "/^\[$1\]\$/,/^\[/s/^$2=//p" <<< "$normal"
@@ -9,7 +11,7 @@ setting() {
 
 # Succeeds if NetworkManager takes the text $1; sets $normal to what it has read. If not, sets $why.
 good_connection() {
-  if ! grep -qx '\[connection\]' "$1"; then
+  if ! grep -qx "$section_connection" "$1"; then
     why="not a NetworkManager connection: it has no [connection]. Write it as docs/owner.md shows"
     return 1
   fi
@@ -31,11 +33,23 @@ warn_of_connection() {
     *user:*) warnings+=("it is for one user only, and this machine has another: delete the line permissions=$value") ;;
   esac
   value=$(setting connection interface-name)
+  # Others, such as WireGuard's, make a card of that name.
+  case $(setting connection type) in wifi | ethernet) ;; *) value= ;; esac
   [ -z "$value" ] || warnings+=("it is for a card called $value only: delete the line interface-name=$value")
   value=$(setting wifi mac-address)$(setting ethernet mac-address)
   [ -z "$value" ] || warnings+=("it is for the card with the address $value only: delete the line mac-address=$value")
   value=$(setting connection autoconnect)
   [ "$value" != false ] || warnings+=("it is not used unless you start it: delete the line autoconnect=false")
+  case $(setting wifi ssid) in
+    '"'*'"') warnings+=("the name of its network has quotes: delete them in the line ssid=, unless they belong to it") ;;
+  esac
+  value=$(setting wifi-security psk)
+  case $(setting wifi-security key-mgmt)/$value in
+    */'"'*'"') warnings+=("its password has quotes: delete them in the line psk=, unless they belong to it") ;;
+    wpa-psk/?*)
+      [ "${#value}" -ge 8 ] || warnings+=("its password is too short, for WPA has 8 characters at least: correct the line psk=")
+      ;;
+  esac
   value=$(setting wifi-security psk-flags)
   case $value in
     "" | 0) ;;
@@ -53,4 +67,16 @@ warn_of_connection() {
       fi
       ;;
   esac
+}
+
+# Prints the name of another connection in the folder of file $1 with the same uuid: NetworkManager uses one of them.
+twin() {
+  local uuid other
+  uuid=$(sed -n 's/^uuid[[:blank:]]*=[[:blank:]]*//p' "$1" | head -n 1)
+  for other in "${1%/*}"/*; do
+    if [ -n "$uuid" ] && [ "$other" != "$1" ] && grep -qs "^uuid[[:blank:]]*=[[:blank:]]*$uuid" "$other"; then
+      printf '%s\n' "${other##*/}"
+      return
+    fi
+  done
 }

@@ -11,12 +11,14 @@
 # Each file is taken once: its digest is recorded on PERSIST. So a key that was removed there does not return at the next
 # boot, and a file that has changed is taken again.
 
-: "${esp:=}" "${persist:=}" "${run:=}" "${limit:=}" "${why:=}"
+: "${esp:=}" "${persist:=}" "${run:=}" "${limit:=}" "${why:=}" "${facts:=}" "${section_connection:=}"
 # Lines of one file that are named when they are refused.
 most_lines=20
 # Files of one folder that are looked at.
 most_files=500
 put_in="Put it into the folder ollamalive"
+ssh2="a public key in the format of PuTTY or SSH2, which sshd does not read: copy the text in PuTTYgen's box \"Public key for \
+pasting\" into ollamalive/authorized_keys instead (or use: ssh-keygen -i -f FILE)"
 
 # Records verdict $1 about $2, in the words $3.
 note() {
@@ -42,8 +44,7 @@ take_keys() {
   local keys=$persist/ssh/authorized_keys line number=0 refused=0 before='' index
   local good=() numbers=() described=()
   if grep -q '^---- BEGIN SSH2 PUBLIC KEY' "$1"; then
-    note refused "$3" "a public key in the format of PuTTY or SSH2, which sshd does not read: copy the text in PuTTYgen's box \
-\"Public key for pasting\" into the file instead (or use: ssh-keygen -i -f FILE)"
+    note refused "$3" "$ssh2"
     return
   fi
   while IFS= read -r line || [ -n "$line" ]; do
@@ -123,6 +124,7 @@ take_connection() {
     return
   fi
   note taken "$3" "taken: copied to PERSIST"
+  connections+=("$3")
   warn_of_connection "$1"
   [ "$encoding" != Windows-1252 ] || warnings+=("it is in Windows-1252: save it as UTF-8 if the network has another name")
   for warning in "${warnings[@]}"; do
@@ -152,14 +154,15 @@ docs/owner.md shows"
       return
       ;;
   esac
-  if grep -qx '\[connection\]' "$1" 2>/dev/null; then
+  if grep -qx "$section_connection" "$1" 2>/dev/null; then
     name=${name%.*}
     note unread "$2" "a network connection, but not in its place: call it ollamalive/network/${name%.nmconnection}.nmconnection"
   elif grep -qs -e '<WLANProfile' -e '^[[:blank:]]*network={' "$1"; then
     note unread "$2" "not read: this machine uses NetworkManager. Write ollamalive/network/Home.nmconnection, as docs/owner.md \
 shows"
-  elif grep -qs -E -e '(^|[[:blank:]])(ssh-(ed25519|rsa|dss)|ecdsa-sha2-nistp[0-9]+|sk-[a-z0-9@.-]+) AAAA' \
-    -e '^---- BEGIN SSH2 PUBLIC KEY' "$1"; then
+  elif grep -qs '^---- BEGIN SSH2 PUBLIC KEY' "$1"; then
+    note unread "$2" "$ssh2"
+  elif grep -qs -E -e '(^|[[:blank:]])(ssh-(ed25519|rsa|dss)|ecdsa-sha2-nistp[0-9]+|sk-[a-z0-9@.-]+) AAAA' "$1"; then
     note unread "$2" "has SSH keys, but not their name: call it ollamalive/authorized_keys"
   else
     note unused "$2" "not used by this machine"
@@ -253,13 +256,18 @@ handle_folder() {
     authorized_keys* | .ssh | ssh | *.pub)
       note unread "$1" "a folder, which is not read: save your key in a file called ollamalive/authorized_keys"
       ;;
-    *) note unused "$1" "a folder, which is not read" ;;
+    *)
+      case $1 in
+        */*) note unread "$1" "a folder, which is not read: put the files that are in it into ${1%/*}" ;;
+        *) note unused "$1" "a folder, which is not read" ;;
+      esac
+      ;;
   esac
 }
 
 # Finds the folder `ollamalive` however it is written, and handles everything.
 handle_all() {
-  local LC_ALL=C path
+  local LC_ALL=C path name other connections=()
   shopt -s nullglob dotglob
   : > "$run/files"
   for path in "$esp"/*; do
@@ -268,6 +276,10 @@ handle_all() {
     esac
   done
   walk "$esp" "" root
+  for name in "${connections[@]}"; do
+    other=$(twin "$persist/network/${name##*/}")
+    [ -z "$other" ] || note warned "$name" "it has the uuid of $other, and only one of them is used: delete its line uuid="
+  done
   rm -f "$run/text" "$run/text.raw" "$run/text.errors" "$run/head"
 }
 

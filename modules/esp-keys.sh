@@ -60,10 +60,26 @@ quoted_value() {
   done
 }
 
+# Succeeds unless the list $1 has a network with bits behind its prefix, such as 192.168.1.5/24: such a list lets nobody in.
+# Else sets $wrong.
+good_networks() {
+  local network address bits
+  while IFS= read -r -d , network; do
+    [[ $network =~ ^!?([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})/([0-9]{1,2})$ ]] || continue
+    address=$(((10#${BASH_REMATCH[1]} << 24) + (10#${BASH_REMATCH[2]} << 16) + (10#${BASH_REMATCH[3]} << 8) + 10#${BASH_REMATCH[4]}))
+    bits=$((32 - 10#${BASH_REMATCH[5]}))
+    if [ "$bits" -lt 0 ] || [ $((address & ((1 << bits) - 1))) -ne 0 ]; then
+      wrong="its option from= lets nobody in, because ${network#!} is not a network (one is 192.168.1.0/24, not 192.168.1.5/24)"
+      return 1
+    fi
+  done <<< "$1,"
+}
+
 # Succeeds if sshd knows option $1 with value $2.
 good_value() {
   case $1 in
-    command | from | principals) [ -n "$2" ] ;;
+    from) [ -n "$2" ] && good_networks "$2" ;;
+    command | principals) [ -n "$2" ] ;;
     environment) [[ $2 =~ ^[A-Za-z0-9_]+= ]] ;;
     expiry-time) [[ $2 =~ ^[0-9]{8}([0-9]{4}([0-9]{2})?)?Z?$ ]] ;;
     permitlisten) [[ $2 =~ ^(.*:)?([0-9]{1,5}|\*)$ ]] ;;
@@ -103,7 +119,7 @@ good_options() {
 # Succeeds if sshd would take $1, a line of authorized_keys without blanks before it: sets $facts to bits, fingerprint,
 # comment and type.
 good_key() {
-  local options='' rest=$1 value type blob comment bits
+  local options='' rest=$1 value type blob comment bits wrong=''
   if [ "${#1}" -gt "$longest" ]; then
     why="too long for a key"
     return 1
@@ -125,8 +141,8 @@ good_key() {
     return 1
   fi
   if [ -n "$options" ] && ! good_options "$options"; then
-    why="\"$options\" before the key is nothing that sshd knows: the line starts with the key's type ($type). If it is \
-from known_hosts, it is a server's key: give your own, the content of id_ed25519.pub"
+    why=${wrong:-"\"$options\" before the key is nothing that sshd knows: the line starts with the key's type ($type). If it is \
+from known_hosts, it is a server's key: give your own, the content of id_ed25519.pub"}
     return 1
   fi
   case $blob in

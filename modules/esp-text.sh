@@ -35,7 +35,7 @@ to_text() {
   fi | LC_ALL=C sed '1s/^\xef\xbb\xbf//' > "$2"
 }
 
-# Succeeds if text $1 is, or has in it, a private key: of OpenSSH and OpenSSL, or PuTTY's. Works on UTF-16 as well.
+# Succeeds if text $1 is, or has in it, a private key: of OpenSSH and OpenSSL, PuTTY's, or SSH2's. Works on UTF-16 as well.
 is_private() {
-  tr -d '\000' < "$1" | LC_ALL=C grep -qa -e '-----BEGIN .*PRIVATE KEY' -e 'PuTTY-User-Key-File-[0-9]'
+  tr -d '\000' < "$1" | LC_ALL=C grep -qa -e '----[- ]BEGIN .*PRIVATE KEY' -e 'PuTTY-User-Key-File-[0-9]'
 }

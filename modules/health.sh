@@ -11,6 +11,8 @@ notices=$folder/notices
 # Both have the time at which the last look began. The second one gets it once the result is written.
 stamp=$folder/health/looked
 result=$folder/health/written
+# Since when Ollama does not answer, in seconds from the boot.
+silent=$folder/health/silent
 container=ollama
 unit=docker-ollama.service
 # Seconds between two looks: while Ollama serves, and while it does not. A new notice is seen at once.
@@ -57,7 +59,9 @@ gather() {
   local notice line pid
   mkdir -p "$1"
   within curl --silent --noproxy '*' --max-time 5 --max-filesize 4096 "http://127.0.0.1:$port/api/version" > "$1/answer"
-  within systemctl show "$unit" --property=ActiveState,SubState,NRestarts,ExecMainStatus,ConditionTimestampMonotonic,InvocationID > "$1/unit"
+  read -r line _ < /proc/uptime
+  if grep -qs version "$1/answer"; then rm -f "$silent"; elif [ ! -e "$silent" ]; then echo "${line%.*}" > "$silent"; fi
+  within systemctl show "$unit" --property=ActiveState,SubState,NRestarts,ExecMainStatus,ConditionTimestampMonotonic,InvocationID,Job > "$1/unit"
   within systemctl show docker.service --property=ActiveState > "$1/docker"
   within ip -json address > "$1/addresses"
   within lsblk --json --list --output PATH,FSTYPE,LABEL,UUID > "$1/disks"
@@ -68,6 +72,7 @@ gather() {
   {
     read -r line _ < /proc/uptime
     echo "uptime=${line%.*}"
+    [ ! -e "$silent" ] || echo "silent=$((${line%.*} - $(< "$silent")))"
     date +time=%s
     echo "rtc=$(cat /sys/class/rtc/rtc0/since_epoch 2>/dev/null)"
   } > "$1/clock"
@@ -79,8 +84,10 @@ gather() {
   done > "$1/notices"
 
   : > "$1/gpu"
+  : > "$1/models"
   if grep -qs version "$1/answer"; then
     rm -f "$1/journal" "$1/invocation" "$1/listeners" "$1/container"
+    within df --block-size=1M --output=avail "$folder/models/" > "$1/models"
     if grep -qsx yes "$folder/gpu"; then
       pid=$(within docker inspect --format '{{.State.Pid}}' "$container")
       [ "${pid:-0}" = 0 ] || open_gpu "$pid" > "$1/gpu"

@@ -95,8 +95,16 @@ load() {
   local archive names bytes content id
   rm -f "$archive_notice"
   ! is_ready || return 0
-  for archive in "$archives"/*.tar; do
-    [ -e "$archive" ] || continue
+  for archive in "$archives"/*; do
+    case $archive in
+      *.tar) ;;
+      "$accepted" | *"/*") continue ;;
+      *)
+        # Compressed, it would need room that its size does not tell.
+        echo "$archive is not an image archive: its name does not end in .tar"
+        continue
+        ;;
+    esac
     names=$(names_in "$archive")
     # Without this, Docker would unpack gigabytes at each start to learn the same.
     if [ -n "$names" ] && ! is_among "$names"; then
@@ -105,8 +113,8 @@ load() {
     fi
     # Docker first unpacks the archive to a temporary folder, and from there the layers.
     bytes=$((2 * $(stat --format %s "$archive")))
-    if ! make_room "$bytes" "$bytes" is_among "$names"; then
-      echo "$archive is skipped: $problem" | tee "$archive_notice"
+    if ! { make_room "$bytes" "$bytes" is_among "$names" && echo "$archive is being loaded"; }; then
+      echo "$archive is skipped: $problem" | tee -a "$archive_notice"
     elif ! content=$(docker load --input "$archive"); then
       echo "$archive is not an image archive that Docker can read: skipped"
     elif grep -qxF "Loaded image: $IMAGE" <<<"$content"; then
@@ -183,6 +191,11 @@ fail() {
   exit 1
 }
 
+begin() {
+  local text="Ollama starts once its image $IMAGE is downloaded."
+  grep -qsxF "$text" "$notice" || echo "$text" | tee "$notice"
+}
+
 download() {
   local bytes
   if ! has_more_room; then
@@ -192,11 +205,15 @@ download() {
   rm -f "$too_little"
   # Docker unpacks a layer before it removes its download, and nothing gets smaller when it is unpacked: twice the size is
   # the least. CUDA's libraries, most of the image, are about twice their compressed size: three times is probable.
-  if bytes=$(bytes_to_download) && ! make_room $((2 * bytes)) $((3 * bytes)) true; then
-    remember_room
-    fail
+  # Why the last try failed stays said until the registry answers, which may take minutes.
+  [ -s "$notice" ] || begin
+  if bytes=$(bytes_to_download); then
+    if ! make_room $((2 * bytes)) $((3 * bytes)) true; then
+      remember_room
+      fail
+    fi
+    begin
   fi
-  echo "Ollama starts once its image $IMAGE is downloaded." | tee "$notice"
   # If Docker ran out of space, the registry has begun to send the image, and the old ones can go.
   if ! pull && ! { no_space && remove_old && pull; }; then
     ! no_space || remember_room

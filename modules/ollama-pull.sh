@@ -124,6 +124,10 @@ progress() {
 advice() {
   case $1 in
     *"file does not exist"*) echo "Look its name up at ollama.com, and correct ollamalive.ollama.pull." ;;
+    # Hugging Face says so of names that it does not know.
+    *unauthorized* | *"access denied"* | *"realm host"* | *" 401: "* | *" 403: "*)
+      echo "The model is not there, or needs an account: correct ollamalive.ollama.pull."
+      ;;
     *"no space left"*) echo "Delete models that you no longer need: docker exec ollama ollama rm NAME." ;;
     *"newer version"*) echo "Update OllamaLive, or write a newer ollamalive.ollama.image." ;;
     *lookup* | *dial* | *timeout* | *unreachable*) echo "Check the internet connection; it is tried again." ;;

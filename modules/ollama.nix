@@ -116,15 +116,18 @@ in {
         notice=/run/ollamalive/notices/models
         mkdir -p "''${notice%/*}"
         cannot_start() {
-          local remedy=${lib.escapeShellArg (
+          local to_do=${lib.escapeShellArg (
           if models.drive == null
           then "Make room on PERSIST."
           else "Plug in the drive ${models.drive}, or correct ollamalive.models.drive."
         )}
           case $1 in
-            *"Read-only file system"*) remedy="Switch off Fast Startup in Windows, then shut Windows down." ;;
+            *"Read-only file system"*) to_do="If it is a drive of Windows, switch off Fast Startup in Windows, then shut it down." ;;
+            *"No space left"*) to_do="Delete something there." ;;
+            *"Input/output error"*) to_do="The drive has errors: check it, and copy what you need." ;;
+            *"Not a directory"* | *"File exists"*) to_do="Rename the file that is in the place of the folder." ;;
           esac
-          echo "Ollama cannot start yet: $1. $remedy" | tee "$notice"
+          echo "Ollama cannot start yet: $1. $to_do" | tee "$notice"
           exit 1
         }
 

@@ -145,7 +145,7 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             Replace(
                 "/scripts/ollamalive-health.jq",
-                r#"($unit.NRestarts // "0" | number) < 2"#,
+                r#"($unit.NRestarts // "0" | number) < $many"#,
                 "true",
             ),
         ],

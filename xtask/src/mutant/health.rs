@@ -129,7 +129,7 @@ pub const MUTANTS: &[Mutant] = &[
         "restarts",
         "container",
         DECISION,
-        r#"($unit.NRestarts // "0" | number) < 2"#,
+        r#"($unit.NRestarts // "0" | number) < $many"#,
         "true"
     ),
     unsaid!(
@@ -157,7 +157,7 @@ pub const MUTANTS: &[Mutant] = &[
         "archive-unreadable",
         "image",
         CAUSES,
-        "is not an image archive that Docker can read\",\"says",
+        "is not an image archive\",\"says",
         "is no archive\",\"says"
     ),
     unsaid!(

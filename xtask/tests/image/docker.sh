@@ -34,6 +34,7 @@ case "$1 $2" in
   load*) { tar -xOf "$3" images 2>/dev/null || cat "$3"; } >load && cat load >>images && sed 's/ .*//; s/^/Loaded image: /' load ;;
   pull*)
     echo "pull $2" >>asked
+    cp notices/image said
     if ! line=$(grep "^$2 " registry); then
       { cat refusal 2>/dev/null || echo "Error: lookup registry-1.docker.io: no such host"; } >&2
       exit 1

@@ -21,7 +21,7 @@ const GB: u64 = 1_000_000_000;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let tests: [(&str, Test); 12] = [
+    let tests: [(&str, Test); 13] = [
         (
             "an_image_is_pulled_by_digest_once_and_run_by_its_tag",
             pulled,
@@ -51,6 +51,10 @@ fn main() {
             cut_off,
         ),
         ("a_registry_that_counts_downloads_is_asked_seldom", too_many),
+        (
+            "a_models_folder_that_cannot_be_made_has_a_remedy",
+            no_folder,
+        ),
         (
             "an_archive_makes_room_only_if_it_holds_the_image",
             archive_without_room,
@@ -100,6 +104,7 @@ fn from_archive() -> Result<(), Failed> {
     archive(&scripts.path("a.tar"), "other/image:1")?;
     // Without a list of its images, only Docker knows.
     scripts.write("b.tar", "other/image:2 sha256:3 5\n")?;
+    scripts.write("a.tar.gz", "compressed")?;
     scripts.write("c.tar", &format!("{image} sha256:4 5\n"))?;
     let (asked, printed) = scripts.start()?;
     assert_eq!(asked, [run_of(&scripts)]);
@@ -107,6 +112,7 @@ fn from_archive() -> Result<(), Failed> {
         "a.tar does not hold",
         "(other/image:1): skipped",
         "b.tar does not hold",
+        "a.tar.gz is not an image archive: ",
     ] {
         assert!(printed.contains(words), "{words}: {printed}");
     }
@@ -172,6 +178,14 @@ fn no_answer() -> Result<(), Failed> {
         notice.ends_with(end) && notice.lines().count() == 1,
         "{notice}"
     );
+    let first = scripts.read("said");
+    assert!(first.contains("starts once its image"), "{first}");
+    scripts.start()?;
+    assert_eq!(scripts.read("said"), notice, "the second try says less");
+    scripts.at_registry(1, 1)?;
+    scripts.set_free(GB)?;
+    scripts.start()?;
+    assert_eq!(scripts.read("said"), first, "the registry has answered");
     Ok(())
 }
 
@@ -258,6 +272,16 @@ fn cut_off() -> Result<(), Failed> {
     scripts.write("images", &format!("{remote} sha256:1 {GB} {remote}\n"))?;
     scripts.set_free(0)?;
     assert_eq!(scripts.start()?.0, [run_of(&scripts)]);
+    Ok(())
+}
+
+fn no_folder() -> Result<(), Failed> {
+    let scripts = Scripts::new()?;
+    scripts.write("models/ollama", "a file")?;
+    assert!(scripts.asked()?.is_empty());
+    let notice = scripts.read("notices/models");
+    let words = "Not a directory. Rename the file that is in the place of the folder.\n";
+    assert!(notice.ends_with(words), "{notice}");
     Ok(())
 }
 

@@ -64,6 +64,8 @@ const SSH2: &str = "---- BEGIN SSH2 PUBLIC KEY ----\nComment: \"me\"\n\
 AAAAC3NzaC1lZDI1NTE5AAAAIDrphS9QWxjfqIFcDDWJxPqI5ZTnd9/So7tywNpszdU9\n---- END SSH2 PUBLIC KEY ----\n";
 const PRIVATE: &str =
     "-----BEGIN OPENSSH PRIVATE KEY-----\nnone\n-----END OPENSSH PRIVATE KEY-----\n";
+const SSH2_PRIVATE: &str = "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: \"me\"\nP2/56wAAAi0\n\
+---- END SSH2 ENCRYPTED PRIVATE KEY ----\n";
 const PPK: &str = "PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\nComment: me\r\n";
 pub const HOME: &str = "[connection]\r\nid=Home\r\nuuid=7f1c1d5e-6f0c-4b43-9d0e-2f6f6c616d61\r\ntype=wifi\r\n\r\n\
 [wifi]\r\nssid=Home\r\n\r\n[wifi-security]\r\nkey-mgmt=wpa-psk\r\npsk=a password\r\n";
@@ -72,6 +74,11 @@ const ELSEWHERE: &str = "[connection]\nid=Laptop\ntype=wifi\npermissions=user:me
 const OPEN: &str = "[connection]\nid=Open\ntype=wifi\n\n[wifi]\nssid=Open\npsk=a password\n";
 const NO_PASSWORD: &str =
     "[connection]\nid=x\ntype=wifi\n\n[wifi]\nssid=x\n\n[wifi-security]\nkey-mgmt=wpa-psk\n";
+const QUOTES: &str = "[connection]\nid=x\ntype=wifi\n\n[wifi]\nssid=\"x\"\n\n[wifi-security]\nkey-mgmt=wpa-psk\npsk=\"a password\"\n";
+const SHORT: &str = "[connection]\nid=x\ntype=wifi\n\n[wifi]\nssid=x\n\n[wifi-security]\nkey-mgmt=wpa-psk\npsk=1234567\n";
+const BLANKS: &str = " [connection] \nid=x\ntype=ethernet\n";
+const WIREGUARD: &str = "[connection]\nid=x\ntype=wireguard\ninterface-name=wg0\n\n[wireguard]\n\
+private-key=4FPuhKhqfOuR3+hXxS0jPCvMvHUUQUH7iH0+RcnlDXA=\n";
 const PLAIN: &str = "[connection]\nid=x\ntype=wifi\n\n[wifi]\nssid=x\n";
 
 const fn fixture(
@@ -129,6 +136,7 @@ pub const FIXTURES: &[Fixture] = &[
     fixture(b"authorized_keys", Text(SECOND), &[("taken", "line 1 taken")]),
     // Keys that are not.
     fixture(b"ollamalive/weak.pub", Text(WEAK), &[("refused", "line 1 refused, key too weak: 1024 SHA256:")]),
+    fixture(b"ollamalive/network.pub", Text("from=\"192.168.1.5/24\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDrphS9QWxjfqIFcDDWJxPqI5ZTnd9/So7tywNpszdU9\n"), &[("refused", "line 1 refused, its option from= lets nobody in")]),
     fixture(b"ollamalive/putty.pub", Text(SSH2), &[("refused", "in the format of PuTTY or SSH2")]),
     fixture(b"ollamalive/noise.pub", Bytes(b"\x00\x01\xfe\xff\x81"), &[("refused", NOT_TEXT)]),
     fixture(b"ollamalive/cut.pub", Bytes(b"\xff\xfes\0s\0h"), &[("refused", NOT_TEXT)]),
@@ -138,6 +146,8 @@ pub const FIXTURES: &[Fixture] = &[
     fixture(b"ollamalive/id_ed25519", Text(PRIVATE), &[("unread", A_PRIVATE_KEY)]),
     fixture(b"id_rsa.ppk", Utf16(true, true, PPK), &[("unread", A_PRIVATE_KEY)]),
     fixture(b"ollamalive/disguised.pub", Text(PRIVATE), &[("unread", A_PRIVATE_KEY)]),
+    fixture(b"ollamalive/ssh2.pub", Text(SSH2_PRIVATE), &[("unread", A_PRIVATE_KEY)]),
+    fixture(b"ollamalive/puttygen.txt", Text(SSH2), &[("unread", "in the format of PuTTY or SSH2")]),
     fixture(b"ollamalive/my keys.txt", Text(KEY), &[("unread", "call it ollamalive/authorized_keys")]),
     fixture(b"known_hosts", Text("pc ssh-ed25519 AAAA\n"), &[("unread", "it has the keys of servers")]),
     fixture(b".ssh", Folder, &[("unread", "a folder, which is not read: save your key")]),
@@ -160,6 +170,14 @@ pub const FIXTURES: &[Fixture] = &[
     ]),
     fixture(b"ollamalive/network/Open.nmconnection", Text(OPEN), &[("taken", "copied to PERSIST"), ("warned", "its password is not used: write [wifi-security]")]),
     fixture(b"ollamalive/network/nopsk.nmconnection", Text(NO_PASSWORD), &[("taken", "copied to PERSIST"), ("warned", "it has no password")]),
+    fixture(b"ollamalive/network/quotes.nmconnection", Text(QUOTES), &[
+        ("taken", "copied to PERSIST"),
+        ("warned", "the name of its network has quotes"),
+        ("warned", "its password has quotes"),
+    ]),
+    fixture(b"ollamalive/network/short.nmconnection", Text(SHORT), &[("taken", "copied to PERSIST"), ("warned", "its password is too short")]),
+    fixture(b"ollamalive/network/blanks.nmconnection", Text(BLANKS), &[("taken", "copied to PERSIST")]),
+    fixture(b"ollamalive/network/wg.nmconnection", Text(WIREGUARD), &[("taken", "copied to PERSIST")]),
     fixture(b"ollamalive/network/none.nmconnection", Bytes(b"\x00\x01"), &[("refused", NOT_TEXT)]),
     fixture(b"ollamalive/network/junk.nmconnection", Text("a password\n"), &[("refused", "it has no [connection]")]),
     fixture(b"ollamalive/network/type.nmconnection", Text("[connection]\nid=x\ntype=wlan\n"), &[("refused", "NetworkManager does not take it: ")]),
@@ -177,6 +195,8 @@ pub const FIXTURES: &[Fixture] = &[
     fixture(b"holiday.jpg", Bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF"), &[("unused", "not used by this machine")]),
     fixture(b"ollamalive/notes.txt", Text("to do\n"), &[("unused", "not used by this machine")]),
     fixture(b"photos", Folder, &[("unused", "a folder, which is not read")]),
+    fixture(b"ollamalive/ollamalive", Folder, &[("unread", "put the files that are in it into ollamalive")]),
+    fixture(b"ollamalive/ollamalive/authorized_keys", Text(KEY), &[]),
     fixture(b"ollamalive/._authorized_keys", Bytes(b"\x00\x05\x16\x07"), &[("ignored", LITTER)]),
     fixture(b"ollamalive/network/._Home.nmconnection", Bytes(b"\x00\x05\x16\x07"), &[("ignored", LITTER)]),
     fixture(b".Spotlight-V100", Folder, &[("ignored", LITTER)]),

@@ -27,6 +27,7 @@ fn main() {
     let trials: Vec<Trial> = vec![
         common::trial("each_file_is_named_or_ignored", tools, each_file),
         common::trial("a_file_is_taken_once", tools, once),
+        common::trial("two_connections_with_one_uuid_are_named", tools, twins),
         common::trial("nothing_is_taken_that_cannot_be_kept", tools, full),
         common::trial("problems_are_shown_at_login", tools, problems),
         common::trial("a_crowd_of_files_ends", tools, crowd),
@@ -109,7 +110,7 @@ fn what_is_taken_is_on_persist(setup: &Setup) -> Result<(), Failed> {
     ] {
         assert!(connections.contains(name), "{name}: {connections:?}");
     }
-    assert_eq!(connections.len(), 8, "{connections:?}");
+    assert_eq!(connections.len(), 12, "{connections:?}");
     let home = setup.persist("network/Home.nmconnection");
     assert_eq!(fs::read_to_string(&home)?, HOME.replace('\r', ""));
     assert_eq!(fs::metadata(&home)?.mode() & 0o777, 0o600);
@@ -154,6 +155,27 @@ fn once() -> Result<(), Failed> {
     setup.put(b"id_ed25519.pub", KEY.as_bytes())?;
     setup.import()?;
     assert_eq!(setup.keys(), KEY);
+    Ok(())
+}
+
+fn twins() -> Result<(), Failed> {
+    let setup = Setup::new()?;
+    for name in ["Home", "Work", "Other"] {
+        let text = HOME.replace("Home", name);
+        let text = text.replace("7f1c", if name == "Other" { "0000" } else { "7f1c" });
+        let path = format!("ollamalive/network/{name}.nmconnection");
+        setup.put(path.as_bytes(), text.as_bytes())?;
+    }
+    for _ in 0..2 {
+        setup.import()?;
+        let lines = setup.lines()?;
+        let warned: Vec<_> = lines.iter().filter(|line| line.0 == "warned").collect();
+        assert_eq!(warned.len(), 2, "{lines:?}");
+        assert!(
+            warned[0].2.contains("it has the uuid of Work.nmconnection"),
+            "{warned:?}"
+        );
+    }
     Ok(())
 }
 
@@ -220,6 +242,7 @@ fn options() -> Result<(), Failed> {
         "environment=\"A=b c\"",
         "permitopen=\"[::1]:80\",permitlisten=\"8080\"",
         "expiry-time=\"20300101\",tunnel=\"0\"",
+        "from=\"0.0.0.0/0,192.168.1.5/32,*.lan,fd00::/8,192.168.001.000/24\"",
         "command=\"say \\\"a, b\\\"\",from=\"10.0.0.0/8\"",
     ] {
         assert!(judge(good)?, "{good} is refused");
@@ -237,6 +260,8 @@ fn options() -> Result<(), Failed> {
         "@cert-authority",
         "|1|a=|b=",
         "pc.lan,192.168.1.5",
+        "from=\"10.0.0.0/8,!192.168.1.5/24\"",
+        "from=\"10.0.0.0/33\"",
     ] {
         assert!(!judge(bad)?, "{bad} is taken");
     }

@@ -24,7 +24,7 @@ const SCRIPTS: [&str; 5] = [
 const NMCLI: &str = r#"text=$(cat)
 fail() { echo "Error: Error writing connection: $1" >&2; exit 1; }
 type=$(printf '%s\n' "$text" | sed -n 's/^type=//p')
-case $type in wifi | ethernet) ;; *) fail "connection.type: '$type' is not known" ;; esac
+case $type in wifi | ethernet | wireguard) ;; *) fail "connection.type: '$type' is not known" ;; esac
 [ "$type" != wifi ] || printf '%s\n' "$text" | grep -q '^ssid=' || fail "802-11-wireless.ssid: property is missing"
 printf '%s\n' "$text""#;
 

@@ -6,7 +6,7 @@ use super::server::Answers;
 use super::setup::{Setup, small};
 
 pub fn reasons() -> Result<(), Failed> {
-    let cases: [(Answers, &str); 4] = [
+    let cases: [(Answers, &str); 5] = [
         (
             |path, body| {
                 match path {
@@ -38,6 +38,16 @@ pub fn reasons() -> Result<(), Failed> {
                 _ => small(path, body),
             },
             "no such host. Check the internet connection; it is tried again.",
+        ),
+        (
+            |path, body| match path {
+                "/api/pull" => (
+                    200,
+                    r#"{"error":"pull model manifest: 401: Invalid username or password."}"#.into(),
+                ),
+                _ => small(path, body),
+            },
+            "The model is not there, or needs an account: correct ollamalive.ollama.pull.",
         ),
         (
             |path, body| match path {

@@ -6,8 +6,9 @@ mod key;
 mod options;
 mod text;
 
-use std::fs;
-use std::io;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail};
@@ -95,9 +96,11 @@ pub fn gather(
             )));
         }
     }
+    let mut uuids = BTreeMap::new();
     for path in connections {
         let Connection {
             name,
+            uuid,
             content,
             warnings,
         } = connection(path)?;
@@ -105,6 +108,13 @@ pub fn gather(
         if files.connections.iter().any(same) {
             return Err(Error::msg(format!(
                 "two --network files are called {name}: rename one"
+            )));
+        }
+        if !uuid.is_empty()
+            && let Some(other) = uuids.insert(uuid, name.clone())
+        {
+            return Err(Error::msg(format!(
+                "{name} and {other} have the same uuid, so only one would be used: delete the line uuid= in one"
             )));
         }
         let warnings = warnings.iter().map(|warning| format!("{name}: {warning}"));
@@ -120,7 +130,13 @@ fn in_windows_1252() -> String {
 
 /// The bytes of a file. `otherwise` says what to do if there is no such file.
 fn content(path: &Path, otherwise: &str) -> Result<Vec<u8>> {
-    let bytes = fs::read(path).map_err(|error| {
+    // No more than it takes to see that a file is too long: it may be an image.
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        let most = u64::try_from(LIMIT).unwrap_or(u64::MAX) + 1;
+        file.take(most).read_to_end(&mut bytes)
+    });
+    read.map_err(|error| {
         let path = path.display();
         Error::msg(match error.kind() {
             io::ErrorKind::NotFound => format!("there is no file {path}: {otherwise}"),
@@ -193,6 +209,8 @@ impl OwnerFiles {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::command;
     use crate::monitor::NoMonitor;
@@ -253,6 +271,10 @@ mod tests {
         assert!(refusal(&[empty], &[]).contains("contains no key"));
         let long = file(folder.path(), "long", &"x".repeat(LIMIT + 1));
         assert!(refusal(&[long], &[]).contains("too long"));
+        // A file that does not fit into memory, all of it a hole.
+        let huge = folder.path().join("huge");
+        fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+        assert!(refusal(&[huge], &[]).contains("too long"));
         let none = refusal(&[folder.path().join("none")], &[]);
         assert!(
             none.contains("there is no file") && none.contains("ssh-keygen"),
@@ -272,6 +294,9 @@ mod tests {
             ("Home.nmconnection".into(), good.replace('\r', "").into())
         );
         assert!(refusal(&[], &[home.clone(), home]).contains("two --network files"));
+        let [one, two] = ["one.nmconnection", "two.nmconnection"]
+            .map(|name| file(folder.path(), name, &good.replace("type=", "uuid=x\ntype=")));
+        assert!(refusal(&[], &[one, two]).contains("have the same uuid"));
         let none = folder.path().join("none.nmconnection");
         assert!(refusal(&[], &[none]).contains("none.nmconnection: copy one from"));
         let misnamed = file(folder.path(), "Home.txt", good);

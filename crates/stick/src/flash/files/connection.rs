@@ -16,6 +16,8 @@ const COPY_CONNECTION: &str = "copy one from /etc/NetworkManager/system-connecti
 #[derive(Debug, PartialEq, Eq)]
 pub struct Connection {
     pub name: String,
+    /// Empty if the file has none.
+    pub uuid: String,
     pub content: Vec<u8>,
     /// What will keep it from being used.
     pub warnings: Vec<String>,
@@ -81,7 +83,12 @@ pub fn connection(path: &Path) -> Result<Connection> {
     let settings =
         Settings::read(&decoded.text).map_err(|why| refuse(&format!("is refused: {why}")))?;
     let kind = today(settings.get("connection", "type"));
-    if !decoded.text.lines().any(|line| line == "[connection]") || kind.is_empty() {
+    if !decoded
+        .text
+        .lines()
+        .any(|line| line.trim() == "[connection]")
+        || kind.is_empty()
+    {
         return Err(refuse(&format!(
             "is not a connection of NetworkManager (it has no [connection] with a type=): {COPY_CONNECTION}"
         )));
@@ -100,6 +107,7 @@ pub fn connection(path: &Path) -> Result<Connection> {
     warnings.extend(decoded.guessed.then(in_windows_1252));
     Ok(Connection {
         name,
+        uuid: settings.get("connection", "uuid").to_string(),
         content: decoded.text.into_bytes(),
         warnings,
     })
@@ -117,7 +125,8 @@ fn warnings(settings: &Settings, kind: &str, text: &str) -> Vec<String> {
     );
     let value = settings.get("connection", "interface-name");
     warn(
-        !value.is_empty(),
+        // Others, such as WireGuard's, make a card of that name.
+        !value.is_empty() && ["wifi", "ethernet"].contains(&kind),
         format!("it is for a card called {value} only: delete the line interface-name={value}"),
     );
     for section in ["wifi", "ethernet"] {
@@ -133,6 +142,23 @@ fn warnings(settings: &Settings, kind: &str, text: &str) -> Vec<String> {
         settings.get("connection", "autoconnect") == "false",
         "it is not used unless you start it: delete the line autoconnect=false".to_string(),
     );
+    let in_quotes = |text: &str| text.len() > 1 && text.starts_with('"') && text.ends_with('"');
+    warn(
+        in_quotes(settings.get("wifi", "ssid")),
+        "the name of its network has quotes: delete them in the line ssid=, unless they belong to it".to_string(),
+    );
+    let password = settings.get("wifi-security", "psk");
+    warn(
+        in_quotes(password),
+        "its password has quotes: delete them in the line psk=, unless they belong to it"
+            .to_string(),
+    );
+    let management = settings.get("wifi-security", "key-mgmt");
+    warn(
+        management == "wpa-psk" && (1..8).contains(&password.len()) && !in_quotes(password),
+        "its password is too short, for WPA has 8 characters at least: correct the line psk="
+            .to_string(),
+    );
     let flags = settings.get("wifi-security", "psk-flags");
     warn(
         !["", "0"].contains(&flags),
@@ -140,10 +166,9 @@ fn warnings(settings: &Settings, kind: &str, text: &str) -> Vec<String> {
             "its computer keeps the password elsewhere: delete the line psk-flags={flags}, and write psk=PASSWORD"
         ),
     );
-    let management = settings.get("wifi-security", "key-mgmt");
     let personal = ["wpa-psk", "sae"].contains(&management);
     warn(
-        personal && flags.is_empty() && settings.get("wifi-security", "psk").is_empty(),
+        personal && flags.is_empty() && password.is_empty(),
         "it has no password: write psk=PASSWORD under [wifi-security]".to_string(),
     );
     let has_psk = text.lines().any(|line| {

@@ -26,14 +26,14 @@ const DSA: &str = "ssh-dss";
 /// sshd sets no limit; no key is this long.
 const LONGEST: usize = 16_384;
 
-/// OpenSSH's and OpenSSL's formats, and PuTTY's; in UTF-16, too.
+/// OpenSSH's and OpenSSL's formats, PuTTY's and SSH2's; in UTF-16, too.
 pub fn is_private(bytes: &[u8]) -> bool {
     let letters: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&letters).lines().any(|line| {
         line.contains("PuTTY-User-Key-File-")
-            || line
-                .split_once("-----BEGIN ")
-                .is_some_and(|(_, rest)| rest.contains("PRIVATE KEY"))
+            || line.split_once("BEGIN ").is_some_and(|(before, rest)| {
+                before.contains("----") && rest.contains("PRIVATE KEY")
+            })
     })
 }
 
@@ -63,6 +63,11 @@ fn parts(line: &str) -> Result<(&str, &str, &str), String> {
     }
     if !is_type(kind) {
         return Err("not a public SSH key: give a file like ~/.ssh/id_ed25519.pub".to_string());
+    }
+    if let Some(network) = options::wrong_network(options) {
+        return Err(format!(
+            "its option from= lets nobody in, because {network} is not a network (one is 192.168.1.0/24, not 192.168.1.5/24)"
+        ));
     }
     if !options.is_empty() && !options::are_known(options) {
         return Err(format!(

@@ -1,5 +1,7 @@
 //! The options before a key in authorized_keys, by the grammar of sshd(8), as modules/esp-keys.sh reads them.
 
+use std::net::Ipv4Addr;
+
 const FLAGS: [&str; 3] = ["restrict", "cert-authority", "verify-required"];
 /// Those that are also known with `no-` before them.
 const SWITCHES: [&str; 6] = [
@@ -56,6 +58,26 @@ pub fn are_known(options: &str) -> bool {
     }
 }
 
+/// A network in the list of `from=` with bits behind its prefix, such as 192.168.1.5/24: such a list lets nobody in.
+pub fn wrong_network(options: &str) -> Option<&str> {
+    let at = options.to_ascii_lowercase().find("from=\"")?;
+    let list = options[at + 6..].split('"').next()?;
+    let networks = list.split(',').map(|part| part.trim_start_matches('!'));
+    networks.into_iter().find(|network| {
+        let parts = network.split_once('/');
+        let parts = parts.and_then(|(address, prefix)| {
+            Some((
+                address.parse::<Ipv4Addr>().ok()?,
+                prefix.parse::<u32>().ok()?,
+            ))
+        });
+        parts.is_some_and(|(address, prefix)| match 32_u32.checked_sub(prefix) {
+            Some(bits) => u32::from(address) & !u32::MAX.checked_shl(bits).unwrap_or(0) != 0,
+            None => true,
+        })
+    })
+}
+
 /// The value at the beginning of `text`, which is in quotes, and what comes after it.
 fn value(text: &str) -> Option<(String, &str)> {
     let text = text.strip_prefix('"')?;
@@ -107,6 +129,22 @@ mod tests {
         );
         assert_eq!(split("- ssh-rsa A"), ("-", "ssh-rsa A"));
         assert_eq!(split("\"open ssh-rsa"), ("\"open ssh-rsa", ""));
+    }
+
+    #[test]
+    fn a_list_that_lets_nobody_in_is_found() {
+        for (options, wrong) in [
+            (r#"from="192.168.1.5/24""#, Some("192.168.1.5/24")),
+            (r#"pty,From="*.lan,!10.0.0.1/8""#, Some("10.0.0.1/8")),
+            (r#"from="10.0.0.0/33""#, Some("10.0.0.0/33")),
+            (
+                r#"from="10.0.0.0/8,0.0.0.0/0,1.2.3.4/32,1.2.3.4,fd00::/8,pc""#,
+                None,
+            ),
+            ("no-pty", None),
+        ] {
+            assert_eq!(wrong_network(options), wrong, "{options}");
+        }
     }
 
     #[test]
