@@ -57,6 +57,7 @@ pub const FLASH: &str = examples!(
 pub const RELEASE: &str = examples!(
     "release --dry-run" => "test, build and pack; publish nothing",
     "release --version 1.2.0 --publish" => "tag v1.2.0 and publish it on GitHub",
+    "release --version 1.2.0 --sign releases@example.org" => "sign the checksums with a key in gpg's keyring",
     "release --dry-run --image raw=ollamalive.raw --report report.json" => "use a ready image and a finished test run of this commit",
 );
 pub const VERIFY: &str = examples!(

@@ -106,7 +106,7 @@ pub enum Command {
     /// Print a completion script for bash, zsh or fish
     #[command(after_long_help = help::COMPLETIONS)]
     Completions(Completions),
-    /// Make a release: images, checksums, manifest and notes
+    /// Make a release: images, checksums, manifest and notes, and a signature if there is a key
     #[command(after_long_help = help::RELEASE)]
     Release(Release),
     /// Verify a downloaded release, or one of its files

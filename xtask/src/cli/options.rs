@@ -282,6 +282,13 @@ pub struct Release {
     /// Compression level of zstd
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
+    /// Sign SHA256SUMS with this OpenPGP key, into SHA256SUMS.gpg
+    ///
+    /// KEYID names a secret key in gpg's keyring, by ID, fingerprint or address; FILE is an exported secret key. Without this
+    /// option, the environment variable OLLAMALIVE_SIGNING_KEY may hold an exported secret key. A signature that an earlier run
+    /// made stays.
+    #[arg(long, value_name = "KEYID|FILE")]
+    pub sign: Option<String>,
     /// Tag the commit and publish on GitHub with gh
     #[arg(long)]
     pub publish: bool,

@@ -8,9 +8,11 @@
 mod case;
 #[path = "../common/mod.rs"]
 mod common;
+mod keys;
 mod make;
 mod publish;
 mod refuse;
+mod sign;
 mod verify;
 
 use libtest_mimic::{Arguments, Trial};
@@ -21,6 +23,7 @@ fn main() {
         refuse::trials(),
         publish::trials(),
         verify::trials(),
+        sign::trials(),
     ]
     .into_iter()
     .flatten()
