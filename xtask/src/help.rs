@@ -62,6 +62,7 @@ pub const RELEASE: &str = examples!(
 );
 pub const VERIFY: &str = examples!(
     "verify Downloads/ollamalive" => "verify every file of a release, and its images when decompressed",
+    "verify Downloads/ollamalive --key release-key.asc" => "require a signature by this key as well",
     "verify ollamalive-v1.2.0.raw.zst" => "verify one file against SHA256SUMS beside it",
 );
 pub const VM: &str = examples!(

@@ -111,8 +111,8 @@ pub enum Command {
     Release(Release),
     /// Verify a downloaded release, or one of its files
     ///
-    /// Exits with 1 if a file is missing, damaged, or differs from its checksum, as `flash` does; with 2 if there is nothing
-    /// to verify it with.
+    /// Exits with 1 if a file is missing, damaged, or differs from its checksum, as `flash` does, or if the signature of the
+    /// checksums is not good; with 2 if there is nothing to verify it with.
     #[command(after_long_help = help::VERIFY)]
     Verify(Verify),
 }

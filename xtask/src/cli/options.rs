@@ -306,4 +306,10 @@ pub struct Verify {
     /// The release's folder, one of its files, or a decompressed image beside SHA256SUMS
     #[arg(value_name = "DIR|FILE")]
     pub path: PathBuf,
+    /// Require a signature by this OpenPGP public key
+    ///
+    /// FILE is an exported public key. Without this option, a signature is checked with release-key.asc in the project's
+    /// folder, if there is one, and a release without a signature is accepted.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }

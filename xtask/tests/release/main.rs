@@ -14,6 +14,7 @@ mod publish;
 mod refuse;
 mod sign;
 mod verify;
+mod verify_signature;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -24,6 +25,7 @@ fn main() {
         publish::trials(),
         verify::trials(),
         sign::trials(),
+        verify_signature::trials(),
     ]
     .into_iter()
     .flatten()
