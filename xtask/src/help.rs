@@ -57,10 +57,12 @@ pub const FLASH: &str = examples!(
 pub const RELEASE: &str = examples!(
     "release --dry-run" => "test, build and pack; publish nothing",
     "release --version 1.2.0 --publish" => "tag v1.2.0 and publish it on GitHub",
+    "release --version 1.2.0 --sign releases@example.org" => "sign the checksums with a key in gpg's keyring",
     "release --dry-run --image raw=ollamalive.raw --report report.json" => "use a ready image and a finished test run of this commit",
 );
 pub const VERIFY: &str = examples!(
     "verify Downloads/ollamalive" => "verify every file of a release, and its images when decompressed",
+    "verify Downloads/ollamalive --key release-key.asc" => "require a signature by this key as well",
     "verify ollamalive-v1.2.0.raw.zst" => "verify one file against SHA256SUMS beside it",
 );
 pub const VM: &str = examples!(

@@ -13,6 +13,7 @@ use github_actions_models::workflow::job::{NormalJob, Step};
 use github_actions_models::workflow::{Job, Workflow};
 use regex::Regex;
 use xtask::nixos_release::{self, Followed};
+use xtask::release::signature::KEY_VARIABLE;
 
 /// Every workflow: the name of its file, its text, and its parsed form.
 fn workflows() -> Vec<(String, String, Workflow)> {
@@ -253,6 +254,29 @@ fn a_private_repository_is_released_without_attestation() {
         condition,
         Some("if: ${{ !github.event.repository.private }}")
     );
+}
+
+/// Without the secret a release is made as before, and the log says that it is not signed. With it, the key reaches one
+/// step, after the tool is compiled: the build scripts of dependencies do not see it.
+#[test]
+fn the_signing_key_reaches_one_step() {
+    let secret = "${{ secrets.RELEASE_SIGNING_KEY";
+    let text = fs::read_to_string(root().join(".github/workflows/build.yml")).expect("build.yml");
+    let uses: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("secrets."))
+        .map(str::trim)
+        .collect();
+    let key = format!("{KEY_VARIABLE}: {secret} }}}}");
+    assert_eq!(uses, [&format!("SIGNED: {secret} != '' }}}}"), &key]);
+    let (before, after) = text.split_once(&key).expect("the step");
+    let (_, before) = before.split_once("  release:\n").expect("the job");
+    assert!(before.contains("- run: cargo build --package xtask\n"));
+    assert!(!before.contains("cargo xtask"), "{before}");
+    let steps: Vec<&str> = after.split("\n      - ").collect();
+    assert!(steps[0].contains("cargo xtask release "), "{}", steps[0]);
+    let unsigned = "if: env.SIGNED != 'true'\n        run: echo \"::notice title=Not signed::";
+    assert!(steps[1].starts_with(unsigned), "{}", steps[1]);
 }
 
 /// The flake's release is supported, and so is what follows it.

@@ -64,14 +64,14 @@ pub fn sweep(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes `text` to `folder`/`name`, whole or not at all.
+/// Writes `content` to `folder`/`name`, whole or not at all.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn place(folder: &Path, name: &str, text: &str) -> Result<()> {
+pub fn place(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> Result<()> {
     let path = folder.join(name);
     let mut file = partial(folder)?;
-    file.write_all(text.as_bytes())
+    file.write_all(content.as_ref())
         .and_then(|()| file.persist(&path).map(drop).map_err(|error| error.error))
         .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -107,13 +107,13 @@ pub enum Command {
     /// Print a completion script for bash, zsh or fish
     #[command(after_long_help = help::COMPLETIONS)]
     Completions(Completions),
-    /// Make a release: images, checksums, manifest and notes
+    /// Make a release: images, checksums, manifest and notes, and a signature if there is a key
     #[command(after_long_help = help::RELEASE)]
     Release(Release),
     /// Verify a downloaded release, or one of its files
     ///
-    /// Exits with 1 if a file is missing, damaged, or differs from its checksum, as `flash` does; with 2 if there is nothing
-    /// to verify it with.
+    /// Exits with 1 if a file is missing, damaged, or differs from its checksum, as `flash` does, or if the signature of the
+    /// checksums is not good; with 2 if there is nothing to verify it with.
     #[command(after_long_help = help::VERIFY)]
     Verify(Verify),
 }

@@ -282,6 +282,13 @@ pub struct Release {
     /// Compression level of zstd
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub level: i32,
+    /// Sign SHA256SUMS with this OpenPGP key, into SHA256SUMS.gpg
+    ///
+    /// KEYID names a secret key in gpg's keyring, by ID, fingerprint or address; FILE is an exported secret key. Without this
+    /// option, the environment variable OLLAMALIVE_SIGNING_KEY may hold an exported secret key. A signature that an earlier run
+    /// made stays.
+    #[arg(long, value_name = "KEYID|FILE")]
+    pub sign: Option<String>,
     /// Tag the commit and publish on GitHub with gh
     #[arg(long)]
     pub publish: bool,
@@ -299,4 +306,10 @@ pub struct Verify {
     /// The release's folder, one of its files, or a decompressed image beside SHA256SUMS
     #[arg(value_name = "DIR|FILE")]
     pub path: PathBuf,
+    /// Require a signature by this OpenPGP public key
+    ///
+    /// FILE is an exported public key. Without this option, a signature is checked with release-key.asc in the project's
+    /// folder, if there is one, and a release without a signature is accepted.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }

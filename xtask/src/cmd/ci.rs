@@ -17,6 +17,7 @@ use crate::nix::Nix;
 use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::outcome::{Report, Verdict};
 use crate::packages::{self, need};
+use crate::release::signature;
 use crate::scenario::{SCENARIOS, Scenario, promises_of};
 use crate::test_env::auto;
 use crate::variant::{self, Variant};
@@ -54,9 +55,10 @@ const SCRIPTS: &[&str] = &["modules", "xtask/src/guest/standin"];
 
 pub fn run(options: &Ci) -> Result<Exit> {
     let mut needs = guest::needs(None);
-    // Without --yes a missing shellcheck is only a skipped step.
+    // Without --yes a missing shellcheck is only a skipped step, and without gpg a few tests are ignored.
     if options.consent.yes {
         needs.push(need("shellcheck", "shellcheck"));
+        needs.extend(signature::NEEDS);
     }
     packages::ensure(options.consent.yes, &needs)?;
     let root = project::root()?;

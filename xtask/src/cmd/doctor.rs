@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::guest::{self, nixos};
 use crate::nix::Nix;
 use crate::ollama_image::Source;
+use crate::release::signature;
 use crate::test_env::auto;
 use crate::{files, packages, project};
 use vm::process;
@@ -36,6 +37,7 @@ pub fn run(options: &Doctor) -> Result<Exit> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let guest = auto_guest(&root, options)?;
     let linters = missing_linters();
+    let gpg = signature::gpg_version();
     let ollama = Source::parse(options.ollama.ollama.as_deref())?.describe();
     let findings = json!({
         "cores": cores,
@@ -46,6 +48,7 @@ pub fn run(options: &Doctor) -> Result<Exit> {
         "nix": nix,
         "guest": guest,
         "ollama": ollama,
+        "gpg": gpg,
         "missingLinters": linters,
         "missing": missing,
         "cache": { "path": cache, "bytes": used },
@@ -65,6 +68,11 @@ pub fn run(options: &Doctor) -> Result<Exit> {
     outln!("Nix          {nix}");
     outln!("guest        auto is {guest}");
     outln!("Ollama       {ollama}");
+    outln!(
+        "gpg          {}",
+        gpg.as_deref()
+            .unwrap_or("not installed: needed to sign a release, and to check its signature")
+    );
     outln!(
         "cache        {} ({} MiB); to clear it: rm -r {}",
         cache.display(),

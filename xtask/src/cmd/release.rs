@@ -3,6 +3,7 @@
 mod images;
 mod progress;
 mod refusals;
+mod signing;
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use stick::{digest, partial};
 
 use self::images::BUILT;
 use self::progress::PackProgress;
+use self::signing::{Signed, Signing};
 use crate::cli::{Release, Test};
 use crate::error::{Broken, usage};
 use crate::git::Git;
@@ -23,6 +25,7 @@ use crate::outcome::{Report, Verdict};
 use crate::release::github::GitHub;
 use crate::release::image::{self, ReleaseImage};
 use crate::release::manifest::{Asset, FORMAT, Manifest, PackedImage, SystemInfo};
+use crate::release::signature::SIGNATURE;
 use crate::release::version::Version;
 use crate::release::{CtrlC, LIMIT, MANIFEST, NOTES, describe, notes, resume, test_report};
 use crate::report::ConsoleReporter;
@@ -50,6 +53,7 @@ struct ReleasePlan<'a> {
     nix: Option<Nix>,
     reports: Vec<Report>,
     github: Option<GitHub>,
+    signing: Signing,
     console: ConsoleReporter,
 }
 
@@ -188,6 +192,7 @@ impl ReleasePlan<'_> {
             format: FORMAT,
             version: self.version.name.clone(),
             commit: self.commit.clone(),
+            signed_by: self.signing.key().map(str::to_string),
             system,
             images,
             tests: self.reports.iter().map(test_report::test_run).collect(),
@@ -231,17 +236,27 @@ impl ReleasePlan<'_> {
             &notes::render(&manifest, previous.as_deref(), &changes),
         )?;
         let listed = sums::render(&assets);
+        let signed = self.signing.sign(&listed, &self.out)?;
+        if let Some(Signed::Before) = signed {
+            self.console.say(&format!("{SIGNATURE}: made before"));
+        }
         partial::place(&self.out, SUMS, &listed)?;
-        assets.push(Asset {
-            file: SUMS.to_string(),
-            digest: digest::of_file(&self.out.join(SUMS), &CtrlC)?,
-        });
+        for file in signed.map(|_| SIGNATURE).into_iter().chain([SUMS]) {
+            assets.push(Asset {
+                file: file.to_string(),
+                digest: digest::of_file(&self.out.join(file), &CtrlC)?,
+            });
+        }
         Ok(assets)
     }
 
     fn conclude(&self, manifest: &Manifest, assets: &[Asset]) -> Result<Released> {
         for asset in assets {
             outln!("{:>12}  {}", binary_size(asset.digest.bytes), asset.file);
+        }
+        match &manifest.signed_by {
+            Some(key) => outln!("signed with the key {key}"),
+            None => outln!("not signed: --sign KEYID|FILE signs {SUMS}"),
         }
         outln!("finished: {}", self.out.display());
         let mut published = false;

@@ -8,8 +8,11 @@ use stick::sums::SUMS;
 use crate::cli::Verify;
 use crate::error::usage;
 use crate::exit::Exit;
+use crate::project;
 use crate::release::MANIFEST;
 use crate::release::check::{FileCheck, ReleaseFolder};
+use crate::release::signature::SIGNATURE;
+use crate::release::signature::public_key::{ExpectedKey, SignatureCheck};
 
 /// How many files and images were checked. Every one is on stdout.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -18,32 +21,56 @@ pub struct Verified {
     pub failed: usize,
 }
 
+impl Verified {
+    fn file(&mut self, check: &FileCheck) {
+        match &check.fault {
+            None => self.ok(&check.name),
+            Some(fault) => self.failed(&check.name, fault),
+        }
+    }
+
+    fn signature(&mut self, check: &SignatureCheck) {
+        match check {
+            SignatureCheck::Good(by) => {
+                self.ok(&format!("{SIGNATURE}: signature good, by {}", by.shown()));
+            }
+            SignatureCheck::Bad(fault) => self.failed(SIGNATURE, fault),
+            SignatureCheck::Unsigned => outln!("not signed: there is no {SIGNATURE}"),
+            SignatureCheck::Unchecked(why) => outln!("skipped: {SIGNATURE} ({why})"),
+        }
+    }
+
+    fn ok(&mut self, what: &str) {
+        self.ok += 1;
+        outln!("ok      {what}");
+    }
+
+    fn failed(&mut self, name: &str, fault: &str) {
+        self.failed += 1;
+        outln!("FAILED  {name}: {fault}");
+    }
+}
+
 pub fn run(options: &Verify) -> Result<Exit> {
-    Ok(match verify(&options.path)?.failed {
+    Ok(match verify(options)?.failed {
         0 => Exit::Ok,
         _ => Exit::PromiseBroken,
     })
 }
 
-/// Checks the release in the folder `path`, or the one file `path` of a release.
+/// Checks the release in a folder, or one file of a release.
 ///
 /// # Errors
 /// There is no such file, or it cannot be checked.
-pub fn verify(path: &Path) -> Result<Verified> {
+pub fn verify(options: &Verify) -> Result<Verified> {
+    let path = &options.path;
+    let project = project::root().ok();
+    let key = ExpectedKey::choose(options.key.as_deref(), project.as_deref());
     let mut verified = Verified::default();
-    let mut found = |check: &FileCheck| match &check.fault {
-        None => {
-            verified.ok += 1;
-            outln!("ok      {}", check.name);
-        }
-        Some(fault) => {
-            verified.failed += 1;
-            outln!("FAILED  {}: {fault}", check.name);
-        }
-    };
     if path.is_dir() {
         let folder = ReleaseFolder::open(path)?;
-        folder.check_all(&mut found)?;
+        verified.signature(&folder.check_signature(key.as_ref(), true)?);
+        folder.check_all(&mut |check| verified.file(check))?;
         if !folder.has_manifest() {
             outln!("skipped: the content of archives ({MANIFEST} is missing)");
         }
@@ -52,14 +79,16 @@ pub fn verify(path: &Path) -> Result<Verified> {
         }
     } else {
         let (folder, file) = place(path)?;
-        if file == SUMS {
+        if let Some(list) = list_or_signature(&file) {
             return Err(usage(format!(
-                "{} is the list of checksums, and has none itself: give its folder, {}, to verify all files in the list",
+                "{} is {list}, and has none itself: give its folder, {}, to verify all files in the list",
                 path.display(),
                 folder.display()
             )));
         }
-        ReleaseFolder::open(&folder)?.check_one(&file, &mut found)?;
+        let folder = ReleaseFolder::open(&folder)?;
+        verified.signature(&folder.check_signature(key.as_ref(), false)?);
+        folder.check_one(&file, &mut |check| verified.file(check))?;
     }
     let Verified { ok, failed } = verified;
     match failed {
@@ -69,6 +98,15 @@ pub fn verify(path: &Path) -> Result<Verified> {
         _ => outln!("{failed} files failed verification ({ok} OK); download them again"),
     }
     Ok(verified)
+}
+
+/// What `file` is, if it has no checksum.
+fn list_or_signature(file: &str) -> Option<&'static str> {
+    match file {
+        SUMS => Some("the list of checksums"),
+        SIGNATURE => Some("the signature of the checksums"),
+        _ => None,
+    }
 }
 
 /// The folder of the file `path`, and its name there.

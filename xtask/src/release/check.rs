@@ -10,6 +10,8 @@ use stick::digest::{self, FileDigest};
 use stick::sums::{self, SUMS, SumLine};
 
 use super::manifest::{self, Manifest, PackedImage};
+use super::signature::SIGNATURE;
+use super::signature::public_key::{self, ExpectedKey, SignatureCheck};
 use super::{CtrlC, MANIFEST};
 use crate::error::usage;
 
@@ -47,6 +49,20 @@ impl ReleaseFolder {
     /// Whether the manifest is there; without it the content of archives cannot be checked.
     pub fn has_manifest(&self) -> bool {
         self.manifest.is_some()
+    }
+
+    /// Checks the signature of the sums. `whole`: all files of the release should be here.
+    ///
+    /// # Errors
+    /// The public key cannot be used.
+    pub fn check_signature(
+        &self,
+        key: Option<&ExpectedKey>,
+        whole: bool,
+    ) -> Result<SignatureCheck> {
+        let signer = self.manifest.as_ref().filter(|_| whole);
+        let signer = signer.and_then(|manifest| manifest.signed_by.as_deref());
+        public_key::check(&self.path, key, signer)
     }
 
     fn sum(&self, file: &str) -> Option<&str> {
@@ -159,7 +175,7 @@ impl ReleaseFolder {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let ours = name.starts_with('.') || name == SUMS;
+            let ours = name.starts_with('.') || name == SUMS || name == SIGNATURE;
             if !ours && self.sum(&name).is_none() && self.images().all(|image| image.file != name) {
                 names.push(name);
             }

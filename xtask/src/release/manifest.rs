@@ -25,6 +25,8 @@ pub struct Manifest {
     pub version: String,
     /// The commit that it was made from, in full.
     pub commit: String,
+    /// The fingerprint of the key that the sums are signed with; None where they are not.
+    pub signed_by: Option<String>,
     #[serde(flatten)]
     pub system: SystemInfo,
     pub images: Vec<PackedImage>,
@@ -115,4 +117,19 @@ pub fn read(folder: &Path) -> Result<Manifest> {
         )));
     }
     Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_from_before_signatures_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{ "format": 1, "version": "v1", "commit": "abc", "nixpkgs": "def", "images": [], "tests": [] }"#;
+        std::fs::write(folder.path().join(MANIFEST), text).unwrap();
+        let manifest = read(folder.path()).unwrap();
+        assert_eq!(manifest.signed_by, None);
+        assert_eq!(manifest.system.nixpkgs, "def");
+    }
 }

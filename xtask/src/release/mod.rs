@@ -3,10 +3,10 @@
 //! ```text
 //! image ──read once──┬─> SHA-256 of the image
 //!                    └─> zstd ──┬─> SHA-256 of the asset
-//!                               └─> asset, or its parts ──> manifest.json, SBOM, notes ──> SHA256SUMS ──> GitHub
+//!                               └─> asset, or its parts ──> manifest.json, SBOM, notes ──> SHA256SUMS.gpg, SHA256SUMS ──> GitHub
 //! ```
 //!
-//! `SHA256SUMS` is written last: a folder without it is unfinished. Packing, hashing and the sums are in the crate
+//! `SHA256SUMS` is written last, after its signature: a folder without it is unfinished. Packing, hashing and the sums are in the crate
 //! [`stick`]; here is what belongs to this project's releases.
 
 pub mod check;
@@ -16,6 +16,7 @@ pub mod image;
 pub mod manifest;
 pub mod notes;
 pub mod resume;
+pub mod signature;
 pub mod test_report;
 pub mod version;
 

@@ -7,6 +7,7 @@ use stick::units::binary_size;
 
 use super::MANIFEST;
 use super::manifest::{Manifest, PackedImage};
+use super::signature::SIGNATURE;
 use crate::git::Change;
 
 /// GitHub takes 125,000 characters; older changes are in the history.
@@ -59,6 +60,12 @@ fn images(text: &mut String, manifest: &Manifest) {
         text,
         "\nCheck what you have downloaded with `{SUMS}` beside it:\n\n```sh\nsha256sum --check --ignore-missing {SUMS}\n```"
     );
+    if let Some(key) = &manifest.signed_by {
+        let _ = writeln!(
+            text,
+            "\n`{SIGNATURE}` is a signature of `{SUMS}` by the OpenPGP key `{key}`. With its public key in your keyring:\n\n```sh\ngpg --verify {SIGNATURE} {SUMS}\n```"
+        );
+    }
     for image in manifest
         .images
         .iter()

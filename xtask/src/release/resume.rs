@@ -13,6 +13,10 @@ use stick::{partial::place, split};
 use super::CtrlC;
 use super::image::ReleaseImage;
 use super::manifest::PackedImage;
+use super::signature::SIGNATURE;
+
+/// What is known of a signature that was made before.
+const SIGNED: &str = ".SHA256SUMS.signed.json";
 
 /// The source of an asset. The times are nanoseconds since 1970.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -99,4 +103,65 @@ pub fn remember(
         packed: packed.clone(),
     };
     place(folder, &fragment(image), &serde_json::to_string(&finished)?)
+}
+
+/// A signature that was made before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedSums {
+    /// The fingerprint of the key.
+    pub key: String,
+    /// SHA-256 of the sums that it signs.
+    sums: String,
+    /// SHA-256 of the signature.
+    signature: String,
+}
+
+impl SignedSums {
+    fn of(key: &str, sums: &str, signature: &[u8]) -> Self {
+        SignedSums {
+            key: key.to_string(),
+            sums: digest::sha256_hex(sums.as_bytes()),
+            signature: digest::sha256_hex(signature),
+        }
+    }
+
+    /// Whether it signs the sums `sums`.
+    pub fn fits(&self, sums: &str) -> bool {
+        self.sums == digest::sha256_hex(sums.as_bytes())
+    }
+}
+
+/// The signature in `folder`, if it was made here and has not changed since.
+pub fn signed(folder: &Path) -> Option<SignedSums> {
+    let text = fs::read_to_string(folder.join(SIGNED)).ok()?;
+    let signed: SignedSums = serde_json::from_str(&text).ok()?;
+    let signature = fs::read(folder.join(SIGNATURE)).ok()?;
+    (digest::sha256_hex(&signature) == signed.signature).then_some(signed)
+}
+
+/// Writes the `signature` of `sums` by `key`, and remembers it.
+pub fn place_signature(folder: &Path, key: &str, sums: &str, signature: &[u8]) -> Result<()> {
+    let signed = SignedSums::of(key, sums, signature);
+    place(folder, SIGNATURE, signature)?;
+    place(folder, SIGNED, serde_json::to_string(&signed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_unchanged_signature_is_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        assert_eq!(signed(at), None);
+        place_signature(at, "AB", "sums\n", b"signature").unwrap();
+        let before = signed(at).unwrap();
+        assert_eq!(before.key, "AB");
+        assert!(before.fits("sums\n") && !before.fits("other sums\n"));
+        fs::write(at.join(SIGNATURE), "another").unwrap();
+        assert_eq!(signed(at), None);
+        fs::remove_file(at.join(SIGNATURE)).unwrap();
+        assert_eq!(signed(at), None);
+    }
 }

@@ -29,7 +29,7 @@ pub fn trials() -> Vec<Trial> {
             no_qemu,
         ),
         trial("a_hanging_kvm_is_not_used", &[], hanging_kvm),
-        trial("doctor_names_guest_and_linters", &[], doctor),
+        trial("doctor_names_guest_linters_and_gpg", &[], doctor),
         trial("a_full_disk_leaves_no_half_made_guest", STANDIN, full_disk),
         trial("an_interrupt_leaves_nothing_behind", STANDIN, interrupt),
     ]
@@ -79,12 +79,12 @@ fn hanging_kvm() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Without Nix `auto` is the stand-in; one linter is missing.
+/// Without Nix `auto` is the stand-in; one linter is missing, and gpg.
 fn doctor() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let path = path_with(
         folder.path(),
-        &["nix", "deadnix", "qemu-system-x86_64"],
+        &["nix", "deadnix", "qemu-system-x86_64", "gpg"],
         &[],
     );
     let output = xtask(folder.path(), &["doctor"])
@@ -98,6 +98,11 @@ fn doctor() -> Result<(), Failed> {
     let linters = text.lines().find(|line| line.starts_with("linters "));
     assert!(
         linters.is_some_and(|line| line.contains("missing: ") && line.contains("deadnix")),
+        "{text}"
+    );
+    let gpg = text.lines().find(|line| line.starts_with("gpg "));
+    assert!(
+        gpg.is_some_and(|line| line.contains("not installed: needed to sign a release")),
         "{text}"
     );
     Ok(())

@@ -22,6 +22,10 @@ pub const UNCHECKED: &[(&str, &str)] = &[
     ("diskutil", "part of macOS"),
     ("gh", "needs an account on GitHub"),
     ("git", "needs the network"),
+    (
+        "gpg",
+        "needs the reader's key or a downloaded release; the tests of `cargo xtask release` make and check both",
+    ),
     ("lsblk", "shows the reader's disks"),
     ("mv", "moves one of the reader's files"),
     ("poweroff", "switches the reader's PC off"),

@@ -8,10 +8,13 @@
 mod case;
 #[path = "../common/mod.rs"]
 mod common;
+mod keys;
 mod make;
 mod publish;
 mod refuse;
+mod sign;
 mod verify;
+mod verify_signature;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -21,6 +24,8 @@ fn main() {
         refuse::trials(),
         publish::trials(),
         verify::trials(),
+        sign::trials(),
+        verify_signature::trials(),
     ]
     .into_iter()
     .flatten()

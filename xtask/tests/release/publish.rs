@@ -8,6 +8,9 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::case::{Case, names};
 use crate::common::{path_with, refused, trial};
+use crate::keys::Keys;
+
+const SIGNED: &[&str] = &["git", "sha256sum", "gpg", "gpg-agent", "gpgconf"];
 
 /// `STATE` is the folder; other files in it choose what goes wrong.
 const GH: &str = r#"
@@ -58,6 +61,7 @@ pub fn trials() -> Vec<Trial> {
             &["git", "sha256sum"],
             resumed,
         ),
+        trial("a_signature_is_published", SIGNED, signed),
         trial("a_dry_run_publishes_nothing", &["git"], dry_run),
         trial(
             "a_draft_of_another_commit_is_refused",
@@ -181,6 +185,25 @@ fn resumed() -> Result<(), Failed> {
         1 + 2 + 2,
         "the asset is not sent again"
     );
+    Ok(())
+}
+
+/// As build.yml does it: the step that publishes has no key.
+fn signed() -> Result<(), Failed> {
+    let github = GitHub::new();
+    let keys = Keys::new();
+    keys.make("release");
+    let secret = keys.secret("release").display().to_string();
+    let case = &github.case;
+    let output = case
+        .release(&["--version", "1.2.0", "--sign", &secret])
+        .output()?;
+    assert!(output.status.success(), "{output:?}");
+    let signature = fs::read(case.file("SHA256SUMS.gpg"))?;
+    let output = github.publish()?;
+    assert!(output.status.success(), "{output:?}");
+    let published = github.state.join("assets/SHA256SUMS.gpg");
+    assert_eq!(fs::read(published)?, signature);
     Ok(())
 }
 

@@ -24,9 +24,14 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn verify(path: &Path) -> std::io::Result<Output> {
+pub fn verify(path: &Path) -> std::io::Result<Output> {
+    verify_with(path, &[])
+}
+
+pub fn verify_with(path: &Path, more: &[&str]) -> std::io::Result<Output> {
     let path = path.display().to_string();
-    xtask(Path::new("/nonexistent"), &["verify", &path]).output()
+    let mut command = xtask(Path::new("/nonexistent"), &["verify", &path]);
+    command.args(more).output()
 }
 
 fn made() -> Result<Case, Failed> {
@@ -35,7 +40,7 @@ fn made() -> Result<Case, Failed> {
     Ok(case)
 }
 
-fn holds(output: &Output) -> Result<String, Failed> {
+pub fn holds(output: &Output) -> Result<String, Failed> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() || !(said.contains("files are OK") || said.contains("1 file is OK"))
     {
@@ -45,7 +50,7 @@ fn holds(output: &Output) -> Result<String, Failed> {
 }
 
 /// Fails unless it is exit 1 with exactly `count` failures, and `words` are in their lines.
-fn breaks(output: &Output, count: usize, words: &[&str]) -> Result<(), Failed> {
+pub fn breaks(output: &Output, count: usize, words: &[&str]) -> Result<(), Failed> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let failed: Vec<&str> = said
         .lines()
@@ -69,6 +74,10 @@ fn whole() -> Result<(), Failed> {
     for name in [ASSET, IMAGE, "manifest.json", "RELEASE_NOTES.md"] {
         assert!(said.contains(&format!("ok      {name}\n")), "{said}");
     }
+    assert!(
+        said.contains("not signed: there is no SHA256SUMS.gpg\n"),
+        "{said}"
+    );
     fs::write(case.file("unknown.txt"), "")?;
     assert!(holds(&verify(&case.out)?)?.contains("not part of the release: unknown.txt"));
     Ok(())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::images::builder;
+use super::signing::Signing;
 use super::{ReleasePlan, promises};
 use crate::cli::Release;
 use crate::error::usage;
@@ -55,6 +56,7 @@ impl<'a> ReleasePlan<'a> {
         if let Some(github) = &github {
             github.require_free(&version.name, &commit)?;
         }
+        let signing = Signing::choose(options, &out, &root)?;
         let nix = images.is_empty().then(|| builder(&root)).transpose()?;
         Ok(ReleasePlan {
             options,
@@ -67,6 +69,7 @@ impl<'a> ReleasePlan<'a> {
             nix,
             reports,
             github,
+            signing,
             console: ConsoleReporter::default(),
         })
     }
