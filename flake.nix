@@ -69,6 +69,7 @@
             --prefix PATH : ${lib.makeBinPath [
             pkgs.coreutils
             pkgs.e2fsprogs
+            pkgs.gnupg
             pkgs.ntfs3g
             pkgs.openssh
             pkgs.qemu
@@ -129,6 +130,7 @@
             pkgs.cargo-deny
             pkgs.clippy
             pkgs.deadnix
+            pkgs.gnupg
             pkgs.rustc
             pkgs.rustfmt
             pkgs.openssh

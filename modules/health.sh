@@ -146,7 +146,7 @@ watch() {
     look || echo "The state of Ollama could not be found out; it is tried again."
     touch -r "$stamp" "$result"
     pause=$worried
-    if grep -qsE '"state":"(serving|degraded)"' "$folder/status.json"; then pause=$calm; fi
+    if grep -qsE '^\{"state":"(serving|degraded)"' "$folder/status.json"; then pause=$calm; fi
     for ((second = 0; second < pause; second++)); do
       read -r -t 1 -u "$silence" _ || true
       if [ "$second" -ge 1 ] && noticed; then break; fi
