@@ -22,7 +22,7 @@
       pkgs.gnugrep
       pkgs.gnused
       pkgs.iproute2
-      pkgs.libiconv
+      pkgs.iconv
       pkgs.util-linux
     ];
   };

@@ -15,7 +15,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use libtest_mimic::{Arguments, Failed};
@@ -30,8 +30,10 @@ fn main() {
     let trials = vec![
         common::trial("every_cause_has_a_case", &[], every_cause),
         common::trial("each_case_is_said", tools, || {
-            cases().iter().try_for_each(|case| said(case))
+            let record = record()?;
+            cases().iter().try_for_each(|case| said(&record, case))
         }),
+        common::trial("each_mutant_of_a_cause_is_caught", tools, mutants),
         common::trial("the_command_says_the_state", tools, command),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -54,35 +56,17 @@ fn cases() -> Vec<String> {
     names
 }
 
-fn recorded_script(name: &str) -> Result<String, Failed> {
-    let record = xtask::snapshot::load_json(&xtask::snapshot::folder(&common::root()))?;
-    let text = record["scripts"][name].as_str().ok_or("no such script")?;
-    Ok(text.to_string())
+fn record() -> Result<Value, Failed> {
+    let folder = xtask::snapshot::folder(&common::root());
+    Ok(xtask::snapshot::load_json(&folder)?)
 }
 
-/// What is decided from the facts in `facts`.
-fn decide(facts: &Path, folder: &Path) -> Result<Value, Failed> {
-    let settings = folder.join("settings");
-    fs::write(&settings, recorded_script("ollamalive-health.json")?)?;
-    let modules = common::root().join("modules");
-    let output = Command::new("bash")
-        .args(["-c", r#". "$1"; decide "$2""#, "bash"])
-        .arg(modules.join("health.sh"))
-        .arg(facts)
-        .env("settings", &settings)
-        .env("decision", modules.join("health.jq"))
-        .envs([("port", "11434"), ("command", "c")])
-        .output()?;
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-fn said(case: &str) -> Result<(), Failed> {
+/// What the programs in `record` decide from the facts of `case`.
+fn decide(record: &Value, case: &str) -> Result<Value, Failed> {
     let folder = tempfile::tempdir()?;
     let facts = folder.path().join("facts");
     fs::create_dir(&facts)?;
-    let case_folder = here().join("cases").join(case);
-    for from in [here().join("good"), case_folder.clone()] {
+    for from in [here().join("good"), here().join("cases").join(case)] {
         for file in fs::read_dir(from)? {
             let file = file?;
             if file.file_name() != "expected" {
@@ -90,7 +74,33 @@ fn said(case: &str) -> Result<(), Failed> {
             }
         }
     }
-    let state = decide(&facts, folder.path())?;
+    let program = |name: &str| -> Result<PathBuf, Failed> {
+        let text = record["scripts"][name].as_str().ok_or("no such script")?;
+        let path = folder.path().join(name);
+        fs::write(&path, text)?;
+        Ok(path)
+    };
+    let output = Command::new("bash")
+        .args(["-c", r#". "$1"; decide "$2""#, "bash"])
+        .arg(common::root().join("modules/health.sh"))
+        .arg(&facts)
+        .env("settings", program("ollamalive-health.json")?)
+        .env("decision", program("ollamalive-health.jq")?)
+        .envs([("port", "11434"), ("command", "c")])
+        .output()?;
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Whether `state` names the cause `id`.
+fn names(state: &Value, id: &str) -> bool {
+    let causes = state["causes"].as_array();
+    causes.into_iter().flatten().any(|cause| cause["id"] == id)
+}
+
+fn said(record: &Value, case: &str) -> Result<(), Failed> {
+    let case_folder = here().join("cases").join(case);
+    let state = decide(record, case)?;
     let mut text = format!("{}\n", state["state"].as_str().ok_or("no state")?);
     let causes = state["causes"].as_array().ok_or("no causes")?;
     for cause in causes {
@@ -100,16 +110,32 @@ fn said(case: &str) -> Result<(), Failed> {
     assert_eq!(text, fs::read_to_string(case_folder.join("expected"))?);
     let about = case.split('+').next().unwrap_or_default();
     if about != "serving" {
-        let named = causes.iter().any(|cause| cause["id"] == about);
-        assert!(named, "{about} is not among the causes");
+        assert!(names(&state, about), "{about} is not among the causes");
     }
     assert!(!text.contains('{'), "a word is missing: {text}");
     Ok(())
 }
 
+/// A mutant that keeps a cause back keeps it back from the cause's own case: on a machine, each takes minutes.
+fn mutants() -> Result<(), Failed> {
+    let record = record()?;
+    let mut tried = 0;
+    for mutant in xtask::mutant::all() {
+        let id = mutant.id.strip_prefix("health.");
+        let Some(cause) = id.and_then(|id| id.strip_suffix("-unsaid")) else {
+            continue;
+        };
+        let case = here().join("cases").join(cause);
+        let state = decide(&mutant.apply(&record)?, cause)?;
+        assert!(case.is_dir() && !names(&state, cause), "{}", mutant.id);
+        tried += 1;
+    }
+    assert!(tried > 0, "no mutant is about a cause");
+    Ok(())
+}
+
 fn every_cause() -> Result<(), Failed> {
-    let record = xtask::snapshot::load_json(&xtask::snapshot::folder(&common::root()))?;
-    let causes = Causes::of(&record)?;
+    let causes = Causes::of(&record()?)?;
     let tried: BTreeSet<String> = cases()
         .iter()
         .map(|case| case.split('+').next().unwrap_or_default().to_string())
