@@ -15,7 +15,7 @@ use crate::case::{BYTES, Case, names, noise};
 use crate::common::{ended_with, path_with, refused, trial};
 use crate::keys::{Keys, PASSPHRASE, PROGRAMS};
 
-const SIGNATURE: &str = "SHA256SUMS.gpg";
+pub const SIGNATURE: &str = "SHA256SUMS.gpg";
 
 pub fn trials() -> Vec<Trial> {
     vec![

@@ -9,10 +9,9 @@ use libtest_mimic::{Failed, Trial};
 use crate::case::{Case, flip};
 use crate::common::{path_with, refused, trial, xtask};
 use crate::keys::{LONG_AGO, PROGRAMS};
-use crate::sign::{Signing, succeeded};
+use crate::sign::{SIGNATURE, Signing, succeeded};
 use crate::verify::{breaks, holds, verify, verify_with};
 
-const SIGNATURE: &str = "SHA256SUMS.gpg";
 const ASSET: &str = "ollamalive-v1.2.0.raw.zst";
 
 pub fn trials() -> Vec<Trial> {

@@ -61,23 +61,17 @@ fn play(cx: &mut Context, episode: &Episode) -> Result<Said> {
     })
 }
 
-/// The shell script of an episode. A changed folder of notices makes the machine look at once. A cause that lets Ollama serve is
-/// said before it does, so the state is waited for as well.
+/// The shell script of an episode. A changed folder of notices makes the machine look at once. A cause that lets Ollama serve
+/// is said before it does, so the state is waited for as well.
 fn script(contract: &crate::contract::Contract, episode: &Episode) -> String {
     let has = |cause: &&str| format!("grep -qF '\"id\":\"{cause}\"' /run/said");
-    let mut all: Vec<String> = episode.causes.iter().map(has).collect();
-    // Each cause has a state too; the machine's own comes first.
-    all.push(format!(
-        "grep -q '^{{\"state\":\"{}\"' /run/said",
-        episode.state
-    ));
-    let any: Vec<String> = episode.causes.iter().map(has).collect();
+    let named: Vec<String> = episode.causes.iter().map(has).collect();
     let look = "touch /run/ollamalive/notices; sleep 3; ollamalive status --json > /run/said";
     format!(
         "unit={unit} port={port} image={image} name='{name}'\n\
          drive=$(blkid -o device -t \"$name\" | head -n 1)\n\
          {{ {make}\n}} > /run/episode.log 2>&1\n\
-         for turn in $(seq 30); do {look}; if {all}; then break; fi; done; cat /run/said\n\
+         for turn in $(seq 30); do {look}; if {all} && {state}; then break; fi; done; cat /run/said\n\
          echo ====\n\
          {{ {undo}\n}} >> /run/episode.log 2>&1\n\
          for turn in $(seq 30); do {look}; if ! {{ {any}; }}; then break; fi; done; cat /run/said",
@@ -87,8 +81,10 @@ fn script(contract: &crate::contract::Contract, episode: &Episode) -> String {
         name = contract.models.drive.as_deref().unwrap_or_default(),
         make = episode.make,
         undo = episode.undo,
-        all = all.join(" && "),
-        any = any.join(" || "),
+        all = named.join(" && "),
+        // Each cause has a state too; the machine's own comes first.
+        state = format_args!("grep -q '^{{\"state\":\"{}\"' /run/said", episode.state),
+        any = named.join(" || "),
     )
 }
 
