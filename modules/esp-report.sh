@@ -64,13 +64,15 @@ addresses() {
   done < <(ip -o address show up scope global)
 }
 
-# Waits for an address, and collects the facts.
-current_report() {
+await_address() {
   local deadline=$((SECONDS + 60)) found
   until found=$(addresses) && [ -n "$found" ] || [ "$SECONDS" -ge "$deadline" ]; do
     sleep 2
   done
-  report "$HOSTNAME" "$(paste -sd , - <<< "$found" | sed 's/,/, /g')" "$SSH_PORT" \
+}
+
+current_report() {
+  report "$HOSTNAME" "$(addresses | paste -sd , - | sed 's/,/, /g')" "$SSH_PORT" \
     "$(ssh-keygen -l -f /persist/ssh/ssh_host_ed25519_key.pub 2>/dev/null || true)" "$(state)"
 }
 
@@ -110,14 +112,16 @@ put_on_stick() {
 main() {
   local new=$run/report.new old=$run/report notice=$run/notices/report why
   mkdir -p "$run/notices"
+  await_address
+  # The import holds the lock until its list of files is complete.
+  exec 9> "$run/esp.lock"
+  flock --timeout 120 9
   [ -e "$run/files" ] || : > "$run/files"
   # Windows reads it as well.
   current_report | sed 's/$/\r/' > "$new"
   if cmp -s "$new" "$old"; then
     return 0
   fi
-  exec 9> "$run/esp.lock"
-  flock --timeout 120 9
   why=$(put_on_stick "$new")
   if [ -z "$why" ]; then
     mv "$new" "$old"

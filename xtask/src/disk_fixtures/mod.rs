@@ -226,6 +226,9 @@ impl DiskFixtures {
         let length = (end - stick.partition(&self.persist)?.offset) / 4096 * 4096;
         stick.format(&self.persist, length, &content)?;
         fs::remove_dir_all(&content)?;
+        // A PERSIST that is not used must not lock the check out.
+        let key = format!("{}\n", self.owner.public);
+        stick.put("authorized_keys", key.as_bytes())?;
         Ok(stick)
     }
 

@@ -20,8 +20,8 @@ struct Facts {
     notice: Option<String>,
     /// Known-bad lines on the console.
     bad_lines: Vec<String>,
-    /// How many blocks of 4 KiB the file system has.
-    blocks: u64,
+    /// How many blocks of 4 KiB the file system has; None where PERSIST is not in use.
+    blocks: Option<u64>,
     /// Its partition's size in bytes.
     partition: u64,
 }
@@ -50,11 +50,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         shown,
         notice: notice.ok().then_some(notice.text),
         bad_lines: cx.bad_lines()?,
-        blocks: blocks
-            .text
-            .trim()
-            .parse()
-            .with_context(|| format!("/persist has {:?} blocks", blocks.text))?,
+        blocks: blocks.text.trim().parse().ok(),
         partition: partition
             .text
             .trim()
@@ -78,7 +74,8 @@ fn judge(facts: &Facts) -> Finding {
         faults.push(format!("the login banner warns: {notice}"));
     }
     let (blocks, partition) = (facts.blocks, facts.partition);
-    if blocks != partition / 4096 {
+    if blocks != Some(partition / 4096) {
+        let blocks = blocks.map_or("no".to_string(), |count| count.to_string());
         faults.push(format!(
             "the file system has {blocks} blocks of 4 KiB, the partition {partition} bytes"
         ));
@@ -103,7 +100,7 @@ mod tests {
             shown: "ssh-ed25519 SHA256:f1".to_string(),
             notice: None,
             bad_lines: Vec::new(),
-            blocks: 25600,
+            blocks: Some(25600),
             partition: (100 << 20) + 512,
         }
     }
@@ -139,7 +136,7 @@ mod tests {
                     "the login banner warns: PERSIST is full",
                 ),
                 (
-                    |facts| facts.blocks = 25088,
+                    |facts| facts.blocks = Some(25088),
                     "the file system has 25088 blocks of 4 KiB, the partition 104858112 bytes",
                 ),
             ],
