@@ -35,6 +35,19 @@ in [
     toDo = "Plug in a USB network adapter, or another card.";
   }
   {
+    id = "no-wifi-card";
+    state = notServing;
+    says = "No network cable is plugged in, and for the Wi-Fi {wifi} the PC has no card that this system knows.";
+    toDo = "Plug in a cable, or a USB Wi-Fi adapter.";
+  }
+  {
+    id = "wifi-not-connected";
+    state = notServing;
+    says = "The Wi-Fi {wifi} is not connected, and no network cable is plugged in.";
+    toDo = "Compare ssid= and psk= in its file with the router's, or move the PC closer to it; `journalctl -b -u NetworkManager` shows the reason.";
+    simulated = hardware;
+  }
+  {
     id = "no-cable";
     state = notServing;
     says = "No network cable is plugged in, and no Wi-Fi is connected.";
@@ -67,8 +80,8 @@ in [
   {
     id = "drive-missing";
     state = notServing;
-    says = "The models drive {drive} is not found.";
-    toDo = "Plug it in, give your drive that name in Windows Explorer, or correct ollamalive.models.drive.";
+    says = "The models drive {drive} is not found. {others}";
+    toDo = "Plug it in, give your drive that name in Windows Explorer (capitals count), or correct ollamalive.models.drive.";
   }
   {
     id = "drive-file-system";
@@ -88,7 +101,7 @@ in [
     notice = "models";
     words = "Ollama cannot start yet";
     says = "Ollama cannot start yet: {why}.";
-    more = "The folder for models cannot be made: the message ends with the reason. \"Read-only file system\" means that Windows hibernated instead of shutting down: switch off Fast Startup in Windows, then shut it down";
+    more = "The folder for models cannot be made: the message ends with the reason and what to do";
     simulated = "the promise boot.no-drives sees its notice";
   }
   {
@@ -240,7 +253,7 @@ in [
     id = "drive-hibernated";
     state = degraded;
     says = "The models drive {drive} is read-only, because Windows hibernated or Fast Startup is on: no model can be downloaded.";
-    toDo = "Switch off Fast Startup in Windows, then shut it down.";
+    toDo = "Switch off Fast Startup in Windows, then shut Windows down; do not hibernate.";
   }
   {
     id = "drive-read-only";

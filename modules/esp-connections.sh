@@ -41,10 +41,12 @@ warn_of_connection() {
   value=$(setting connection autoconnect)
   [ "$value" != false ] || warnings+=("it is not used unless you start it: delete the line autoconnect=false")
   case $(setting wifi ssid) in
+    "NAME OF THE NETWORK") warnings+=("it has the name of the example: write the name of your network in the line ssid=") ;;
     '"'*'"') warnings+=("the name of its network has quotes: delete them in the line ssid=, unless they belong to it") ;;
   esac
   value=$(setting wifi-security psk)
   case $(setting wifi-security key-mgmt)/$value in
+    */PASSWORD) warnings+=("it has the password of the example: write that of your network in the line psk=") ;;
     */'"'*'"') warnings+=("its password has quotes: delete them in the line psk=, unless they belong to it") ;;
     wpa-psk/?*)
       [ "${#value}" -ge 8 ] || warnings+=("its password is too short, for WPA has 8 characters at least: correct the line psk=")

@@ -16,6 +16,7 @@
 most_lines=20
 # Files of one folder that are looked at.
 most_files=500
+private="a PRIVATE key"
 put_in="Put it into the folder ollamalive"
 ssh2="a public key in the format of PuTTY or SSH2, which sshd does not read: copy the text in PuTTYgen's box \"Public key for \
 pasting\" into ollamalive/authorized_keys instead (or use: ssh-keygen -i -f FILE)"
@@ -95,10 +96,16 @@ add_keys() {
   } 2>/dev/null
 }
 
+# The name on PERSIST of the connection called $1: Notepad and Explorer hide the .txt that they append.
+connection_name() {
+  local name=${1##*/}
+  printf '%s\n' "${name%.[Tt][Xx][Tt]}"
+}
+
 # Takes the connection in text $1 of file $2, called $3.
 take_connection() {
   local target warning
-  target=$persist/network/${3##*/}
+  target=$persist/network/$(connection_name "$3")
   case ${3##*/} in
     .* | *"~")
       note refused "$3" "NetworkManager passes over such names: call it Home.nmconnection"
@@ -174,14 +181,14 @@ handle_file() {
   local text=$run/text kind='' encoding='' name=${2##*/}
   case $3/${name,,} in
     */authorized_keys | */authorized_keys.txt | */*.pub | */*.pub.txt) kind=keys ;;
-    network/*.nmconnection) kind=connection ;;
+    network/*.nmconnection | network/*.nmconnection.txt) kind=connection ;;
   esac
   head -c $((limit + 1)) "$1" > "$run/head" 2>/dev/null || {
     note refused "$2" "cannot be read: copy it to the stick again"
     return
   }
   if is_private "$run/head"; then
-    note unread "$2" "a PRIVATE key, which was not read. Delete it: everyone who finds the stick could use it. The public key \
+    note unread "$2" "$private, which was not read. Delete it: everyone who finds the stick could use it. The public key \
 is in the file that ends in .pub"
   elif [ ! -s "$run/head" ] && [ -n "$kind" ]; then
     note refused "$2" "it is empty"
@@ -277,13 +284,14 @@ handle_all() {
   done
   walk "$esp" "" root
   for name in "${connections[@]}"; do
-    other=$(twin "$persist/network/${name##*/}")
+    other=$(twin "$persist/network/$(connection_name "$name")")
     [ -z "$other" ] || note warned "$name" "it has the uuid of $other, and only one of them is used: delete its line uuid="
   done
   rm -f "$run/text" "$run/text.raw" "$run/text.errors" "$run/head"
 }
 
-# The problems in $run/files, as sentences for the login banner: the first one of each file. Nothing if there are none.
+# The problems in $run/files, as sentences for the login banner: the first one of each file, and private keys before all
+# others. Nothing if there are none.
 problems() {
   local verdict name words last='' count=0 most=5
   while IFS=$'\t' read -r verdict name words; do
@@ -292,6 +300,6 @@ problems() {
     last=$name
     count=$((count + 1))
     [ "$count" -gt "$most" ] || echo "$name on the stick: $words."
-  done < "$run/files"
+  done < <(grep -F "$private" "$run/files"; grep -vF "$private" "$run/files")
   [ "$count" -le "$most" ] || echo "$((count - most)) more files on the stick need a look: see ollamalive/REPORT.txt there."
 }

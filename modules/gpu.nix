@@ -43,7 +43,7 @@ in {
       description = ''
         The NVIDIA driver: one of `"open"`, `"closed"` and `"legacy_580"`. `"open"`, NVIDIA's open kernel module for GTX 16
         and RTX 20 to RTX 50, is right for nearly all. `"closed"` is its older kernel module, which does not know RTX 50: use
-        it only if `"open"` makes trouble. `"legacy_580"` is for GTX 750, 900 and 10, and Titan V. If a card does not work
+        it only if `"open"` causes problems. `"legacy_580"` is for GTX 750, 900 and 10, and Titan V. If a card does not work
         with the driver, the login banner names the card and what to write here.
       '';
     };

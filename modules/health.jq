@@ -39,6 +39,8 @@ def quoted: gsub("[[:cntrl:]]+"; " ") | .[:400] | sub("[. ]*$"; ".");
 | [fact("addresses") | json | arrays | .[] | select(.link_type == "ether" and (.ifname | test("^(docker|br-|veth)") | not))] as $cards
 | any($cards[]; .operstate == "UP" or ((.flags // []) | index("LOWER_UP") != null)) as $connected
 | [$cards[].addr_info[]? | select(.scope == "global" and (.local | startswith("169.254.") | not))] as $addresses
+| [fact("wifi") | rows[] | capture("^ssid=(?<name>.*)$").name] as $wifi
+| (fact("wifi") | test("(^|\n)card=")) as $hasWifiCard
 
 # The models drive.
 | [fact("disks") | json | objects | .blockdevices[]] as $disks
@@ -50,6 +52,7 @@ def quoted: gsub("[[:cntrl:]]+"; " ") | .[:400] | sub("[. ]*$"; ".");
 | (fact("mount") | test("hibernat|unclean file system|unsafe state")) as $unsafe
 | [$disks[] | select(.fstype == "BitLocker") | .path] as $locked
 | [$disks[] | select(.fstype == "ReFS") | .path] as $refs
+| [$disks[] | select(.fstype == "ntfs") | "\(.label // "one without a name") (\(.path))"] as $ntfs
 
 | ([fact("space") | rows[] | capture("^ *(?<free>[0-9]+) +(?<size>[0-9]+)")][0] // null) as $space
 # MiB that are free for models.
@@ -61,6 +64,8 @@ def quoted: gsub("[[:cntrl:]]+"; " ") | .[:400] | sub("[. ]*$"; ".");
 | {
     port: ($config.port | tostring),
     drive: ($config.drive // ""),
+    others: (if ($ntfs | length) == 0 then "No NTFS drive is plugged in." else "The NTFS drives here are: \($ntfs | join(", "))." end),
+    wifi: ($wifi | unique | join(", ")),
     image: $config.image,
     remote: $config.remote,
     date: ($clock.time // 0 | todate[:10]),
@@ -72,7 +77,10 @@ def quoted: gsub("[[:cntrl:]]+"; " ") | .[:400] | sub("[. ]*$"; ".");
     # The first seconds of a boot belong to the devices and to DHCP.
     (if $clock.uptime < 30 then empty
      elif ($cards | length) == 0 then one("no-network-card")
-     elif $connected | not then one("no-cable")
+     elif $connected | not then
+       if ($wifi | length) == 0 then one("no-cable")
+       elif $hasWifiCard then one("wifi-not-connected")
+       else one("no-wifi-card") end
      elif ($addresses | length) == 0 then one("no-address")
      elif fact("names") | test("(^|\n)nameserver ") | not then one("no-name-server")
      else empty end),

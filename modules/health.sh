@@ -54,6 +54,22 @@ open_gpu() {
   echo "opened=${opened//$'\n'/ }"
 }
 
+# The Wi-Fi networks that the owner has configured, and the cards for them.
+configured_wifi() {
+  local file
+  for file in /etc/NetworkManager/system-connections/*; do
+    if grep -qsE '^type *= *(wifi|802-11-wireless) *$' "$file"; then
+      sed -n 's/^ssid *= */ssid=/p' "$file"
+    fi
+  done
+  for file in /sys/class/net/*/phy80211; do
+    if [ -e "$file" ]; then
+      file=${file%/*}
+      echo "card=${file##*/}"
+    fi
+  done
+}
+
 # Writes the facts of this machine to files in the folder $1.
 gather() {
   local notice line pid
@@ -64,6 +80,7 @@ gather() {
   within systemctl show "$unit" --property=ActiveState,SubState,NRestarts,ExecMainStatus,ConditionTimestampMonotonic,InvocationID,Job > "$1/unit"
   within systemctl show docker.service --property=ActiveState > "$1/docker"
   within ip -json address > "$1/addresses"
+  configured_wifi > "$1/wifi"
   within lsblk --json --list --output PATH,FSTYPE,LABEL,UUID > "$1/disks"
   within journalctl -b -u mnt-models.mount --no-pager -o cat -n 20 > "$1/mount"
   within df --block-size=1MB --output=avail,size /persist > "$1/space"

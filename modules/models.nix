@@ -14,7 +14,7 @@ in {
       example = "LABEL=Models";
       description = ''
         The NTFS drive that holds the models: `LABEL=` and its label, or `UUID=` and its UUID. A label is what Explorer
-        shows before the drive's letter, and may hold spaces, umlauts and brackets. In Linux, `lsblk -o NAME,LABEL,UUID`
+        shows before the drive's letter; capitals count, and it may hold spaces, umlauts and brackets. In Linux, `lsblk -o NAME,LABEL,UUID`
         shows both; in Windows, `fsutil fsinfo ntfsinfo D:`, run as administrator, shows the UUID: the 16 digits after
         `0x`. With `null`, models are stored on PERSIST.
       '';

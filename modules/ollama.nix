@@ -122,7 +122,7 @@ in {
           else "Plug in the drive ${models.drive}, or correct ollamalive.models.drive."
         )}
           case $1 in
-            *"Read-only file system"*) to_do="If it is a drive of Windows, switch off Fast Startup in Windows, then shut it down." ;;
+            *"Read-only file system"*) to_do="If it is a drive of Windows, switch off Fast Startup in Windows, then shut Windows down; do not hibernate." ;;
             *"No space left"*) to_do="Delete something there." ;;
             *"Input/output error"*) to_do="The drive has errors: check it, and copy what you need." ;;
             *"Not a directory"* | *"File exists"*) to_do="Rename the file that is in the place of the folder." ;;

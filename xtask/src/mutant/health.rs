@@ -91,6 +91,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     unsaid!("no-name-server", "network"),
     unsaid!("no-network-card", "cable"),
+    unsaid!("no-wifi-card", "cable"),
     unsaid!("no-cable", "cable"),
     unsaid!("no-address", "cable"),
     unsaid!(

@@ -67,6 +67,9 @@ const PRIVATE: &str =
 const SSH2_PRIVATE: &str = "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: \"me\"\nP2/56wAAAi0\n\
 ---- END SSH2 ENCRYPTED PRIVATE KEY ----\n";
 const PPK: &str = "PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\nComment: me\r\n";
+/// As docs/owner.md shows it.
+pub const EXAMPLE: &str = "[connection]\nid=Home\ntype=wifi\n\n[wifi]\nssid=NAME OF THE NETWORK\n\n\
+    [wifi-security]\nkey-mgmt=wpa-psk\npsk=PASSWORD\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n";
 pub const HOME: &str = "[connection]\r\nid=Home\r\nuuid=7f1c1d5e-6f0c-4b43-9d0e-2f6f6c616d61\r\ntype=wifi\r\n\r\n\
 [wifi]\r\nssid=Home\r\n\r\n[wifi-security]\r\nkey-mgmt=wpa-psk\r\npsk=a password\r\n";
 const ELSEWHERE: &str = "[connection]\nid=Laptop\ntype=wifi\npermissions=user:me:;\ninterface-name=wlp2s0\nautoconnect=false\n\n\
@@ -183,7 +186,12 @@ pub const FIXTURES: &[Fixture] = &[
     fixture(b"ollamalive/network/type.nmconnection", Text("[connection]\nid=x\ntype=wlan\n"), &[("refused", "NetworkManager does not take it: ")]),
     fixture(b"ollamalive/network/ssid.nmconnection", Text("[connection]\nid=x\ntype=wifi\n"), &[("refused", "ssid: property is missing")]),
     fixture(b"ollamalive/network/.hidden.nmconnection", Text(PLAIN), &[("refused", "NetworkManager passes over such names")]),
-    fixture(b"ollamalive/network/Home.nmconnection.txt", Text(HOME), &[("unread", "call it ollamalive/network/Home.nmconnection")]),
+    fixture(b"ollamalive/network/Notepads.nmconnection.txt", Text(PLAIN), &[("taken", "copied to PERSIST")]),
+    fixture(b"ollamalive/network/Example.nmconnection", Text(EXAMPLE), &[
+        ("taken", "copied to PERSIST"),
+        ("warned", "it has the name of the example"),
+        ("warned", "it has the password of the example"),
+    ]),
     fixture(b"ollamalive/network/id.pub", Text(KEY), &[("unread", "SSH keys do not belong with the connections")]),
     fixture(b"ollamalive/Office.nmconnection", Text(PLAIN), &[("unread", "call it ollamalive/network/Office.nmconnection")]),
     fixture(b"wpa_supplicant.conf", Text("network={\n}\n"), &[("unread", FOR_NETWORK_MANAGER)]),

@@ -23,6 +23,14 @@ pub const CABLE: &[Episode] = &[
         undo: "ip link set \"$card\" up",
     },
     Episode {
+        causes: &["no-wifi-card"],
+        state: "not serving",
+        make: "wifi=/etc/NetworkManager/system-connections/Elsewhere.nmconnection; \
+               (umask 077; printf '[connection]\\nid=Elsewhere\\ntype=wifi\\n\\n[wifi]\\nssid=Elsewhere\\n' > $wifi); \
+               card=$(ip -o route show default | sed 's/.* dev //; s/ .*//' | head -n 1); ip link set \"$card\" down",
+        undo: "rm $wifi; ip link set \"$card\" up",
+    },
+    Episode {
         causes: &["no-address"],
         state: "not serving",
         make: "card=$(ip -o route show default | sed 's/.* dev //; s/ .*//' | head -n 1); ip address flush dev \"$card\" scope global; ip -6 address flush dev \"$card\" scope global",

@@ -142,12 +142,22 @@ fn warnings(settings: &Settings, kind: &str, text: &str) -> Vec<String> {
         settings.get("connection", "autoconnect") == "false",
         "it is not used unless you start it: delete the line autoconnect=false".to_string(),
     );
+    warn(
+        settings.get("wifi", "ssid") == "NAME OF THE NETWORK",
+        "it has the name of the example: write the name of your network in the line ssid="
+            .to_string(),
+    );
     let in_quotes = |text: &str| text.len() > 1 && text.starts_with('"') && text.ends_with('"');
     warn(
         in_quotes(settings.get("wifi", "ssid")),
         "the name of its network has quotes: delete them in the line ssid=, unless they belong to it".to_string(),
     );
     let password = settings.get("wifi-security", "psk");
+    warn(
+        password == "PASSWORD",
+        "it has the password of the example: write that of your network in the line psk="
+            .to_string(),
+    );
     warn(
         in_quotes(password),
         "its password has quotes: delete them in the line psk=, unless they belong to it"
