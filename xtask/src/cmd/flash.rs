@@ -15,7 +15,7 @@ use stick::flash::image::StickImage;
 use stick::flash::persist::{PersistPlan, plan_persist};
 use stick::flash::verify_image::{VerifiedImage, verify_image};
 use stick::flash::write::{ReadBack, flash};
-use stick::units::{MIB, decimal_size};
+use stick::units::decimal_size;
 use vm::process;
 
 use self::progress::FlashProgress;
@@ -143,10 +143,10 @@ fn show(
 ) {
     let zstd = if image.compressed { ", zstd" } else { "" };
     outln!(
-        "image      {}: {}{zstd}; {} MiB to write",
+        "image      {}: {}{zstd}; {} to write",
         image.path.display(),
         decimal_size(verified.length),
-        verified.used / MIB
+        decimal_size(verified.used)
     );
     for expected in &verified.checked {
         outln!("checksum   matches {}", expected.source.display());

@@ -73,9 +73,13 @@ fn no_stick() -> Result<(), Failed> {
     let case = Case::new()?;
     fs::set_permissions(&case.stick, fs::Permissions::from_mode(0o444))?;
     let none = case.folder.path().join("none");
-    let bad: [(&Path, &str); 5] = [
+    let bad: [(&Path, &str); 6] = [
         (case.folder.path(), "is a folder"),
-        (&none, "does not exist"),
+        (&none, "or create the file: truncate -s 32G"),
+        (
+            Path::new("/dev/no-such-disk"),
+            "does not exist: plug the stick in",
+        ),
         (Path::new("/dev/null"), "neither a disk nor a file"),
         (&case.stick, "is read-only"),
         (&case.raw, "is the image itself"),
@@ -213,7 +217,10 @@ fn too_small() -> Result<(), Failed> {
     let before = fs::read(&stick)?;
     refused(
         &flash(&[&raw, &stick, &"--yes"]),
-        &["too small", "the image takes 35651584", "larger stick"],
+        &[
+            "too small: it has 35 MB, the image takes 35 MB",
+            "make the file longer: truncate -s 32G",
+        ],
     )?;
     assert!(fs::read(&stick)? == before);
     // Room for the system alone is enough, with a warning.

@@ -21,6 +21,14 @@ pub struct Device {
     pub disk: Option<DiskInfo>,
 }
 
+/// How to make a file in the place of a stick, where `path` does not mean a device.
+fn or_a_file(path: &Path) -> String {
+    match path.starts_with("/dev") {
+        true => String::new(),
+        false => format!(", or create the file: truncate -s 32G {}", path.display()),
+    }
+}
+
 impl Device {
     /// Opens `path`, following symlinks, after checking that it may be overwritten.
     ///
@@ -31,8 +39,9 @@ impl Device {
         os::require_supported(path).map_err(|why| refuse(why.into()))?;
         let path = fs::canonicalize(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => refuse(format!(
-                "does not exist: plug the stick in and look for its name ({})",
-                os::LIST_COMMAND
+                "does not exist: plug the stick in and look for its name ({}){}",
+                os::LIST_COMMAND,
+                or_a_file(path)
             )),
             _ => refuse(format!("cannot be opened: {error}")),
         })?;

@@ -89,9 +89,14 @@ pub fn plan_persist(device: &Device, layout: &Layout, discard: bool) -> Result<P
     let place = layout.persist.offset;
     let path = device.path.display();
     if device.size < place {
+        let way = match device.disk {
+            Some(_) => "take a larger stick".to_string(),
+            None => format!("make the file longer: truncate -s 32G {path}"),
+        };
         return Err(Error::msg(format!(
-            "{path} is too small: it has {} bytes, the image takes {place}: take a larger stick",
-            device.size
+            "{path} is too small: it has {}, the image takes {}: {way}",
+            decimal_size(device.size),
+            decimal_size(place)
         )));
     }
     // A second handle: reading the table takes it over.

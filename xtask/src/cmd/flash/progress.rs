@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use stick::monitor::{Monitor, Pass};
-use stick::units::MIB;
+use stick::units::decimal_size;
 use vm::process;
 
 /// Between two lines where there is no terminal.
@@ -45,7 +45,7 @@ impl Monitor for FlashProgress {
     fn begin(&self, pass: Pass, total: u64) {
         let (what, _) = words(pass);
         let bar = stderr().is_terminal().then(|| {
-            let style = "{msg} {bar:32} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
+            let style = "{msg} {bar:32} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left";
             let style = ProgressStyle::with_template(style).expect("the template is valid");
             ProgressBar::new(total).with_style(style).with_message(what)
         });
@@ -74,8 +74,8 @@ impl Monitor for FlashProgress {
             drop(running);
             let speed = speed(done, seconds) / 1e6;
             outln!(
-                "{past}: {} MiB in {seconds:.1} s ({speed:.0} MB/s)",
-                done / MIB
+                "{past}: {} in {seconds:.1} s ({speed:.0} MB/s)",
+                decimal_size(done)
             );
         }
     }
@@ -111,9 +111,9 @@ fn line(what: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let speed = speed(done, elapsed.as_secs_f64());
     let left = total.saturating_sub(done) as f64 / speed.max(1.0);
     format!(
-        "{what}: {} of {} MiB, {:.0} MB/s, {left:.0} s left",
-        done / MIB,
-        total / MIB,
+        "{what}: {} of {}, {:.0} MB/s, {left:.0} s left",
+        decimal_size(done),
+        decimal_size(total),
         speed / 1e6
     )
 }
@@ -126,7 +126,7 @@ mod tests {
     fn a_line_shows_speed_and_time_left() {
         assert_eq!(
             line("writing", 100 << 20, 300 << 20, Duration::from_secs(2)),
-            "writing: 100 of 300 MiB, 52 MB/s, 4 s left"
+            "writing: 104 MB of 314 MB, 52 MB/s, 4 s left"
         );
     }
 }
