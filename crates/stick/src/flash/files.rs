@@ -23,8 +23,9 @@ use crate::monitor::Monitor;
 /// The machine reads no more of a file.
 const LIMIT: usize = 65_536;
 const KEYS: &str = "authorized_keys";
-/// What to do where there is no file with a key.
-const MAKE_KEY: &str = "give your public key, which `ssh-keygen -t ed25519` makes";
+/// What to do where a file is no file with a key.
+const MAKE_KEY: &str =
+    "give your public key, a file like ~/.ssh/id_ed25519.pub, which `ssh-keygen -t ed25519` makes";
 
 /// Files for the stick.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -128,7 +129,7 @@ fn in_windows_1252() -> String {
     "it is in Windows-1252: save it as UTF-8 if a name in it is wrong".to_string()
 }
 
-/// The bytes of a file. `otherwise` says what to do if there is no such file.
+/// The bytes of a file. `otherwise` says what to do if there is no such file, or if it is too long.
 fn content(path: &Path, otherwise: &str) -> Result<Vec<u8>> {
     // No more than it takes to see that a file is too long: it may be an image.
     let mut bytes = Vec::new();
@@ -145,7 +146,7 @@ fn content(path: &Path, otherwise: &str) -> Result<Vec<u8>> {
     })?;
     if bytes.len() > LIMIT {
         return Err(Error::msg(format!(
-            "{} is too long: the machine reads {LIMIT} bytes of it",
+            "{} is too long: the machine reads only {LIMIT} bytes of a file: {otherwise}",
             path.display()
         )));
     }
@@ -270,7 +271,11 @@ mod tests {
         let empty = file(folder.path(), "empty", "# nothing\n");
         assert!(refusal(&[empty], &[]).contains("contains no key"));
         let long = file(folder.path(), "long", &"x".repeat(LIMIT + 1));
-        assert!(refusal(&[long], &[]).contains("too long"));
+        let long = refusal(&[long], &[]);
+        assert!(
+            long.contains("too long") && long.contains("give your public key"),
+            "{long}"
+        );
         // A file that does not fit into memory, all of it a hole.
         let huge = folder.path().join("huge");
         fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
@@ -298,9 +303,28 @@ mod tests {
             .map(|name| file(folder.path(), name, &good.replace("type=", "uuid=x\ntype=")));
         assert!(refusal(&[], &[one, two]).contains("have the same uuid"));
         let none = folder.path().join("none.nmconnection");
-        assert!(refusal(&[], &[none]).contains("none.nmconnection: copy one from"));
+        assert!(
+            refusal(&[], &[none])
+                .contains("none.nmconnection: write one as docs/owner.md shows (Wi-Fi)")
+        );
+        let nonet = refusal(&[], &[folder.path().join("nonet")]);
+        assert!(nonet.contains("there is no file"), "{nonet}");
         let misnamed = file(folder.path(), "Home.txt", good);
         assert!(refusal(&[], &[misnamed]).contains("NAME.nmconnection"));
+        for (name, content, program) in [
+            ("wpa_supplicant.conf", "network={\n}\n", "wpa_supplicant"),
+            (
+                "home.conf",
+                "ctrl_interface=x\n\tnetwork={\n}\n",
+                "wpa_supplicant",
+            ),
+            ("50-cloud-init.yaml", "network:\n", "netplan"),
+            ("Home.xml", "<?xml?>\n<WLANProfile>\n", "Windows"),
+        ] {
+            let refusal = refusal(&[], &[file(folder.path(), name, content)]);
+            let words = format!("is for {program}, and this machine uses NetworkManager");
+            assert!(refusal.contains(&words), "{refusal}");
+        }
         let other = file(folder.path(), "other.nmconnection", "[wifi]\nssid=x\n");
         assert!(refusal(&[], &[other]).contains("not a connection of NetworkManager"));
     }

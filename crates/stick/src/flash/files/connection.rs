@@ -10,7 +10,7 @@ use super::text::decode;
 use super::{content, in_windows_1252};
 
 /// What to do where there is no such file, or no connection in it.
-const COPY_CONNECTION: &str = "copy one from /etc/NetworkManager/system-connections";
+const WRITE_CONNECTION: &str = "write one as docs/owner.md shows (Wi-Fi)";
 
 /// A connection for the stick.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +63,7 @@ fn today(name: &str) -> &str {
 /// The file at `path`, if the machine would import it.
 pub fn connection(path: &Path) -> Result<Connection> {
     let refuse = |why: &str| Error::msg(format!("{} {why}", path.display()));
+    let bytes = content(path, WRITE_CONNECTION)?;
     let name = path
         .file_name()
         .unwrap_or_default()
@@ -74,11 +75,14 @@ pub fn connection(path: &Path) -> Result<Connection> {
         name.chars().all(good),
         name.starts_with('.'),
     ) else {
-        return Err(refuse(
-            "has a name that the machine ignores: call it NAME.nmconnection",
-        ));
+        return Err(refuse(&match foreign(&name, &bytes) {
+            Some(program) => format!(
+                "is for {program}, and this machine uses NetworkManager: write Home.nmconnection, as docs/owner.md shows (Wi-Fi)"
+            ),
+            None => "has a name that the machine ignores: call it NAME.nmconnection".to_string(),
+        }));
     };
-    let decoded = decode(&content(path, COPY_CONNECTION)?)
+    let decoded = decode(&bytes)
         .ok_or_else(|| refuse("is not a text that can be converted to UTF-8: save it as UTF-8"))?;
     let settings =
         Settings::read(&decoded.text).map_err(|why| refuse(&format!("is refused: {why}")))?;
@@ -90,7 +94,7 @@ pub fn connection(path: &Path) -> Result<Connection> {
         || kind.is_empty()
     {
         return Err(refuse(&format!(
-            "is not a connection of NetworkManager (it has no [connection] with a type=): {COPY_CONNECTION}"
+            "is not a connection of NetworkManager (it has no [connection] with a type=): {WRITE_CONNECTION}"
         )));
     }
     if kind == "wlan" || kind == "wireless" {
@@ -111,6 +115,27 @@ pub fn connection(path: &Path) -> Result<Connection> {
         content: decoded.text.into_bytes(),
         warnings,
     })
+}
+
+/// The program that a file of connections is for, where that is not NetworkManager: what modules/esp-files.sh knows.
+fn foreign(name: &str, bytes: &[u8]) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    let end = |end: &str| name.ends_with(end);
+    let text = decode(bytes).map_or_else(String::new, |decoded| decoded.text);
+    let holds = |word: &str| text.lines().any(|line| line.trim_start().starts_with(word));
+    if name.starts_with("wpa_supplicant") && end(".conf") || holds("network={") {
+        Some("wpa_supplicant")
+    } else if end(".yaml") || end(".yml") || name == "network-config" {
+        Some("netplan")
+    } else if text.contains("<WLANProfile") {
+        Some("Windows")
+    } else if name == "dietpi-wifi.txt" {
+        Some("DietPi")
+    } else if name == "interfaces" {
+        Some("ifupdown")
+    } else {
+        None
+    }
 }
 
 fn warnings(settings: &Settings, kind: &str, text: &str) -> Vec<String> {
