@@ -177,12 +177,23 @@ fn show(
     for (name, _) in &files.connections {
         outln!("network    {name}");
     }
-    for warning in files.warnings.iter().chain(&room::warning(persist)) {
+    let more = [no_key(persist, files), room::warning(persist)];
+    for warning in files.warnings.iter().chain(more.iter().flatten()) {
         outln!("WARNING    {warning}");
     }
 }
 
 /// Asks on the terminal.
+/// What to think of where nobody has a key: on a PERSIST that is kept, there may be one.
+fn no_key(persist: &PersistPlan, files: &OwnerFiles) -> Option<String> {
+    let kept = matches!(persist, PersistPlan::Kept { .. });
+    (files.keys.is_empty() && !kept).then(|| {
+        "no SSH key: unless the image has one, nobody can log in over SSH; add --authorized-key FILE, or save your key on the \
+         stick as ollamalive/authorized_keys"
+            .to_string()
+    })
+}
+
 fn confirm(device: &Device, persist: &PersistPlan) -> Result<()> {
     let lost = match persist {
         PersistPlan::Discarded { .. } => "Everything, also PERSIST,",

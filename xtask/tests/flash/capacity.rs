@@ -70,6 +70,7 @@ fn sound() -> Result<(), Failed> {
         "capacity   will be checked",
         "PERSIST gets 65 MB; Ollama's image takes 4 to 9 GB",
         "WARNING    PERSIST has less than 9 GB",
+        "WARNING    no SSH key: unless the image has one, nobody can log in",
     ] {
         assert!(text.contains(words), "{words:?} is not in:\n{text}");
     }
