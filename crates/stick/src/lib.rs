@@ -7,6 +7,7 @@ pub mod esp;
 pub mod flash;
 pub mod gpt;
 pub mod layout;
+pub mod manifest;
 pub mod monitor;
 pub mod partial;
 pub mod sparse;

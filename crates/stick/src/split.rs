@@ -16,6 +16,19 @@ use crate::units::binary_size;
 /// `part10` would sort before `part2`, and the parts would be joined in the wrong order.
 const MAX_PARTS: usize = 9;
 
+/// The name of a part of `name`.
+pub fn part(name: &str, number: usize) -> String {
+    format!("{name}.part{number}")
+}
+
+/// What the file is a part of, and its number; None where it does not have the name of a part.
+pub fn whole(file: &str) -> Option<(&str, usize)> {
+    let (name, number) = file.rsplit_once(".part")?;
+    (1..=MAX_PARTS)
+        .find(|known| known.to_string() == number)
+        .map(|number| (name, number))
+}
+
 /// A finished file of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asset {
@@ -70,7 +83,7 @@ impl SplitWriter {
             let file_name = if whole {
                 name.to_string()
             } else {
-                format!("{name}.part{}", index + 1)
+                part(name, index + 1)
             };
             let path = self.folder.join(&file_name);
             file.persist(&path)
@@ -89,7 +102,7 @@ impl SplitWriter {
 /// # Errors
 /// One of its files cannot be removed.
 pub fn remove(folder: &Path, name: &str) -> Result<()> {
-    let parts = (1..=MAX_PARTS).map(|index| format!("{name}.part{index}"));
+    let parts = (1..=MAX_PARTS).map(|number| part(name, number));
     for file in parts.chain([name.to_string()]) {
         match fs::remove_file(folder.join(&file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -163,6 +176,20 @@ mod tests {
         whole.write_all(b"0123456789").unwrap();
         whole.finish("x.zst").unwrap();
         assert_eq!(names(folder.path()), ["x.zst"]);
+    }
+
+    #[test]
+    fn a_part_is_known_by_its_name() {
+        assert_eq!(whole(&part("x.zst", 3)), Some(("x.zst", 3)));
+        for file in [
+            "x.zst",
+            "part1",
+            "x.zst.part",
+            "x.zst.part0",
+            "x.zst.part10",
+        ] {
+            assert_eq!(whole(file), None, "{file}");
+        }
     }
 
     #[test]

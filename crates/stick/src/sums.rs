@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result};
 
-use crate::split::Asset;
+use crate::manifest::{self, MANIFEST};
+use crate::split::{self, Asset};
 
 /// The name of the file.
 pub const SUMS: &str = "SHA256SUMS";
@@ -75,21 +76,31 @@ fn split(line: &str) -> Option<(&str, &str)> {
 }
 
 /// A SHA-256 in hex, in lower case.
-fn digest(text: &str) -> Option<String> {
+pub(crate) fn digest(text: &str) -> Option<String> {
     let sound = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     sound.then(|| text.to_ascii_lowercase())
+}
+
+/// What a digest is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DigestOf {
+    /// The file, packed or not.
+    File,
+    /// The image, unpacked.
+    Image,
 }
 
 /// The digest that a file beside an image gives for it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ExpectedDigest {
-    /// `SHA256SUMS`, or the image's own `.sha256` file.
+    pub of: DigestOf,
+    /// `SHA256SUMS`, the image's own `.sha256` file, or `manifest.json`.
     pub source: PathBuf,
     /// In lower-case hex.
     pub sha256: String,
 }
 
-/// The digests that `SHA256SUMS` and `IMAGE.sha256` beside the image give for it. Empty when neither exists or names it.
+/// The digests that `SHA256SUMS`, `IMAGE.sha256` and `manifest.json` beside the image give for it. Empty when none names it.
 ///
 /// # Errors
 /// One of them cannot be read, or has no SHA-256 where the image's should be.
@@ -115,9 +126,25 @@ pub fn beside(image: &Path) -> Result<Vec<ExpectedDigest>> {
                 source.display()
             ))
         })?;
-        expected.extend(found.map(|sha256| ExpectedDigest { source, sha256 }));
+        expected.extend(found.map(|sha256| ExpectedDigest {
+            of: DigestOf::File,
+            source,
+            sha256,
+        }));
     }
+    expected.extend(manifest::digest_beside(image).map(|sha256| ExpectedDigest {
+        of: DigestOf::Image,
+        source: image.with_file_name(MANIFEST),
+        sha256,
+    }));
     Ok(expected)
+}
+
+/// Whether `SHA256SUMS` beside the image lists parts of it: then the image is what they make when they are joined.
+pub fn lists_parts_of(image: &Path) -> bool {
+    let name = image.file_name().unwrap_or_default().to_string_lossy();
+    let text = fs::read_to_string(image.with_file_name(SUMS)).unwrap_or_default();
+    matches!(digest_of(&text, &split::part(&name, 1), false), Ok(Some(_)))
 }
 
 /// The digest of `name`; with `own` a digest without a name will do, and one has to be there. A folder before the

@@ -303,7 +303,7 @@ pub struct Release {
 
 #[derive(Debug, Clone, Args)]
 pub struct Verify {
-    /// The release's folder, one of its files, or a decompressed image beside SHA256SUMS
+    /// The release's folder, one of its files, or a joined or decompressed image beside them
     #[arg(value_name = "DIR|FILE")]
     pub path: PathBuf,
     /// Require a signature by this OpenPGP public key

@@ -15,6 +15,7 @@ use stick::flash::image::StickImage;
 use stick::flash::persist::{PersistPlan, plan_persist};
 use stick::flash::verify_image::{VerifiedImage, verify_image};
 use stick::flash::write::{ReadBack, flash};
+use stick::sums;
 use stick::units::decimal_size;
 use vm::process;
 
@@ -152,7 +153,7 @@ fn show(
         outln!("checksum   matches {}", expected.source.display());
     }
     if verified.checked.is_empty() {
-        outln!("checksum   NOT CHECKED: no SHA256SUMS or .sha256 file beside the image names it");
+        outln!("checksum   NOT CHECKED: {}", unchecked(image));
     }
     for (number, line) in device.describe().iter().enumerate() {
         outln!("{:10} {line}", if number == 0 { "device" } else { "" });
@@ -183,7 +184,17 @@ fn show(
     }
 }
 
-/// Asks on the terminal.
+/// Why no checksum could be compared.
+fn unchecked(image: &StickImage) -> &'static str {
+    match sums::lists_parts_of(&image.path) {
+        true => {
+            "SHA256SUMS lists the parts of the image, not the joined file: save the release's manifest.json beside it, or check \
+             the parts with `sha256sum --check --ignore-missing SHA256SUMS`"
+        }
+        false => "no SHA256SUMS or .sha256 file beside the image names it",
+    }
+}
+
 /// What to think of where nobody has a key: on a PERSIST that is kept, there may be one.
 fn no_key(persist: &PersistPlan, files: &OwnerFiles) -> Option<String> {
     let kept = matches!(persist, PersistPlan::Kept { .. });
@@ -194,6 +205,7 @@ fn no_key(persist: &PersistPlan, files: &OwnerFiles) -> Option<String> {
     })
 }
 
+/// Asks on the terminal.
 fn confirm(device: &Device, persist: &PersistPlan) -> Result<()> {
     let lost = match persist {
         PersistPlan::Discarded { .. } => "Everything, also PERSIST,",

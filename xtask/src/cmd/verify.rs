@@ -74,6 +74,9 @@ pub fn verify(options: &Verify) -> Result<Verified> {
         if !folder.has_manifest() {
             outln!("skipped: the content of archives ({MANIFEST} is missing)");
         }
+        for name in folder.uncheckable() {
+            outln!("skipped: {name} ({SUMS} lists its parts, and {MANIFEST} is missing)");
+        }
         for name in folder.unlisted()? {
             outln!("not part of the release: {name}");
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use stick::archive::unpack;
 use stick::digest::{self, FileDigest};
+use stick::split;
 use stick::sums::{self, SUMS, SumLine};
 
 use super::manifest::{self, Manifest, PackedImage};
@@ -95,8 +96,15 @@ impl ReleaseFolder {
                 }
                 found(&compared(&image.file, unpacked, &image.digest));
             }
+            if let Some(name) = image.joined().filter(|name| self.has(name)) {
+                let (_, unpacked) = unpack(&[self.path.join(name)], &CtrlC)?;
+                found(&compared(name, unpacked, &image.digest));
+            }
         }
         for sum in &self.sums {
+            if self.is_joined(&sum.file) && !self.has(&sum.file) {
+                continue;
+            }
             found(&self.check_sum(sum, seen.remove(&sum.file))?);
         }
         let listed = |file: &str| self.sum(file).is_some();
@@ -114,21 +122,53 @@ impl ReleaseFolder {
         Ok(())
     }
 
-    /// Checks one file of the folder: an asset and what is in it, an image that was decompressed, or any other.
+    fn has(&self, file: &str) -> bool {
+        self.path.join(file).is_file()
+    }
+
+    /// Whether `file` is a part that is also in a joined file, and the manifest can tell whether that is right.
+    fn is_joined(&self, file: &str) -> bool {
+        let name = split::whole(file).map(|(name, _)| name);
+        name.is_some_and(|name| {
+            self.has(name) && self.images().any(|image| image.joined() == Some(name))
+        })
+    }
+
+    /// Joined files that nothing here can check, because the manifest is missing.
+    pub fn uncheckable(&self) -> Vec<&str> {
+        let parts = self
+            .sums
+            .iter()
+            .filter_map(|sum| split::whole(&sum.file))
+            .filter(|(name, number)| *number == 1 && self.has(name) && self.manifest.is_none());
+        parts.map(|(name, _)| name).collect()
+    }
+
+    /// Checks one file of the folder: an asset and what is in it, an image that was joined or decompressed, or any other.
     ///
     /// # Errors
     /// As [`ReleaseFolder::check_all`]; and neither the sums nor the manifest know the file.
     pub fn check_one(&self, file: &str, found: &mut dyn FnMut(&FileCheck)) -> Result<()> {
         let path = self.path.join(file);
-        if let Some(image) = self.images().find(|image| image.file == file) {
+        let whole = |image: &&PackedImage| image.file == file || image.joined() == Some(file);
+        if let Some(image) = self.images().find(whole) {
             // The manifest has the image's digest, so it has to be the released one.
             match self.sums.iter().find(|sum| sum.file == MANIFEST) {
                 Some(sum) => found(&self.check_sum(sum, None)?),
                 None => found(&bad(MANIFEST, format!("is not in {SUMS}"))),
             }
-            let digest = digest::of_file(&path, &CtrlC)?;
-            found(&compared(file, Ok(digest), &image.digest));
+            let digest = match image.file == file {
+                true => Ok(digest::of_file(&path, &CtrlC)?),
+                false => unpack(&[path], &CtrlC)?.1,
+            };
+            found(&compared(file, digest, &image.digest));
             return Ok(());
+        }
+        if self.uncheckable().contains(&file) {
+            return Err(usage(format!(
+                "{} cannot be checked, because {SUMS} lists its parts: save the release's {MANIFEST} beside it, or give a part",
+                path.display()
+            )));
         }
         let Some(sum) = self.sums.iter().find(|sum| sum.file == file) else {
             return Err(usage(format!(
@@ -176,7 +216,9 @@ impl ReleaseFolder {
         for entry in fs::read_dir(&self.path)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let ours = name.starts_with('.') || name == SUMS || name == SIGNATURE;
-            if !ours && self.sum(&name).is_none() && self.images().all(|image| image.file != name) {
+            let part = split::part(&name, 1);
+            let known = [&name, &part].iter().any(|file| self.sum(file).is_some());
+            if !ours && !known && self.images().all(|image| image.file != name) {
                 names.push(name);
             }
         }

@@ -93,6 +93,11 @@ impl PackedImage {
     pub fn packed_bytes(&self) -> u64 {
         self.assets.iter().map(|asset| asset.digest.bytes).sum()
     }
+
+    /// The name of the file that its parts make when they are joined; None where it is in one piece.
+    pub fn joined(&self) -> Option<&str> {
+        stick::manifest::joined(&self.assets)
+    }
 }
 
 /// The manifest in `folder`.

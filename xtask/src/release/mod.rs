@@ -24,7 +24,7 @@ use anyhow::Result;
 use stick::monitor::Monitor;
 
 /// The content of the release, for programs ([`manifest::Manifest`]).
-pub const MANIFEST: &str = "manifest.json";
+pub use stick::manifest::MANIFEST;
 /// Changes and test results; the text of the release on GitHub.
 pub const NOTES: &str = "RELEASE_NOTES.md";
 /// The longest file of a release, in bytes. GitHub: "each file included in a release must be under 2 GiB"

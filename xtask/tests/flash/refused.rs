@@ -99,6 +99,9 @@ fn no_image() -> Result<(), Failed> {
     let at = |name: &str| folder.path().join(name);
     fs::write(at("noise"), noise(2 * MIB))?;
     fs::write(at("empty"), "")?;
+    fs::write(at("page.raw.zst"), "<!DOCTYPE html>")?;
+    fs::write(at("x.raw.zst.part1"), "")?;
+    fs::write(at("x.raw.zst.part2"), "")?;
     let long = image(folder.path(), "long", SLOT, USED);
     File::options()
         .write(true)
@@ -107,6 +110,15 @@ fn no_image() -> Result<(), Failed> {
     let bad = [
         ("noise", "has no partition table (GPT)"),
         ("empty", "has no partition table (GPT)"),
+        (
+            "page.raw.zst",
+            "is not an image: its name ends in .zst, but it is not compressed",
+        ),
+        (
+            "x.raw.zst.part1",
+            "it is part 1 of an image: join all parts (`cat ",
+        ),
+        ("x.raw.zst.part2", "it is part 2 of an image"),
         ("none", "there is no such file; give a downloaded .raw.zst"),
         (".", "it is not a file"),
     ];

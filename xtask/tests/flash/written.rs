@@ -4,9 +4,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::json;
+use stick::digest::sha256_hex;
 use stick::esp;
 
-use crate::common::{refused, trial};
+use crate::common::{ended_with, refused, trial};
 use crate::setting::{Case, EXT4, KEY, SLOT, STICK, USED, flash, read, same, succeeded};
 use crate::stick::{ESP, MIB, STORE, compress, image, persist, used_stick};
 
@@ -25,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
             persist_elsewhere,
         ),
         trial("a_dry_run_writes_nothing", &[], dry_run),
+        trial("joined_parts_are_compared_with_the_manifest", &[], joined),
     ]
 }
 
@@ -83,11 +86,11 @@ fn whole() -> Result<(), Failed> {
     // Raw, over it: what the older ESP held is gone, to the last byte.
     let text = succeeded(&flash(&[&raw, &stick, &"--yes"]));
     assert!(!text.contains("zstd"), "{text}");
+    // The PERSIST that is kept may have a key.
+    assert!(!text.contains("no SSH key"), "{text}");
     assert!(
         fs::read(&raw)?[..(STORE + USED * MIB) as usize] == read(&stick, STORE + USED * MIB)[..]
     );
-    // The PERSIST that is kept may have a key.
-    assert!(!text.contains("no SSH key"), "{text}");
     same(&raw, &stick, SLOT, USED);
     Ok(())
 }
@@ -133,5 +136,45 @@ fn dry_run() -> Result<(), Failed> {
         "{text}"
     );
     case.is_untouched()?;
+    Ok(())
+}
+
+fn joined() -> Result<(), Failed> {
+    let case = Case::new()?;
+    let at = |name: &str| case.folder.path().join(name);
+    let packed = compress(&case.raw);
+    let dry_run = || flash(&[&packed, &case.stick, &"--dry-run"]);
+    let zeros = "0".repeat(64);
+    fs::write(at("SHA256SUMS"), format!("{zeros}  image.zst.part1\n"))?;
+    let text = succeeded(&dry_run());
+    assert!(
+        text.contains("NOT CHECKED: SHA256SUMS lists the parts of the image"),
+        "{text}"
+    );
+    let manifest = |sha256: &str| {
+        let part = |number| json!({ "file": format!("image.zst.part{number}"), "bytes": 1, "sha256": zeros });
+        let image = json!({ "file": "image", "sha256": sha256, "assets": [part(1), part(2)] });
+        fs::write(
+            at("manifest.json"),
+            json!({ "images": [image] }).to_string(),
+        )
+    };
+    manifest(&sha256_hex(&fs::read(&case.raw)?))?;
+    for file in [&packed, &case.raw] {
+        let text = succeeded(&flash(&[file, &case.stick, &"--dry-run"]));
+        assert!(
+            text.contains("checksum   matches") && text.contains("manifest.json"),
+            "{text}"
+        );
+    }
+    manifest(&zeros)?;
+    ended_with(
+        1,
+        &dry_run(),
+        &["holds an image with the SHA-256", "manifest.json says 0000"],
+    )?;
+    // Another program's file of that name.
+    fs::write(at("manifest.json"), r#"{ "name": "Web page" }"#)?;
+    assert!(succeeded(&dry_run()).contains("NOT CHECKED"));
     Ok(())
 }

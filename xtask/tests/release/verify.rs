@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::json;
 
 use crate::case::{Case, flip};
 use crate::common::{refused, trial, xtask};
@@ -21,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("an_asset_of_another_image_is_reported", &["git"], forged),
         trial("a_missing_file_is_reported", &["git"], missing),
         trial("an_uncheckable_file_is_refused", &["git"], uncheckable),
+        trial("joined_parts_are_checked", &["git"], joined),
     ]
 }
 
@@ -145,6 +147,64 @@ fn missing() -> Result<(), Failed> {
     let case = made()?;
     fs::remove_file(case.file(ASSET))?;
     breaks(&verify(&case.out)?, 1, &[ASSET, "is missing"])
+}
+
+/// Puts the asset's two halves in its place, as in a release of a longer image, and returns their names.
+fn split(case: &Case) -> Result<[String; 2], Failed> {
+    let bytes = fs::read(case.file(ASSET))?;
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    let names = [1, 2].map(|number| format!("{ASSET}.part{number}"));
+    let mut manifest = case.manifest();
+    let (mut assets, mut sums) = (Vec::new(), String::new());
+    for (name, half) in names.iter().zip([first, second]) {
+        fs::write(case.file(name), half)?;
+        let sha256 = stick::digest::sha256_hex(half);
+        sums.push_str(&format!("{sha256}  {name}\n"));
+        assets.push(json!({ "file": name, "bytes": half.len(), "sha256": sha256 }));
+    }
+    manifest["images"][0]["assets"] = assets.into();
+    let manifest = manifest.to_string();
+    let sha256 = stick::digest::sha256_hex(manifest.as_bytes());
+    sums.push_str(&format!("{sha256}  manifest.json\n"));
+    fs::write(case.file("manifest.json"), manifest)?;
+    fs::write(case.file("SHA256SUMS"), sums)?;
+    Ok(names)
+}
+
+fn joined() -> Result<(), Failed> {
+    let case = made()?;
+    let parts = split(&case)?;
+    // The asset, which was left, is what the parts make.
+    let said = holds(&verify(&case.out)?)?;
+    for name in [ASSET, IMAGE, &parts[0], &parts[1]] {
+        assert!(said.contains(&format!("ok      {name}\n")), "{said}");
+    }
+    holds(&verify(&case.file(ASSET))?)?;
+    let manifest = case.text("manifest.json");
+    fs::remove_file(case.file("manifest.json"))?;
+    refused(
+        &verify(&case.file(ASSET))?,
+        &[
+            "cannot be checked, because SHA256SUMS lists its parts",
+            "give a part",
+        ],
+    )?;
+    fs::write(case.file("manifest.json"), manifest)?;
+    for part in &parts {
+        fs::remove_file(case.file(part))?;
+    }
+    let said = holds(&verify(&case.out)?)?;
+    assert!(!said.contains("part1"), "{said}");
+    flip(&case.file(ASSET), 500_000);
+    for path in [case.out.clone(), case.file(ASSET)] {
+        breaks(&verify(&path)?, 1, &[ASSET, "cannot be decompressed"])?;
+    }
+    fs::remove_file(case.file(ASSET))?;
+    breaks(
+        &verify(&case.out)?,
+        2,
+        &["part1: is missing", "part2: is missing"],
+    )
 }
 
 fn uncheckable() -> Result<(), Failed> {

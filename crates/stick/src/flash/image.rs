@@ -14,6 +14,7 @@ use super::chunks::{self, CHUNK};
 use super::os;
 use crate::layout::Layout;
 use crate::sparse::SparseReader;
+use crate::split;
 
 /// A zstd frame begins with the first of these, a skippable frame with one of the sixteen that begin with the second
 /// (RFC 8878, 3.1), both little-endian.
@@ -24,6 +25,9 @@ const SKIPPABLE: u32 = 0x184d_2a50;
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct DamagedImage(pub String);
+
+/// Hashes what is read, for whoever holds the other end.
+pub type Hash = Arc<Mutex<Sha256>>;
 
 /// An image file that was opened for flashing.
 pub struct StickImage {
@@ -55,6 +59,9 @@ impl StickImage {
         if !meta.is_file() {
             return Err(refuse(&"it is not a file"));
         }
+        if let Some(why) = a_part(path) {
+            return Err(refuse(&why));
+        }
         let mut file = File::open(path).map_err(|error| refuse(&error))?;
         let mut magic = [0; 4];
         chunks::fill(&mut file, &mut magic).map_err(|error| refuse(&error))?;
@@ -66,21 +73,40 @@ impl StickImage {
         })
     }
 
-    /// The bytes of the image, decompressed. `digest`, if given, hashes the bytes of the file.
+    /// The bytes of the image, decompressed.
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn reader(&self, digest: Option<Arc<Mutex<Sha256>>>) -> Result<Box<dyn Read + Send>> {
+    pub fn reader(&self) -> Result<Box<dyn Read + Send>> {
+        self.hashed(None, None)
+    }
+
+    /// The same; `of_file`, if given, hashes the bytes of the file, and `of_content` those of the image.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn hashed(
+        &self,
+        of_file: Option<Hash>,
+        of_content: Option<Hash>,
+    ) -> Result<Box<dyn Read + Send>> {
         let file = File::open(&self.path)
             .with_context(|| format!("cannot read the image {}", self.path.display()))?;
         let source = Hashed {
-            file: SparseReader::new(file)?,
-            digest,
+            source: SparseReader::new(file)?,
+            hash: of_file,
         };
-        Ok(if self.compressed {
+        let content: Box<dyn Read + Send> = if self.compressed {
             Box::new(zstd::Decoder::new(source).context("cannot start zstd")?)
         } else {
             Box::new(source)
+        };
+        Ok(match of_content {
+            None => content,
+            hash => Box::new(Hashed {
+                source: content,
+                hash,
+            }),
         })
     }
 
@@ -90,10 +116,23 @@ impl StickImage {
     /// No GPT, not the partitions of a stick, or it cannot be decompressed.
     pub fn layout(&self) -> Result<Layout> {
         let mut start = vec![0; CHUNK];
-        let length = chunks::fill(&mut self.reader(None)?, &mut start)
-            .map_err(|error| self.corrupt(&error))?;
-        Layout::of(&start[..length])
-            .map_err(|error| anyhow::Error::msg(format!("{} {error}", self.path.display())))
+        let length =
+            chunks::fill(&mut self.reader()?, &mut start).map_err(|error| self.corrupt(&error))?;
+        Layout::of(&start[..length]).map_err(|error| {
+            let path = self.path.display();
+            anyhow::Error::msg(match self.is_misnamed() {
+                // Mostly a page that a server sent in place of the file.
+                true => format!(
+                    "{path} is not an image: its name ends in .zst, but it is not compressed with zstd: download it again"
+                ),
+                false => format!("{path} {error}"),
+            })
+        })
+    }
+
+    fn is_misnamed(&self) -> bool {
+        let extension = self.path.extension();
+        !self.compressed && extension.is_some_and(|extension| extension.eq_ignore_ascii_case("zst"))
     }
 
     /// # Errors
@@ -128,19 +167,30 @@ impl StickImage {
     }
 }
 
-struct Hashed {
-    file: SparseReader,
-    digest: Option<Arc<Mutex<Sha256>>>,
+/// What to do with the file at `path`, if it is a part of a packed image.
+fn a_part(path: &Path) -> Option<String> {
+    let (name, number) = split::whole(path.file_name()?.to_str()?)?;
+    let whole = path.with_file_name(name);
+    let packed = whole.extension().is_some_and(|end| end == "zst");
+    packed.then(|| {
+        let whole = whole.display();
+        format!(
+            "it is part {number} of an image: join all parts (`cat {whole}.part* > {whole}`), and give {whole}"
+        )
+    })
 }
 
-impl Read for Hashed {
+struct Hashed<R> {
+    source: R,
+    hash: Option<Hash>,
+}
+
+impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.file.read(buffer)?;
-        if let Some(digest) = &self.digest {
-            let mut digest = digest
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
-            digest.update(&buffer[..length]);
+        let length = self.source.read(buffer)?;
+        if let Some(hash) = &self.hash {
+            let mut hash = hash.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            hash.update(&buffer[..length]);
         }
         Ok(length)
     }

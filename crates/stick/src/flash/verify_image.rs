@@ -7,10 +7,10 @@ use anyhow::Result;
 use sha2::{Digest, Sha256};
 
 use super::chunks::{self, RunKind};
-use super::image::{DamagedImage, StickImage};
+use super::image::{DamagedImage, Hash, StickImage};
 use crate::layout::{Layout, erofs_bytes};
 use crate::monitor::{Monitor, Pass};
-use crate::sums::{self, ExpectedDigest};
+use crate::sums::{self, DigestOf, ExpectedDigest};
 
 /// The facts about an image that was read to its end and found sound.
 #[derive(Debug)]
@@ -37,11 +37,15 @@ pub fn verify_image(
     monitor: &dyn Monitor,
 ) -> Result<VerifiedImage> {
     let expected = sums::beside(&image.path)?;
-    let digest = (!expected.is_empty()).then(|| Arc::new(Mutex::new(Sha256::new())));
+    let [of_file, of_content] = [DigestOf::File, DigestOf::Image].map(|of| {
+        let wanted = expected.iter().any(|expected| expected.of == of);
+        wanted.then(|| Arc::new(Mutex::new(Sha256::new())))
+    });
     let length = layout.persist.offset;
     monitor.begin(Pass::CheckImage, length);
     let (mut end, mut used, mut unread) = (0, 0, 0..0);
-    let read = chunks::each(image.reader(digest.clone())?, monitor, |chunk| {
+    let source = image.hashed(of_file.clone(), of_content.clone())?;
+    let read = chunks::each(source, monitor, |chunk| {
         end = chunk.end();
         if end > length {
             return Err(wrong_length(
@@ -73,11 +77,10 @@ pub fn verify_image(
             "is cut off before PERSIST begins",
         ));
     }
-    if let Some(digest) = digest {
-        let digest = digest
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        compare(image, &expected, &hex::encode(digest.clone().finalize()))?;
+    for (of, hash) in [(DigestOf::File, of_file), (DigestOf::Image, of_content)] {
+        if let Some(hash) = hash {
+            compare(image, &expected, of, &hex(&hash))?;
+        }
     }
     image.check_unchanged()?;
     monitor.end(Pass::CheckImage);
@@ -98,10 +101,25 @@ fn wrong_length(image: &StickImage, length: u64, how: &str) -> anyhow::Error {
     .into()
 }
 
-fn compare(image: &StickImage, expected: &[ExpectedDigest], digest: &str) -> Result<()> {
-    match expected.iter().find(|expected| expected.sha256 != digest) {
+fn hex(hash: &Hash) -> String {
+    let hash = hash.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    hex::encode(hash.clone().finalize())
+}
+
+fn compare(
+    image: &StickImage,
+    expected: &[ExpectedDigest],
+    of: DigestOf,
+    digest: &str,
+) -> Result<()> {
+    let differs = |expected: &&ExpectedDigest| expected.of == of && expected.sha256 != digest;
+    let has = match of {
+        DigestOf::File => "has",
+        DigestOf::Image => "holds an image with",
+    };
+    match expected.iter().find(differs) {
         Some(other) => Err(DamagedImage(format!(
-            "{} has the SHA-256 {digest}, but {} says {}: download both again",
+            "{} {has} the SHA-256 {digest}, but {} says {}: download both again",
             image.path.display(),
             other.source.display(),
             other.sha256

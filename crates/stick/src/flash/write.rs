@@ -156,10 +156,8 @@ fn each(
         }
         take(chunk)
     };
-    chunks::each(image.reader(None)?, monitor, checked).map_err(|error| {
-        match error.downcast_ref() {
-            Some(error) => image.corrupt(error),
-            None => error,
-        }
+    chunks::each(image.reader()?, monitor, checked).map_err(|error| match error.downcast_ref() {
+        Some(error) => image.corrupt(error),
+        None => error,
     })
 }
