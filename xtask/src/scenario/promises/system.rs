@@ -20,7 +20,7 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "system.leaves-the-disks",
-        sentence: "of the PC's own disks no partition is mounted or used as swap, and no byte changes",
+        sentence: "of the PC's own disks, except for the models drive, no partition is mounted or used as swap, and no byte changes",
         scenario: "system",
         applies: Always,
         check: system::disks::check,
