@@ -12,7 +12,9 @@ use super::root;
 
 /// Programs whose calls are not checked further, each with the reason.
 pub const UNCHECKED: &[(&str, &str)] = &[
+    ("apt-get", "installs packages on the reader's computer"),
     ("cat", "prints one of the reader's files"),
+    ("cd", "goes to one of the reader's folders"),
     ("cp", "copies one of the reader's files"),
     (
         "curl",
