@@ -44,7 +44,7 @@ in [
     id = "wifi-not-connected";
     state = notServing;
     says = "The Wi-Fi {wifi} is not connected, and no network cable is plugged in.";
-    toDo = "Compare ssid= and psk= in its file with the router's, or move the PC closer to it; `journalctl -b -u NetworkManager` shows the reason.";
+    toDo = "Compare ssid= and psk= in its file with the router's (`nmcli device wifi list` shows the networks in range), or move the PC closer to it.";
     simulated = hardware;
   }
   {
@@ -108,7 +108,7 @@ in [
     id = "port-taken";
     state = notServing;
     says = "Port {port} is in use by {program}.";
-    toDo = "Stop it, or set another ollamalive.ollama.port.";
+    toDo = "Stop that program (`sudo systemctl stop NAME` ends a service), or set another ollamalive.ollama.port.";
   }
   {
     id = "persist-no-room";

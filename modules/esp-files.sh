@@ -300,6 +300,6 @@ problems() {
     last=$name
     count=$((count + 1))
     [ "$count" -gt "$most" ] || echo "$name on the stick: $words."
-  done < <(grep -F "$private" "$run/files"; grep -vF "$private" "$run/files")
+  done < <(grep -F "$private" "$run/files" || true; grep -vF "$private" "$run/files" || true)
   [ "$count" -le "$most" ] || echo "$((count - most)) more files on the stick need a look: see ollamalive/REPORT.txt there."
 }

@@ -24,7 +24,6 @@
   # What the units that run gpu.sh need.
   tools = {
     path = [
-      config.virtualisation.docker.package
       pkgs.coreutils
       pkgs.gnugrep
       pkgs.gnused

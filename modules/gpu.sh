@@ -157,11 +157,12 @@ END
 # Prints what the server computes on, once it has logged that. Its image may have to be downloaded first, so this waits for up
 # to a day.
 what_server_uses() {
-  local log on='' deadline=$((SECONDS + 86400))
+  local log invocation on='' deadline=$((SECONDS + 86400))
   log=$(mktemp)
   while [ -z "$on" ] && [ "$SECONDS" -lt "$deadline" ]; do
     sleep 5
-    docker logs ollama > "$log" 2>&1 || : > "$log"
+    invocation=$(systemctl show docker-ollama.service --property=InvocationID --value) || true
+    journalctl -b "_SYSTEMD_INVOCATION_ID=${invocation:-none}" --no-pager -o cat > "$log" 2>/dev/null || : > "$log"
     on=$(computes_on "$log")
   done
   rm "$log"

@@ -15,8 +15,8 @@ pub const MUTANTS: &[Mutant] = &[
             "it may make any system call",
             &[Replace(
                 SCRIPT,
-                "  --log-driver=journald \\\n",
-                "  --log-driver=journald \\\n  --privileged \\\n",
+                "  --log-driver=none \\\n",
+                "  --log-driver=none \\\n  --privileged \\\n",
             )],
             r#"virtualisation.oci-containers.containers.ollama.extraOptions = lib.mkAfter [ "--privileged" ];"#,
         )

@@ -110,7 +110,7 @@ fn what_is_taken_is_on_persist(setup: &Setup) -> Result<(), Failed> {
     ] {
         assert!(connections.contains(name), "{name}: {connections:?}");
     }
-    assert_eq!(connections.len(), 12, "{connections:?}");
+    assert_eq!(connections.len(), 14, "{connections:?}");
     let home = setup.persist("network/Home.nmconnection");
     assert_eq!(fs::read_to_string(&home)?, HOME.replace('\r', ""));
     assert_eq!(fs::metadata(&home)?.mode() & 0o777, 0o600);
@@ -211,6 +211,14 @@ fn problems() -> Result<(), Failed> {
             && said.lines().count() == 1,
         "{said}"
     );
+    setup.put(b"xid", b"-----BEGIN OPENSSH PRIVATE KEY-----\n")?;
+    setup.import()?;
+    let said = setup.run("problems")?;
+    assert!(
+        said.starts_with("xid on the stick: a PRIVATE key"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 2, "{said}");
     Ok(())
 }
 
