@@ -33,7 +33,10 @@
       modules = [
         self.nixosModules.default
         ./configuration.nix
-        {nixpkgs.hostPlatform = system;}
+        {
+          nixpkgs.hostPlatform = system;
+          ollamalive.image.version = lib.mkDefault (self.lastModifiedDate or "19700101000000");
+        }
       ];
     };
 

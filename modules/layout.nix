@@ -1,9 +1,14 @@
 # The partitions of the stick. The system is read-only and root is in memory, so a power cut cannot damage them.
 #
-#   ESP      vfat   the UKI (kernel, initrd and command line in one file), started by the firmware; the owner's keys and
-#                   connections (esp.nix)
-#   STORE    erofs  /nix/store
-#   PERSIST  ext4   listed in the image's partition table, but not part of the image file
+#   ESP       vfat       systemd-boot and one UKI (kernel, initrd and command line in one file) for each slot that holds a
+#                        system; the owner's keys and connections (esp.nix)
+#   VERITY A  dm-verity  the hashes of STORE A
+#   STORE A   erofs      /nix/store
+#   VERITY B  dm-verity  the other slot: listed in the image's partition table, but not part of the image file
+#   STORE B   erofs
+#   PERSIST   ext4       as slot B
+#
+# The command line of a UKI names the slot that it starts by the root of its hashes (stick.nix).
 #
 # PERSIST starts at the same offset in every image. So any tool can write a new image over an old one: it does not
 # touch the data, and the new partition table finds it. At boot, the partition grows to the end of the stick.
@@ -18,25 +23,66 @@
     SizeMinBytes = mebibytes size;
     SizeMaxBytes = mebibytes size;
   };
+
+  # A hash of 32 bytes for each block of 4096, and the hashes of these: 1/127 of the data. Twice that, for later formats.
+  veritySize = cfg.storeSize / 64;
+  slotSize = veritySize + cfg.storeSize;
+  bytes = mebibytes: mebibytes * 1024 * 1024;
+
+  # systemd finds a system's slot by these types (Discoverable Partitions Specification).
+  verity =
+    fixed veritySize
+    // {Type = "usr-x86-64-verity";};
+  store =
+    fixed cfg.storeSize
+    // {Type = "usr-x86-64";};
+  # Slot A, as repart makes it. systemd-sysupdate writes the version of a slot's system into the labels.
+  made =
+    lib.mapAttrs (_: partition:
+      partition
+      // {
+        VerityMatchKey = "store";
+        # The default of 512 would make the hashes eight times as large.
+        VerityDataBlockSizeBytes = "4096";
+        VerityHashBlockSizeBytes = "4096";
+        Minimize = "off";
+      }) {
+      verity = verity // {Verity = "hash"; Label = "verity_${cfg.version}";};
+      store = store // {Verity = "data"; Label = "store_${cfg.version}"; Format = "erofs";};
+    };
 in {
   options.ollamalive.image = {
+    version = lib.mkOption {
+      type = lib.types.strMatching "[0-9]{14}";
+      internal = true;
+      # flake.nix knows it.
+      default = "19700101000000";
+      description = "Version of the system: the time of its commit in UTC, as YYYYMMDDHHMMSS. Updates go from a lower to a higher one.";
+    };
     espSize = lib.mkOption {
       type = lib.types.ints.between 64 4096;
-      default = 256;
+      default = 512;
       description = "Size of the ESP in MiB. Changing it moves PERSIST, so sticks in use lose their data.";
     };
     storeSize = lib.mkOption {
       type = lib.types.ints.between 512 65536;
       default = 4096;
-      description = "Size of STORE in MiB. Changing it moves PERSIST, so sticks in use lose their data.";
+      description = "Size of each STORE in MiB. Changing it moves PERSIST, so sticks in use lose their data.";
+    };
+    size = lib.mkOption {
+      type = lib.types.ints.positive;
+      readOnly = true;
+      # 1 MiB before the ESP, and 1 MiB after slot A for the backup partition table of the image.
+      default = bytes (1 + cfg.espSize + slotSize + 1);
+      defaultText = lib.literalMD "up to the end of slot A";
+      description = "Size of the image file in bytes.";
     };
     persistOffset = lib.mkOption {
       type = lib.types.ints.positive;
       readOnly = true;
-      # 1 MiB before the ESP, and 1 MiB after STORE for the backup partition table of the image.
-      default = (1 + cfg.espSize + cfg.storeSize + 1) * 1024 * 1024;
-      defaultText = lib.literalMD "after ESP and STORE";
-      description = "Offset of PERSIST in bytes. Also the size of the image file.";
+      default = cfg.size + bytes slotSize;
+      defaultText = lib.literalMD "after slot B";
+      description = "Offset of PERSIST in bytes.";
     };
     partitions = lib.mkOption {
       type = lib.types.attrsOf (lib.types.attrsOf lib.types.str);
@@ -52,17 +98,18 @@ in {
             Format = "vfat";
             Label = "ESP";
           };
-        "20-store" =
-          fixed cfg.storeSize
+        "20-verity-a" = made.verity;
+        "30-store-a" =
+          made.store
           // {
-            Type = "linux-generic";
-            Format = "erofs";
-            Label = "STORE";
             PaddingMinBytes = mebibytes 1;
             PaddingMaxBytes = mebibytes 1;
           };
+        # Labelled as systemd-sysupdate labels a slot that it may write to.
+        "40-verity-b" = verity // {Label = "_empty";};
+        "50-store-b" = store // {Label = "_empty";};
         # It has this size only in the image. It grows, and gets its file system, on the PC.
-        "30-persist" =
+        "60-persist" =
           fixed 16
           // {
             Type = "linux-generic";

@@ -1,5 +1,5 @@
-# Names the stick that this machine booted from: /dev/ollamalive/{stick,ESP,STORE,PERSIST}. Labels would not do, because
-# a second stick has the same ones.
+# Names the stick that this machine booted from, and its partitions: /dev/ollamalive/{stick,ESP,PERSIST}, and STORE and
+# VERITY of the slot with the system that runs. Labels would not do, because a second stick has the same ones.
 {
   config,
   lib,
@@ -26,14 +26,22 @@ in {
         SUBSYSTEM!="block", GOTO="ollamalive_end"
         ENV{ID_PART_TABLE_UUID}!="${cfg.diskId}", GOTO="ollamalive_end"
         ENV{DEVTYPE}=="disk", PROGRAM=="${program} $devnode", ENV{OLLAMALIVE_STICK}="1", SYMLINK+="ollamalive/stick"
-        ENV{DEVTYPE}=="partition", IMPORT{parent}="OLLAMALIVE_STICK"
-        ENV{OLLAMALIVE_STICK}=="1", ENV{ID_PART_ENTRY_NAME}=="ESP|STORE|PERSIST", SYMLINK+="ollamalive/$env{ID_PART_ENTRY_NAME}"
+        ENV{DEVTYPE}!="partition", GOTO="ollamalive_end"
+        IMPORT{parent}="OLLAMALIVE_STICK"
+        ENV{OLLAMALIVE_STICK}!="1", GOTO="ollamalive_end"
+        ENV{ID_PART_ENTRY_NAME}=="ESP|PERSIST", SYMLINK+="ollamalive/$env{ID_PART_ENTRY_NAME}"
+        PROGRAM=="${program} $devnode $env{ID_PART_ENTRY_UUID}", SYMLINK+="ollamalive/%c"
         LABEL="ollamalive_end"
       '';
     };
   };
 
   config = {
+    # Where systemd looks for the slot. Its IDs would not do either: a second stick has the same ones.
+    boot.kernelParams = [
+      "systemd.verity_usr_data=/dev/ollamalive/STORE"
+      "systemd.verity_usr_hash=/dev/ollamalive/VERITY"
+    ];
     boot.initrd.services.udev.rules = cfg.rules inInitrd;
     boot.initrd.systemd = {
       storePaths = [inInitrd];

@@ -47,7 +47,7 @@ in
         amd = config.hardware.cpu.amd.updateMicrocode;
         intel = config.hardware.cpu.intel.updateMicrocode;
       };
-      kernelParams = lib.filter (lib.hasPrefix "console=") config.boot.kernelParams;
+      kernelParams = lib.filter (param: lib.any (prefix: lib.hasPrefix prefix param) ["console=" "mount." "systemd."]) config.boot.kernelParams;
       autologin = {
         user = config.services.getty.autologinUser;
         once = config.services.getty.autologinOnce;
@@ -230,11 +230,19 @@ in
       };
 
     image = {
-      layoutVersion = 1;
+      layoutVersion = 2;
       inherit (cfg.stick) diskId;
       repart = config.systemd.repart.partitions;
       udevRules = lines (cfg.stick.rules "/etc/ollamalive/started-from");
-      partitions = lib.mapAttrsToList (name: partition: partition // {inherit name;}) cfg.image.partitions;
+      partitions = lib.mapAttrsToList (name: partition:
+          partition
+          // {
+            inherit name;
+            # Every commit has another version.
+            Label = lib.replaceStrings [cfg.image.version] ["VERSION"] partition.Label;
+          })
+        cfg.image.partitions;
+      sizeBytes = cfg.image.size;
       espBytes = cfg.image.espSize * 1048576;
       storeSlotBytes = cfg.image.storeSize * 1048576;
       persistOffsetBytes = cfg.image.persistOffset;

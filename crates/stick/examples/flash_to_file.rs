@@ -11,6 +11,7 @@ use stick::flash::persist::plan_persist;
 use stick::flash::verify_image::verify_image;
 use stick::flash::write::flash;
 use stick::gpt::{Extent, NewPartition, partition_types};
+use stick::layout::{STORE, VERITY};
 use stick::monitor::NoMonitor;
 use stick::units::MIB;
 use stick::{esp, gpt};
@@ -44,7 +45,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// ESP and STORE; PERSIST is in the table and behind the image's end: the machine grows and formats it on the stick.
+/// ESP and slot A. Slot B and PERSIST are in the table and behind the image's end: the machine fills them on the stick.
 fn make_image(path: &Path) -> Result<StickImage> {
     let mut file = File::options()
         .read(true)
@@ -61,9 +62,12 @@ fn make_image(path: &Path) -> Result<StickImage> {
         kind,
     };
     let partitions = [
-        new("ESP", 1, 40, partition_types::BASIC),
-        new("STORE", 41, 4, partition_types::LINUX_FS),
-        new("PERSIST", 46, 16, partition_types::LINUX_FS),
+        new("ESP", 1, 38, partition_types::BASIC),
+        new("verity_1", 39, 2, VERITY),
+        new("store_1", 41, 4, STORE),
+        new("_empty", 46, 2, VERITY),
+        new("_empty", 48, 4, STORE),
+        new("PERSIST", 52, 16, partition_types::LINUX_FS),
     ];
     gpt::create(&mut file, None, &partitions)?;
     esp::format(file, partitions[0].extent)?;

@@ -1,17 +1,38 @@
-//! The partitions of a stick, and how much of STORE is ever read.
+//! The partitions of a stick, and how much of a store is ever read.
 
 use std::io::Cursor;
 use std::ops::Range;
 
-use crate::gpt::{self, Extent};
+use ::gpt::partition_types::OperatingSystem;
+use uuid::uuid;
+
+use crate::gpt::{self, Extent, Type};
 use crate::units::MIB;
+
+/// The types of a slot's partitions: the store, and its hashes (Discoverable Partitions Specification, `/usr` for x86-64).
+pub const STORE: Type = Type {
+    guid: uuid!("8484680c-9521-48c6-9c11-b0720656f69e"),
+    os: OperatingSystem::Linux,
+};
+pub const VERITY: Type = Type {
+    guid: uuid!("77ff5f63-e7b6-4633-acf4-1565b864c0e6"),
+    os: OperatingSystem::Linux,
+};
+/// The name of the partition with the system in layout 1.
+pub const LAYOUT_1_STORE: &str = "STORE";
+/// The backup table of the image, behind slot A.
+const TABLE: u64 = MIB;
 
 /// A stick's partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
+    /// 1: one STORE, and PERSIST right behind it. 2: two slots, each a store with its hashes.
+    pub version: u32,
     pub esp: Extent,
+    /// Of slot A.
     pub store: Extent,
-    /// The image ends where it begins.
+    /// Bytes of the image: it ends behind slot A.
+    pub image_bytes: u64,
     pub persist: Extent,
     /// What PERSIST is called, which its owner may choose.
     pub persist_name: String,
@@ -28,18 +49,28 @@ impl Layout {
         };
         let partitions = gpt::read(Cursor::new(start.to_vec()))
             .ok_or_else(|| not_ours("has no partition table (GPT)"))?;
-        let named = |name: &str| {
-            gpt::named(&partitions, name)
+        let esp = gpt::named(&partitions, "ESP")
+            .next()
+            .ok_or_else(|| not_ours("has no partition called ESP"))?;
+        let slot_a = partitions
+            .values()
+            .filter(|partition| partition.part_type_guid.guid == STORE.guid)
+            .filter_map(gpt::extent)
+            .min_by_key(|extent| extent.offset);
+        let (version, store) = match slot_a {
+            Some(store) => (2, store),
+            None => gpt::named(&partitions, LAYOUT_1_STORE)
                 .next()
-                .ok_or_else(|| not_ours(&format!("has no partition called {name}")))
+                .map(|store| (1, store))
+                .ok_or_else(|| not_ours("has no partition for the system"))?,
         };
-        let (esp, store) = (named("ESP")?, named("STORE")?);
+        let image_bytes = store.offset + store.length + TABLE;
         let (persist_name, persist) = partitions
             .values()
             .filter_map(|partition| Some((partition.name.clone(), gpt::extent(partition)?)))
             .max_by_key(|(_, extent)| extent.offset)
-            .filter(|(_, extent)| extent.offset >= store.offset + store.length)
-            .ok_or_else(|| not_ours("has no partition behind STORE, for PERSIST"))?;
+            .filter(|(_, extent)| extent.offset >= image_bytes)
+            .ok_or_else(|| not_ours("has no partition behind its end, for PERSIST"))?;
         let whole = [esp, store, persist]
             .iter()
             .all(|extent| extent.offset > 0 && extent.offset % MIB == 0);
@@ -47,8 +78,10 @@ impl Layout {
             return Err(not_ours("has its partitions elsewhere than a stick does"));
         }
         Ok(Layout {
+            version,
             esp,
             store,
+            image_bytes,
             persist,
             persist_name,
         })
@@ -75,22 +108,38 @@ pub fn erofs_bytes(store: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpt::{NewPartition, test_image};
+    use crate::gpt::{NewPartition, layout_1_image, test_image};
+
+    fn start_of(image: &std::path::Path) -> Vec<u8> {
+        let mut start = std::fs::read(image).unwrap();
+        start.truncate(MIB as usize);
+        start
+    }
 
     fn start_of_image() -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
-        let mut start = std::fs::read(test_image(folder.path())).unwrap();
-        start.truncate(MIB as usize);
-        start
+        start_of(&test_image(folder.path()))
     }
 
     #[test]
     fn a_stick_is_recognised_by_its_table() {
         let layout = Layout::of(&start_of_image()).unwrap();
+        assert_eq!(layout.version, 2);
         assert_eq!(layout.esp.offset, MIB);
         assert_eq!(layout.store.offset, 41 * MIB);
-        assert_eq!(layout.persist.offset, 46 * MIB);
+        assert_eq!(layout.image_bytes, 46 * MIB);
+        assert_eq!(layout.persist.offset, 52 * MIB);
         assert_eq!(layout.persist_name, "PERSIST");
+    }
+
+    #[test]
+    fn an_image_of_layout_1_ends_where_persist_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::of(&start_of(&layout_1_image(folder.path()))).unwrap();
+        assert_eq!(layout.version, 1);
+        assert_eq!(layout.store.offset, 41 * MIB);
+        assert_eq!(layout.persist.offset, layout.image_bytes);
+        assert_eq!(layout.image_bytes, 46 * MIB);
     }
 
     #[test]

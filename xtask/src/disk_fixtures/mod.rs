@@ -152,10 +152,8 @@ impl DiskFixtures {
 
     /// A stick with the image on it and `room` bytes behind that.
     fn flash(&self, folder: &Path, name: &str, room: u64) -> Result<StickImage> {
-        let length = fs::metadata(&self.image)
-            .with_context(|| format!("cannot read {}", self.image.display()))?
-            .len();
-        StickImage::flash(&self.image, &folder.join(name), length + room)
+        let start = gpt::partition(&self.image, &self.persist)?.offset;
+        StickImage::flash(&self.image, &folder.join(name), start + room)
     }
 
     /// A stick in use, whose PERSIST extends to its end. `whose` is the content of its marker, and `more` adds files; the
@@ -281,10 +279,11 @@ fn beside(stick: StickImage) -> Disk {
     Disk::new(stick.path, OTHER_STICK).removable()
 }
 
-/// An image as both guests make it. The table lists PERSIST (16 MiB), the file ends before it.
+/// An image as both guests make it. The table lists slot B and PERSIST (16 MiB), the file ends before them.
 #[cfg(test)]
 fn test_image(folder: &Path) -> PathBuf {
     use stick::gpt::{Extent, NewPartition, partition_types::LINUX_FS};
+    use stick::layout::{STORE, VERITY};
     use stick::units::MIB;
     let path = folder.join("image");
     let mut file = fs::File::options()
@@ -294,18 +293,21 @@ fn test_image(folder: &Path) -> PathBuf {
         .open(&path)
         .unwrap();
     file.set_len(46 * MIB).unwrap();
-    let new = |name, offset: u64, length: u64| NewPartition {
+    let new = |name, offset: u64, length: u64, kind| NewPartition {
         name,
         extent: Extent {
             offset: offset * MIB,
             length: length * MIB,
         },
-        kind: LINUX_FS,
+        kind,
     };
     let parts = [
-        new("ESP", 1, 40),
-        new("STORE", 41, 4),
-        new("PERSIST", 46, 16),
+        new("ESP", 1, 38, LINUX_FS),
+        new("verity_1", 39, 2, VERITY),
+        new("store_1", 41, 4, STORE),
+        new("_empty", 46, 1, VERITY),
+        new("_empty", 47, 4, STORE),
+        new("PERSIST", 51, 16, LINUX_FS),
     ];
     gpt::create(&mut file, None, &parts).unwrap();
     path

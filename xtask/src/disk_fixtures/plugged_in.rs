@@ -198,8 +198,11 @@ mod tests {
             .iter()
             .map(|partition| partition["name"].as_str().unwrap())
             .collect();
-        assert_eq!(names, ["ESP", "STORE", "PERSIST"]);
-        assert_eq!(list[2]["bytes"], 16 << 20);
+        assert_eq!(
+            names,
+            ["ESP", "verity_1", "store_1", "_empty", "_empty", "PERSIST"]
+        );
+        assert_eq!(list[5]["bytes"], 16 << 20);
         let empty = folder.path().join("empty");
         File::create(&empty).unwrap().set_len(1 << 20).unwrap();
         assert!(partitions(&empty).as_str().unwrap().contains("GPT"));

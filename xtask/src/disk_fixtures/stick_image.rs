@@ -205,8 +205,8 @@ mod tests {
         assert_eq!(after.offset + after.length, 95 << 20);
         assert_eq!(stick.partition("PERSIST").unwrap(), after);
         assert_eq!(
-            stick.partition("STORE").unwrap(),
-            gpt::partition(&image, "STORE").unwrap()
+            stick.partition("store_1").unwrap(),
+            gpt::partition(&image, "store_1").unwrap()
         );
     }
 

@@ -97,7 +97,9 @@ pub const MUTANTS: &[Mutant] = &[
                 "/system/kernelParams",
                 r#""console=ttyS0,115200""#,
             )],
-            Some(r#"boot.kernelParams = lib.mkForce [ "console=tty0" ];"#),
+            Some(
+                r#"boot.kernelParams = lib.mkForce [ "console=tty0" "systemd.verity_usr_data=/dev/ollamalive/STORE" "systemd.verity_usr_hash=/dev/ollamalive/VERITY" ];"#,
+            ),
         )
     },
     mutant(

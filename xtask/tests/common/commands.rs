@@ -42,6 +42,7 @@ pub const UNCHECKED: &[(&str, &str)] = &[
         "the address is the reader's; the promise ssh.key-accepted does the same",
     ),
     ("ssh-keygen", "creates the reader's own key"),
+    ("tar", "saves and restores the reader's PERSIST over SSH"),
     ("zstd", "needs a downloaded release"),
 ];
 

@@ -7,22 +7,57 @@ use std::path::{Path, PathBuf};
 
 use stick::esp;
 use stick::gpt::partition_types::{BASIC, LINUX_FS};
-use stick::gpt::{self, Extent, NewPartition};
+use stick::gpt::{self, Extent, NewPartition, Type};
+use stick::layout;
 pub use stick::units::MIB;
 
 pub const ESP: Extent = Extent {
     offset: MIB,
-    length: 8 * MIB,
+    length: 7 * MIB,
 };
 pub const STORE: u64 = 9 * MIB;
 
-/// Where PERSIST begins behind a STORE of `slot` MiB, and how long an image is.
-pub fn persist(slot: u64) -> u64 {
+/// How long an image is whose store has `slot` MiB.
+pub fn end(slot: u64) -> u64 {
     STORE + (slot + 1) * MIB
 }
 
-/// A raw image whose STORE has `slot` MiB, with a file system of `used` MiB full of noise.
+/// Where its PERSIST begins: behind a small slot B.
+pub fn persist(slot: u64) -> u64 {
+    end(slot) + 4 * MIB
+}
+
+/// A raw image whose store has `slot` MiB, with a file system of `used` MiB full of noise.
 pub fn image(folder: &Path, name: &str, slot: u64, used: u64) -> PathBuf {
+    let parts = [
+        ("ESP", ESP.offset, ESP.length, BASIC),
+        ("verity_1", STORE - MIB, MIB, layout::VERITY),
+        ("store_1", STORE, slot * MIB, layout::STORE),
+        ("_empty", end(slot), MIB, layout::VERITY),
+        ("_empty", end(slot) + MIB, 3 * MIB, layout::STORE),
+        ("PERSIST", persist(slot), 16 * MIB, LINUX_FS),
+    ];
+    image_of(folder, name, &parts, slot, used)
+}
+
+/// As [`image`], of layout 1: PERSIST begins at its end.
+#[allow(dead_code, reason = "not every test has older sticks")]
+pub fn layout_1_image(folder: &Path, name: &str, slot: u64, used: u64) -> PathBuf {
+    let parts = [
+        ("ESP", ESP.offset, ESP.length, BASIC),
+        ("STORE", STORE, slot * MIB, LINUX_FS),
+        ("PERSIST", end(slot), 16 * MIB, LINUX_FS),
+    ];
+    image_of(folder, name, &parts, slot, used)
+}
+
+fn image_of(
+    folder: &Path,
+    name: &str,
+    parts: &[(&'static str, u64, u64, Type)],
+    slot: u64,
+    used: u64,
+) -> PathBuf {
     let path = folder.join(name);
     let mut file = File::options()
         .read(true)
@@ -30,17 +65,16 @@ pub fn image(folder: &Path, name: &str, slot: u64, used: u64) -> PathBuf {
         .create_new(true)
         .open(&path)
         .unwrap();
-    file.set_len(persist(slot)).unwrap();
-    let new = |name, offset, length, kind| NewPartition {
+    file.set_len(end(slot)).unwrap();
+    let new = |(name, offset, length, kind): &(&'static str, u64, u64, Type)| NewPartition {
         name,
-        extent: Extent { offset, length },
-        kind,
+        extent: Extent {
+            offset: *offset,
+            length: *length,
+        },
+        kind: kind.clone(),
     };
-    let parts = [
-        new("ESP", ESP.offset, ESP.length, BASIC),
-        new("STORE", STORE, slot * MIB, LINUX_FS),
-        new("PERSIST", persist(slot), 16 * MIB, LINUX_FS),
-    ];
+    let parts: Vec<_> = parts.iter().map(new).collect();
     gpt::create(&mut file, None, &parts).unwrap();
     esp::format(file.try_clone().unwrap(), ESP).unwrap();
 

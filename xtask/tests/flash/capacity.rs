@@ -16,7 +16,7 @@ use crate::common::{ended_with, refused, trial};
 use crate::setting::{
     Case, EXT4, SLOT, STICK, USED, command, flash, has_no_table, read, same, succeeded,
 };
-use crate::stick::{MIB, image, noise, persist};
+use crate::stick::{MIB, end, image, noise, persist};
 
 const BLOCK: usize = 4096;
 /// Ample for a stick to be begun with.
@@ -49,7 +49,7 @@ pub fn trials() -> Vec<Trial> {
 fn only_cleared(before: &[u8], stick: &Path) -> usize {
     let after = fs::read(stick).unwrap();
     assert_eq!(before.len(), after.len());
-    let behind = persist(SLOT) as usize..;
+    let behind = end(SLOT) as usize..;
     let pairs = before[behind.clone()].iter().zip(&after[behind]);
     let changed: Vec<u8> = pairs
         .filter(|(before, after)| before != after)
@@ -68,7 +68,7 @@ fn sound() -> Result<(), Failed> {
     let text = succeeded(&flash(&[&case.raw, &case.stick, &"--yes"]));
     for words in [
         "capacity   will be checked",
-        "PERSIST gets 65 MB; Ollama's image takes 4 to 9 GB",
+        "PERSIST gets 60 MB; Ollama's image takes 4 to 9 GB",
         "WARNING    PERSIST has less than 9 GB",
         "WARNING    no SSH key: unless the image has one, nobody can log in",
     ] {
@@ -92,7 +92,7 @@ fn discarded() -> Result<(), Failed> {
     let text = succeeded(&flash(&[&case.raw, &case.stick, &"--yes"]));
     let words = "capacity   NOT CHECKED: the check would write into PERSIST, which is kept";
     assert!(
-        text.contains(words) && text.contains("PERSIST has 65 MB"),
+        text.contains(words) && text.contains("PERSIST has 60 MB"),
         "{text}"
     );
     assert_eq!(
@@ -246,6 +246,6 @@ fn interrupted() -> Result<(), Failed> {
 fn starts_empty_behind(stick: &Path) {
     let mut behind = vec![0; 32 * MIB as usize];
     let file = File::open(stick).unwrap();
-    file.read_exact_at(&mut behind, persist(SLOT)).unwrap();
+    file.read_exact_at(&mut behind, end(SLOT)).unwrap();
     assert!(behind.iter().all(|byte| *byte == 0), "a marker is left");
 }

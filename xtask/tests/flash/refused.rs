@@ -9,7 +9,7 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::common::{ended_with, refused, trial};
 use crate::setting::{Case, SLOT, STICK, USED, flash, same, succeeded};
-use crate::stick::{MIB, compress, image, noise, persist, used_stick};
+use crate::stick::{MIB, compress, end, image, noise, used_stick};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -106,7 +106,7 @@ fn no_image() -> Result<(), Failed> {
     File::options()
         .write(true)
         .open(&long)?
-        .set_len(persist(SLOT) + MIB)?;
+        .set_len(end(SLOT) + MIB)?;
     let bad = [
         ("noise", "has no partition table (GPT)"),
         ("empty", "has no partition table (GPT)"),
@@ -128,7 +128,7 @@ fn no_image() -> Result<(), Failed> {
     ended_with(
         1,
         &flash(&[&long, &stick, &"--yes"]),
-        &["extends past the start of PERSIST"],
+        &["is longer than its partition table says"],
     )?;
     assert!(fs::read(&stick)? == before);
     Ok(())
@@ -170,7 +170,7 @@ fn damaged() -> Result<(), Failed> {
         &flash(&[&packed, &case.stick, &"--yes"]),
         &["image.zst is damaged"],
     )?;
-    cut(&case.raw, persist(SLOT) - MIB);
+    cut(&case.raw, end(SLOT) - MIB);
     ended_with(
         1,
         &flash(&[&case.raw, &case.stick, &"--yes"]),
@@ -225,7 +225,7 @@ fn checksums() -> Result<(), Failed> {
 fn too_small() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let raw = image(folder.path(), "image", SLOT, USED);
-    let stick = used_stick(folder.path(), persist(SLOT) - 512);
+    let stick = used_stick(folder.path(), end(SLOT) - 512);
     let before = fs::read(&stick)?;
     refused(
         &flash(&[&raw, &stick, &"--yes"]),
@@ -239,11 +239,11 @@ fn too_small() -> Result<(), Failed> {
     File::options()
         .write(true)
         .open(&stick)?
-        .set_len(persist(SLOT))?;
+        .set_len(end(SLOT))?;
     let text = succeeded(&flash(&[&raw, &stick, &"--yes"]));
     assert!(text.contains("NOTHING WILL BE KEPT"), "{text}");
     same(&raw, &stick, SLOT, USED);
-    assert_eq!(fs::metadata(&stick)?.len(), persist(SLOT));
+    assert_eq!(fs::metadata(&stick)?.len(), end(SLOT));
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 use crate::common::xtask;
-use crate::stick::{MIB, image, persist, used_stick};
+use crate::stick::{MIB, end, image, used_stick};
 
 pub const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE8wrGXB1GRjJcdnYvsgk8DrIXvSZSvzEEK4kH8aU1nM me@home";
@@ -77,7 +77,7 @@ pub fn succeeded(output: &Output) -> String {
 
 /// Fails unless `stick` holds what `image` does, but for the part of STORE that nothing reads and the ESP.
 pub fn same(image: &Path, stick: &Path, slot: u64, used: u64) {
-    let (image, stick) = (fs::read(image).unwrap(), read(stick, persist(slot)));
+    let (image, stick) = (fs::read(image).unwrap(), read(stick, end(slot)));
     let at = |mib: u64| (mib * MIB) as usize;
     let store_end = at(9 + used);
     for (from, to) in [
@@ -117,7 +117,7 @@ pub fn has_no_table(stick: &Path, slot: u64) {
     let mut backup = vec![0; MIB as usize];
     File::open(stick)
         .unwrap()
-        .read_exact_at(&mut backup, persist(slot) - MIB)
+        .read_exact_at(&mut backup, end(slot) - MIB)
         .unwrap();
     assert!(
         backup.iter().all(|byte| *byte == 0),

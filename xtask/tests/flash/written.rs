@@ -10,7 +10,7 @@ use stick::esp;
 
 use crate::common::{ended_with, refused, trial};
 use crate::setting::{Case, EXT4, KEY, SLOT, STICK, USED, flash, read, same, succeeded};
-use crate::stick::{ESP, MIB, STORE, compress, image, persist, used_stick};
+use crate::stick::{ESP, MIB, STORE, compress, end, image, layout_1_image, persist, used_stick};
 
 const CONNECTION: &str = "[connection]\nid=Home\ntype=wifi\n\n[wifi]\nssid=Home\n";
 
@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
             &[],
             persist_elsewhere,
         ),
+        trial("a_persist_of_layout_1_is_named_and_kept", &[], layout_1),
         trial("a_dry_run_writes_nothing", &[], dry_run),
         trial("joined_parts_are_compared_with_the_manifest", &[], joined),
     ]
@@ -71,7 +72,7 @@ fn whole() -> Result<(), Failed> {
     same(&raw, &stick, SLOT, USED);
     let after = fs::read(&stick)?;
     assert!(
-        after[persist(SLOT) as usize..] == before[persist(SLOT) as usize..],
+        after[end(SLOT) as usize..] == before[end(SLOT) as usize..],
         "PERSIST was written to"
     );
     assert_eq!(
@@ -110,8 +111,8 @@ fn persist_elsewhere() -> Result<(), Failed> {
     refused(
         &output,
         &[
-            "has a PERSIST at another place (34 MiB)",
-            "(38 MiB)",
+            "has a PERSIST at another place (38 MiB)",
+            "(42 MiB)",
             "save it",
             "flash again with --discard-persist",
         ],
@@ -125,6 +126,33 @@ fn persist_elsewhere() -> Result<(), Failed> {
         .write_all_at(&empty, persist(SLOT))?;
     succeeded(&flash(&[&newer, &stick, &"--yes"]));
     same(&newer, &stick, SLOT + 4, USED);
+    Ok(())
+}
+
+fn layout_1() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let older = layout_1_image(folder.path(), "older", SLOT, USED);
+    let newer = image(folder.path(), "newer", SLOT, USED);
+    let stick = used_stick(folder.path(), STICK);
+    let file = File::options().write(true).open(&stick)?;
+    file.write_all_at(&vec![0; MIB as usize], end(SLOT))?;
+    succeeded(&flash(&[&older, &stick, &"--yes"]));
+    same(&older, &stick, SLOT, USED);
+    file.write_all_at(b"data", end(SLOT))?;
+    let before = fs::read(&stick)?;
+    let output = flash(&[&newer, &stick, &"--yes"]);
+    refused(
+        &output,
+        &[
+            "has a PERSIST of layout 1, which older releases had, at another place (34 MiB)",
+            "save it",
+            "flash again with --discard-persist",
+        ],
+    )?;
+    assert!(fs::read(&stick)? == before);
+    let text = succeeded(&flash(&[&newer, &stick, &"--yes", &"--discard-persist"]));
+    assert!(text.contains("WILL BE LOST"), "{text}");
+    same(&newer, &stick, SLOT, USED);
     Ok(())
 }
 

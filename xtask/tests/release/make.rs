@@ -62,7 +62,7 @@ fn whole() -> Result<(), Failed> {
     let manifest = case.manifest();
     assert_eq!(manifest["version"], "v1.2.0");
     assert_eq!(manifest["commit"], case.git(&["rev-parse", "HEAD"]));
-    assert_eq!(manifest["layoutVersion"], 1);
+    assert_eq!(manifest["layoutVersion"], 2);
     assert_eq!(manifest["nixpkgs"].as_str().map(str::len), Some(40));
     assert_eq!(manifest["images"][0]["bytes"], BYTES);
     assert_eq!(

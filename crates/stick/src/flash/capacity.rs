@@ -100,7 +100,10 @@ pub fn check(
     image: &VerifiedImage,
     monitor: &dyn Monitor,
 ) -> Result<Markers, Unfit> {
-    let places = places(image.length, device.size, written(image));
+    let mut places = places(image.length, device.size, written(image));
+    // What shows whether PERSIST holds anything.
+    let persist = image.layout.persist.offset;
+    places.retain(|place| place + MARKER <= persist || *place >= persist + MARGIN);
     place_markers(&Target::new(device, monitor), places, monitor)
 }
 

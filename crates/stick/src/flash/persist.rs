@@ -1,5 +1,5 @@
-//! What happens to the data on the stick. The image ends where PERSIST begins, so a PERSIST at that place is kept: it is
-//! never written to. One at another place, from an older layout, would be lost.
+//! What happens to the data on the stick. The image ends before PERSIST begins, so a PERSIST at that place is kept: it is
+//! never written to. One at another place, from another layout, would be lost.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -11,7 +11,7 @@ use super::chunks;
 use super::device::Device;
 use super::os;
 use crate::gpt;
-use crate::layout::Layout;
+use crate::layout::{LAYOUT_1_STORE, Layout};
 use crate::units::{MIB, decimal_size};
 
 /// The machine makes PERSIST from this size on (modules/persist.sh); a MiB more for the table behind it.
@@ -88,7 +88,7 @@ impl PersistPlan {
 pub fn plan_persist(device: &Device, layout: &Layout, discard: bool) -> Result<PersistPlan> {
     let place = layout.persist.offset;
     let path = device.path.display();
-    if device.size < place {
+    if device.size < layout.image_bytes {
         let way = match device.disk {
             Some(_) => "take a larger stick".to_string(),
             None => format!("make the file longer: truncate -s 32G {path}"),
@@ -96,7 +96,7 @@ pub fn plan_persist(device: &Device, layout: &Layout, discard: bool) -> Result<P
         return Err(Error::msg(format!(
             "{path} is too small: it has {}, the image takes {}: {way}",
             decimal_size(device.size),
-            decimal_size(place)
+            decimal_size(layout.image_bytes)
         )));
     }
     // A second handle: reading the table takes it over.
@@ -111,7 +111,7 @@ pub fn plan_persist(device: &Device, layout: &Layout, discard: bool) -> Result<P
             elsewhere = Some(found);
         }
     }
-    let bytes = device.size - place;
+    let bytes = device.size.saturating_sub(place);
     let room = bytes >= ROOM;
     if let Some(found) = elsewhere
         && !(discard && room)
@@ -120,9 +120,14 @@ pub fn plan_persist(device: &Device, layout: &Layout, discard: bool) -> Result<P
             true => "flash again with --discard-persist".into(),
             false => format!("run `wipefs --all {path}` and flash again"),
         };
+        let older =
+            match layout.version > 1 && gpt::named(&partitions, LAYOUT_1_STORE).next().is_some() {
+                true => " of layout 1, which older releases had,",
+                false => "",
+            };
         return Err(Error::msg(format!(
-            "{path} has a {} at another place ({} MiB) than this image ({} MiB), and its data would be lost: \
-             save it, then {way}",
+            "{path} has a {}{older} at another place ({} MiB) than this image ({} MiB), and its data would be lost: \
+             save it (docs/owner.md says how), then {way}",
             layout.persist_name,
             found.offset / MIB,
             place / MIB
@@ -146,9 +151,12 @@ pub fn plan_persist(device: &Device, layout: &Layout, discard: bool) -> Result<P
     })
 }
 
-/// The ranges behind an image of `place` bytes where an older file system would keep the machine from making a new one: its
+/// The ranges from `place` on, where PERSIST will be, in which an older file system would keep the machine from making a new one: its
 /// beginning, its copies of the superblock, and the end, where arrays and partition tables have their marks.
 pub(super) fn traces(place: u64, size: u64) -> Vec<Range<u64>> {
+    if place >= size {
+        return Vec::new();
+    }
     let starts = [0]
         .into_iter()
         .chain(EXT4_COPIES.map(|(at, _)| at / MIB * MIB));

@@ -20,7 +20,7 @@ pub struct VerifiedImage {
     pub length: u64,
     /// Bytes that have to be written.
     pub used: u64,
-    /// The rest of STORE behind its file system, which is never read.
+    /// The rest of the store behind its file system, which is never read.
     pub unread: Range<u64>,
     /// The checksums beside it; it matches all of them.
     pub checked: Vec<ExpectedDigest>,
@@ -41,7 +41,7 @@ pub fn verify_image(
         let wanted = expected.iter().any(|expected| expected.of == of);
         wanted.then(|| Arc::new(Mutex::new(Sha256::new())))
     });
-    let length = layout.persist.offset;
+    let length = layout.image_bytes;
     monitor.begin(Pass::CheckImage, length);
     let (mut end, mut used, mut unread) = (0, 0, 0..0);
     let source = image.hashed(of_file.clone(), of_content.clone())?;
@@ -51,7 +51,7 @@ pub fn verify_image(
             return Err(wrong_length(
                 image,
                 length,
-                "extends past the start of PERSIST",
+                "is longer than its partition table says",
             ));
         }
         let store = layout.store.offset..(layout.store.offset + 4096);
@@ -71,11 +71,7 @@ pub fn verify_image(
         None => error,
     })?;
     if end < length {
-        return Err(wrong_length(
-            image,
-            length,
-            "is cut off before PERSIST begins",
-        ));
+        return Err(wrong_length(image, length, "is cut off"));
     }
     for (of, hash) in [(DigestOf::File, of_file), (DigestOf::Image, of_content)] {
         if let Some(hash) = hash {

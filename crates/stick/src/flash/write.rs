@@ -7,7 +7,7 @@
 //!
 //! Data is written. Zeros have to read as zeros afterwards, also where older data was: a target that can clear a range
 //! without being sent zeros does so; otherwise the range is read, and zeros are written where there are none. Only the
-//! end of STORE, behind its file system, keeps its old content: nothing ever reads it. The ESP's free space does not keep
+//! end of the store, behind its file system, keeps its old content: nothing ever reads it. The ESP's free space does not keep
 //! it: older keys and passwords may be there.
 
 use std::mem;
@@ -53,14 +53,14 @@ pub fn flash(
     // The partition table and its backup, which is in the last MiB.
     let tables = [0..MIB, verified.length - MIB..verified.length];
     let traces = match markers {
-        Some(_) => persist::traces(verified.length, device.size),
+        Some(_) => persist::traces(verified.layout.persist.offset, device.size),
         None => Vec::new(),
     };
     let target = Target::new(device, monitor);
     let mut held: [Vec<u8>; 2] = Default::default();
 
     monitor.begin(Pass::Write, verified.used);
-    // Of the traces behind the image only the first, which holds no marker: without it, the next attempt finds nothing to keep.
+    // Of the traces only the first, which holds no marker: without it, the next attempt finds nothing to keep.
     for range in tables.iter().chain(traces.first()) {
         target.clear(range.clone())?;
     }

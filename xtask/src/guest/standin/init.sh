@@ -10,7 +10,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 insmod /virtio_blk.ko
 insmod /overlay.ko
-mount -t ext4 -o ro /dev/vda2 /base
+mount -t ext4 -o ro /dev/vda3 /base
 mount -t tmpfs -o mode=755 root /rw
 mkdir /rw/upper /rw/work
 mount -t overlay -o lowerdir=/base,upperdir=/rw/upper,workdir=/rw/work root /new

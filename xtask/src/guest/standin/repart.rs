@@ -8,7 +8,7 @@ use crate::contract::Image;
 /// Where the recorded rules look for the script.
 const STARTED_FROM: &str = "/etc/ollamalive/started-from";
 /// The one definition that is installed as recorded. The other partitions are smaller than NixOS's.
-const PERSIST: &str = "30-persist";
+const PERSIST: &str = "60-persist";
 /// As NixOS's systemd-repart.service, which runs in an initial RAM disk that this guest does not have. Most of its text
 /// comes from systemd's package and is not evaluated.
 const UNIT: &str = "[Unit]
@@ -61,7 +61,7 @@ mod tests {
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .into();
         assert_eq!(
-            definition("20-store", &settings),
+            definition("30-store-a", &settings),
             "[Partition]\nType=linux-generic\n"
         );
         assert_eq!(

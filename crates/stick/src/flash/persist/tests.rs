@@ -7,7 +7,7 @@ use crate::gpt::test_image;
 use crate::monitor::NoMonitor;
 
 /// Where PERSIST begins in [`test_image`], and the length of a stick.
-const PLACE: u64 = 46 * MIB;
+const PLACE: u64 = 52 * MIB;
 const SIZE: u64 = 200 * MIB;
 
 struct Case {

@@ -1,9 +1,9 @@
-"""Ends an image file where its last partition begins: end-before-persist.py IMAGE DISK-ID
+"""Ends an image file after slot A: end-after-slot-a.py IMAGE DISK-ID BYTES
 
-The entry of that partition stays in the table, and the backup table moves to right before it. If
-the backup stayed behind that partition, as is usual, firmware that does not find it on a reflashed
-stick would write it again, into the middle of the data. So the file is a valid disk on a stick of
-any size, and only the one entry points beyond its end.
+The entries of the partitions behind it stay in the table, and the backup table moves to the end of
+the file. If the backup stayed behind these partitions, as is usual, firmware that does not find it on
+a reflashed stick would write it again, into the middle of the data. So the file is a valid disk on a
+stick of any size, and only these entries point beyond its end.
 """
 
 import struct
@@ -13,9 +13,11 @@ import zlib
 
 SECTOR = 512
 HEADER = 92
+# "/usr" of x86-64 (Discoverable Partitions Specification)
+STORE = uuid.UUID("8484680c-9521-48c6-9c11-b0720656f69e").bytes_le
 
 
-def main(path: str, disk_id: str) -> None:
+def main(path: str, disk_id: str, length: int) -> None:
     with open(path, "r+b") as image:
 
         def read(offset: int, form: str) -> tuple:
@@ -27,20 +29,26 @@ def main(path: str, disk_id: str) -> None:
         first, count, size = struct.unpack_from("<QII", header, 72)
         image.seek(first * SECTOR)
         entries = image.read(count * size)
-        starts = [struct.unpack_from("<Q", entries, n * size + 32)[0] for n in range(count)]
-        *_, store, persist = sorted(filter(None, starts))
+        stores = []
+        for n in range(count):
+            kind, start, last = struct.unpack_from("<16s16xQQ", entries, n * size)
+            if kind == STORE:
+                stores.append((start * SECTOR, (last + 1) * SECTOR))
+        store, store_end = min(stores)
 
         # mkfs.erofs does not know how much room there is.
-        bits, blocks = read(store * SECTOR + 1024 + 12, "<B23xI")
-        used, slot = blocks << bits, (persist - store) * SECTOR - (1 << 20)
+        bits, blocks = read(store + 1024 + 12, "<B23xI")
+        used, slot = blocks << bits, store_end - store
         if used > slot:
             sys.exit(f"The store takes {used} bytes, its partition has {slot}: raise ollamalive.image.storeSize")
 
-        backup = persist - 1
+        backup = length // SECTOR - 1
         table = backup - len(entries) // SECTOR
+        if store_end > table * SECTOR:
+            sys.exit(f"The store ends at byte {store_end}, the image at {length}, which leaves no room for its table")
         struct.pack_into("<Q", header, 48, table - 1)  # last sector for partitions
         header[56:72] = uuid.UUID(disk_id).bytes_le
-        image.truncate(persist * SECTOR)
+        image.truncate(length)
         image.seek(table * SECTOR)
         image.write(entries)
         for here, other, entries_at in ((1, backup, first), (backup, 1, table)):
@@ -52,4 +60,4 @@ def main(path: str, disk_id: str) -> None:
             image.write(header)
 
 
-main(*sys.argv[1:])
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
