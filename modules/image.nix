@@ -11,6 +11,9 @@
   esp = cfg.partitions."10-esp";
   efiArch = pkgs.stdenv.hostPlatform.efiArch;
 
+  # The settings that say what a partition is and where, not what is in it.
+  placing = ["Type" "SizeMinBytes" "SizeMaxBytes" "PaddingMinBytes" "PaddingMaxBytes"];
+
   # systemd-repart creates a whole disk, in two runs: without the ESP, and then, with the root of STORE's hashes known, the
   # ESP with the UKI that names it. nixpkgs defers a partition of type "esp", which ours is not. After the second run, this
   # wrapper truncates the image file behind slot A.
@@ -100,8 +103,7 @@ in {
     };
     # What is there already is found by its type, and only PERSIST is ever made or grown.
     systemd.repart.partitions =
-      lib.mapAttrs (_: partition:
-        lib.getAttrs (lib.intersectLists ["Type" "SizeMinBytes" "SizeMaxBytes" "PaddingMinBytes" "PaddingMaxBytes"] (lib.attrNames partition)) partition)
+      lib.mapAttrs (_: lib.filterAttrs (setting: _: lib.elem setting placing))
       (removeAttrs cfg.partitions ["10-esp" "60-persist"])
       // {
         "10-esp" = {inherit (esp) Type;};

@@ -37,19 +37,29 @@
     fixed cfg.storeSize
     // {Type = "usr-x86-64";};
   # Slot A, as repart makes it. systemd-sysupdate writes the version of a slot's system into the labels.
-  made =
-    lib.mapAttrs (_: partition:
-      partition
+  made = lib.mapAttrs (_: partition:
+    partition
+    // {
+      VerityMatchKey = "store";
+      # The default of 512 would make the hashes eight times as large.
+      VerityDataBlockSizeBytes = "4096";
+      VerityHashBlockSizeBytes = "4096";
+      Minimize = "off";
+    }) {
+    verity =
+      verity
       // {
-        VerityMatchKey = "store";
-        # The default of 512 would make the hashes eight times as large.
-        VerityDataBlockSizeBytes = "4096";
-        VerityHashBlockSizeBytes = "4096";
-        Minimize = "off";
-      }) {
-      verity = verity // {Verity = "hash"; Label = "verity_${cfg.version}";};
-      store = store // {Verity = "data"; Label = "store_${cfg.version}"; Format = "erofs";};
-    };
+        Verity = "hash";
+        Label = "verity_${cfg.version}";
+      };
+    store =
+      store
+      // {
+        Verity = "data";
+        Label = "store_${cfg.version}";
+        Format = "erofs";
+      };
+  };
 in {
   options.ollamalive.image = {
     version = lib.mkOption {

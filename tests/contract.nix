@@ -235,13 +235,13 @@ in
       repart = config.systemd.repart.partitions;
       udevRules = lines (cfg.stick.rules "/etc/ollamalive/started-from");
       partitions = lib.mapAttrsToList (name: partition:
-          partition
-          // {
-            inherit name;
-            # Every commit has another version.
-            Label = lib.replaceStrings [cfg.image.version] ["VERSION"] partition.Label;
-          })
-        cfg.image.partitions;
+        partition
+        // {
+          inherit name;
+          # Every commit has another version.
+          Label = lib.replaceStrings [cfg.image.version] ["VERSION"] partition.Label;
+        })
+      cfg.image.partitions;
       sizeBytes = cfg.image.size;
       espBytes = cfg.image.espSize * 1048576;
       storeSlotBytes = cfg.image.storeSize * 1048576;
