@@ -195,7 +195,7 @@ fn unchecked(image: &StickImage) -> &'static str {
     }
 }
 
-/// What to think of where nobody has a key: on a PERSIST that is kept, there may be one.
+/// The warning that nobody can log in. A PERSIST that is kept may hold a key.
 fn no_key(persist: &PersistPlan, files: &OwnerFiles) -> Option<String> {
     let kept = matches!(persist, PersistPlan::Kept { .. });
     (files.keys.is_empty() && !kept).then(|| {

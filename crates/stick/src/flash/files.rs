@@ -23,7 +23,7 @@ use crate::monitor::Monitor;
 /// The machine reads no more of a file.
 const LIMIT: usize = 65_536;
 const KEYS: &str = "authorized_keys";
-/// What to do where a file is no file with a key.
+/// What to do if a file holds no key.
 const MAKE_KEY: &str =
     "give your public key, a file like ~/.ssh/id_ed25519.pub, which `ssh-keygen -t ed25519` makes";
 
@@ -129,7 +129,7 @@ fn in_windows_1252() -> String {
     "it is in Windows-1252: save it as UTF-8 if a name in it is wrong".to_string()
 }
 
-/// The bytes of a file. `otherwise` says what to do if there is no such file, or if it is too long.
+/// The bytes of a file. `otherwise` says what to do if it is missing or too long.
 fn content(path: &Path, otherwise: &str) -> Result<Vec<u8>> {
     // No more than it takes to see that a file is too long: it may be an image.
     let mut bytes = Vec::new();

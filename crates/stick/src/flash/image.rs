@@ -26,7 +26,7 @@ const SKIPPABLE: u32 = 0x184d_2a50;
 #[error("{0}")]
 pub struct DamagedImage(pub String);
 
-/// Hashes what is read, for whoever holds the other end.
+/// The SHA-256 of what has been read so far, shared with the reader.
 pub type Hash = Arc<Mutex<Sha256>>;
 
 /// An image file that was opened for flashing.

@@ -151,8 +151,8 @@ pub fn plan_persist(device: &Device, layout: &Layout, discard: bool) -> Result<P
     })
 }
 
-/// The ranges from `place` on, where PERSIST will be, in which an older file system would keep the machine from making a new one: its
-/// beginning, its copies of the superblock, and the end, where arrays and partition tables have their marks.
+/// The ranges from `place` on, where PERSIST will be, in which an older file system would keep the machine from making a new
+/// one: its beginning, its copies of the superblock, and the end, where arrays and partition tables have their marks.
 pub(super) fn traces(place: u64, size: u64) -> Vec<Range<u64>> {
     if place >= size {
         return Vec::new();

@@ -70,9 +70,9 @@ pub fn connection(path: &Path) -> Result<Connection> {
         .to_string_lossy()
         .into_owned();
     // Windows hides the .txt that it appends; the machine passes over it as well.
-    let name = match name.to_ascii_lowercase().strip_suffix(".nmconnection.txt") {
-        Some(_) => name[..name.len() - ".txt".len()].to_string(),
-        None => name,
+    let name = match name.to_ascii_lowercase().ends_with(".nmconnection.txt") {
+        true => name[..name.len() - ".txt".len()].to_string(),
+        false => name,
     };
     let good = |letter: char| !letter.is_control() && !"\"*/:<>?\\|\u{fffd}".contains(letter);
     let (true, true, false) = (
