@@ -11,6 +11,7 @@
 #   all        each line of that kind counts, beside others
 #   notice     a unit has found the cause, and has written it to this file in /run/ollamalive/notices ...
 #   words      ... in a line with these words, which is said as it is
+#   own        the system's own doing: a new version that is not serving for this reason is undone (trial.nix)
 #   simulated  why no test makes it happen: recorded facts stand in for it
 #
 # A cause with neither journal nor notice is found by health.jq.
@@ -25,18 +26,21 @@ in [
   {
     id = "docker-down";
     state = notServing;
+    own = true;
     says = "Docker does not run.";
     toDo = "Restart the PC; `journalctl -b -u docker` shows the reason.";
   }
   {
     id = "no-network-card";
     state = notServing;
+    own = true;
     says = "No network card was found that this system knows.";
     toDo = "Plug in a USB network adapter, or another card.";
   }
   {
     id = "no-wifi-card";
     state = notServing;
+    own = true;
     says = "No network cable is plugged in, and for the Wi-Fi {wifi} the PC has no card that this system knows.";
     toDo = "Plug in a cable, or a USB Wi-Fi adapter.";
   }
@@ -107,6 +111,7 @@ in [
   {
     id = "port-taken";
     state = notServing;
+    own = true;
     says = "Port {port} is in use by {program}.";
     toDo = "Stop that program (`sudo systemctl stop NAME` ends a service), or set another ollamalive.ollama.port.";
   }
@@ -137,6 +142,7 @@ in [
   {
     id = "image-unknown";
     state = notServing;
+    own = true;
     journal = "manifest unknown|manifest for .* not found|repository does not exist|pull access denied|failed to resolve reference .*: not found";
     says = "The registry does not know the image {remote}.";
     toDo = "Correct ollamalive.ollama.image.";
@@ -197,6 +203,7 @@ in [
   {
     id = "gpu-cdi";
     state = notServing;
+    own = true;
     journal = "unresolvable CDI devices|could not select device driver|failed to inject CDI";
     says = "Docker does not know the GPU that the container asks for.";
     toDo = "Restart the PC; `journalctl -b -u nvidia-container-toolkit-cdi-generator` shows the reason.";
@@ -205,18 +212,21 @@ in [
   {
     id = "restarts";
     state = notServing;
+    own = true;
     says = "Ollama's container ends again and again (status {status}): {line}";
     toDo = "`journalctl -b -u docker-ollama` shows more.";
   }
   {
     id = "unanswered";
     state = notServing;
+    own = true;
     says = "Ollama's container runs but does not answer.";
     toDo = "Restart it: `sudo systemctl restart docker-ollama`.";
   }
   {
     id = "start-slow";
     state = notServing;
+    own = true;
     says = "Ollama's start takes unusually long: a drive or Docker answers slowly, or not at all.";
     toDo = "Look for errors of a drive with `journalctl -b -k`, and restart the PC.";
     simulated = "it takes a drive that fails";
@@ -224,6 +234,7 @@ in [
   {
     id = "stopped";
     state = notServing;
+    own = true;
     says = "Ollama was stopped.";
     toDo = "Start it: `sudo systemctl start docker-ollama`.";
   }
@@ -409,6 +420,15 @@ in [
     says = "{model} is being downloaded: {percent} %.";
     more = "Wait";
     simulated = "the promises about downloads see its notice";
+  }
+  {
+    id = "update-undone";
+    state = serving;
+    notice = "update";
+    words = "was undone";
+    says = "The update to version {version} was undone: {why}. The next version will be taken.";
+    more = "The version before runs again. `sudo journalctl --list-boots` names the boots, and `sudo journalctl -b -1` shows the one before this";
+    simulated = "the promises about updates see its notice";
   }
   {
     id = "stick-files";

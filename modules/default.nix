@@ -17,6 +17,8 @@
     ./persist.nix
     ./ssh.nix
     ./stick.nix
+    ./trial.nix
+    ./update.nix
     ./user.nix
     ./values.nix
   ];

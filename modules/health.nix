@@ -22,7 +22,7 @@
   };
   # A cause takes a line, and a second one for what only the manual says: the record of the configuration is read by people.
   causeText = cause: let
-    machine = builtins.toJSON (removeAttrs cause ["more" "simulated"]);
+    machine = builtins.toJSON (removeAttrs cause ["more" "own" "simulated"]);
     manual = builtins.toJSON (builtins.intersectAttrs {
         more = null;
         simulated = null;
@@ -44,6 +44,7 @@
   commandText = ''
     ${shell}
     jq=${lib.getExe pkgs.jq}
+    update=${cfg.update.program}
     ${builtins.readFile ./status.sh}'';
   command = pkgs.writeTextFile {
     name = "ollamalive";

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# The command `ollamalive`: prints what ollamalive-health.service has found. health.nix sets $jq in front of this text.
-: "${jq:?}"
+# The command `ollamalive`: prints what ollamalive-health.service has found, or updates. health.nix sets $jq, and $update to
+# the program of update.sh, in front of this text.
+: "${jq:?}" "${update:?}"
 status=/run/ollamalive/status.json
 # Until the first look.
 state='{"state":"starting","address":null,"causes":[]}'
@@ -16,8 +17,13 @@ case "$*" in
         (.causes[] | "- \(.says)")' <<< "$state"
     ;;
   "status --json") printf '%s\n' "$state" ;;
+  update | "update "*)
+    shift
+    exec "$update" "$@"
+    ;;
   *)
     echo "usage: ollamalive status [--json]" >&2
+    echo "       ollamalive update [--check] [--yes] [--force] [--restart]" >&2
     exit 2
     ;;
 esac

@@ -62,7 +62,8 @@ in {
       # Ollama stores a model in a folder that has the name of its registry.
       ++ map (model: ''ollamalive.ollama.pull: ${builtins.toJSON model} names a registry with a port, but a folder on NTFS cannot have ":" in its name. Let the registry listen on port 443, or on 80 without TLS, and leave the port out.'')
       (lib.filter (model: drive != null && builtins.match "(https?://)?[^/:]+:[0-9]+/.*" model != null) cfg.ollama.pull)
-      ++ import ./ollama-problems.nix {inherit lib;} cfg.ollama;
+      ++ import ./ollama-problems.nix {inherit lib;} cfg.ollama
+      ++ import ./update-problems.nix {inherit lib;} cfg.update;
   };
 
   config = {

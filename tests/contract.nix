@@ -47,7 +47,7 @@ in
         amd = config.hardware.cpu.amd.updateMicrocode;
         intel = config.hardware.cpu.intel.updateMicrocode;
       };
-      kernelParams = lib.filter (param: lib.any (prefix: lib.hasPrefix prefix param) ["console=" "mount." "systemd."]) config.boot.kernelParams;
+      kernelParams = lib.filter (param: lib.any (prefix: lib.hasPrefix prefix param) ["console=" "mount." "panic=" "systemd."]) config.boot.kernelParams;
       autologin = {
         user = config.services.getty.autologinUser;
         once = config.services.getty.autologinOnce;
@@ -187,6 +187,15 @@ in
       inherit (config.services.xserver) videoDrivers;
     };
 
+    update = {
+      inherit (cfg.update) automatic restartAt url;
+      signed = cfg.update.publicKey != null;
+      # What each version says of itself.
+      osRelease = config.system.nixos.extraOSReleaseArgs;
+      runtimeWatchdog = config.systemd.settings.Manager.RuntimeWatchdogSec or null;
+      trialJob = config.systemd.targets.boot-complete.unitConfig;
+    };
+
     persist = {
       inherit (cfg.persist) bindMounts label;
       mountPoint = "/persist";
@@ -214,7 +223,7 @@ in
 
     scripts =
       systemd.scripts
-      // lib.mapAttrs (_: text) cfg.health.scripts
+      // lib.mapAttrs (_: text) (cfg.health.scripts // cfg.update.scripts)
       // {
         login-shell-init = text config.environment.loginShellInit;
         ollamalive-gpu = "#!${text pkgs.runtimeShell}\n${builtins.readFile ../modules/gpu.sh}";
@@ -230,7 +239,7 @@ in
       };
 
     image = {
-      layoutVersion = 2;
+      layoutVersion = lib.toInt config.system.nixos.extraOSReleaseArgs.OLLAMALIVE_LAYOUT;
       inherit (cfg.stick) diskId;
       repart = config.systemd.repart.partitions;
       udevRules = lines (cfg.stick.rules "/etc/ollamalive/started-from");

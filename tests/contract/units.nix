@@ -17,6 +17,10 @@
     "gpu-watch"
     "ollama-pull"
     "ollamalive-health"
+    "ollamalive-restart"
+    "ollamalive-slots"
+    "ollamalive-trial"
+    "ollamalive-update"
     "persist"
   ];
   foreignUnits = [

@@ -1,0 +1,191 @@
+# Updates: systemd-sysupdate writes a new version into the slot that does not run (layout.nix), from a web server or from what
+# the owner's other computer sends over SSH. Then systemd-boot tries it three times at most (trial.nix).
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}: let
+  cfg = config.ollamalive;
+  inherit (cfg.update) url publicKey;
+  ini = pkgs.formats.ini {listToValue = toString;};
+  shell = "#!${pkgs.runtimeShell}";
+
+  # Where pushed files wait until all of them are there.
+  pushed = "/persist/update";
+  # Where update.sh mounts the ESP.
+  boot = "/run/ollamalive/boot";
+
+  # The order counts: the UKI makes the new version start, so it comes last.
+  transfers = source: let
+    # With the ID of the partition (@u), by which stick.sh finds the slot.
+    partition = kind: type: {
+      # The version that runs is never overwritten.
+      Transfer.ProtectVersion = "%A";
+      Source = source "ollamalive_@v_@u.${kind}";
+      Target = {
+        Type = "partition";
+        # sysupdate does not find the disk of a root that is in memory.
+        Path = "/dev/ollamalive/stick";
+        MatchPattern = "${kind}_@v";
+        MatchPartitionType = type;
+        ReadOnly = 1;
+      };
+    };
+  in {
+    "10-verity" = partition "verity" "usr-x86-64-verity";
+    "20-store" = partition "store" "usr-x86-64";
+    "30-uki" = {
+      Transfer.ProtectVersion = "%A";
+      Source = source "ollamalive_@v.efi";
+      Target = {
+        Type = "regular-file";
+        Path = "${boot}/EFI/Linux";
+        MatchPattern = ["ollamalive_@v+@l-@d.efi" "ollamalive_@v+@l.efi" "ollamalive_@v.efi"];
+        Mode = "0444";
+        # Switching the PC off while it starts takes one.
+        TriesLeft = 3;
+        TriesDone = 0;
+        InstancesMax = 2;
+      };
+    };
+  };
+  fromServer = transfers (pattern: {
+    Type = "url-file";
+    Path = url;
+    MatchPattern = pattern;
+  });
+  fromPush = transfers (pattern: {
+    Type = "regular-file";
+    Path = pushed;
+    MatchPattern = pattern;
+  });
+
+  definitions = folder:
+    lib.mapAttrs' (name: value:
+      lib.nameValuePair "${folder}/${name}.transfer" {source = ini.generate "${name}.transfer" value;});
+
+  # gpg and sysupdate read only this form.
+  keyring = pkgs.runCommand "import-pubring" {nativeBuildInputs = [pkgs.gnupg];} ''
+    export GNUPGHOME=$(mktemp -d)
+    gpg --batch --dearmor < ${publicKey} > $out
+  '';
+
+  decisionText = builtins.readFile ./update.jq;
+  commandText = ''
+    ${shell}
+    PATH=${lib.makeBinPath [config.systemd.package pkgs.coreutils pkgs.curl pkgs.findutils pkgs.gnugrep pkgs.gnupg pkgs.gnused pkgs.gnutar pkgs.jq pkgs.util-linux]}
+    sysupdate=${config.systemd.package}/lib/systemd/systemd-sysupdate
+    decision=${pkgs.writeText "ollamalive-update.jq" decisionText}
+    url=${lib.escapeShellArg (toString url)}
+    key=${lib.optionalString (publicKey != null) "/etc/systemd/import-pubring.gpg"}
+    pushed=${pushed}
+    boot=${boot}
+    port=${toString cfg.ollama.port}
+    ${builtins.readFile ./update.sh}'';
+
+  timer = when: {
+    wantedBy = ["timers.target"];
+    timerConfig = {OnCalendar = when;};
+  };
+  service = description: arguments: {
+    inherit description;
+    serviceConfig = {
+      Type = "oneshot";
+      ExecStart = "${cfg.update.program} ${arguments}";
+      # "Not now" is no failure.
+      SuccessExitStatus = 1;
+      Nice = 10;
+      IOSchedulingClass = "idle";
+    };
+  };
+in {
+  options.ollamalive.update = {
+    url = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "https://github.com/OWNER/REPO/releases/latest/download/";
+      description = ''
+        Where the newest version is: a folder on a web server with a release's files, ending in `/`. Needs
+        `ollamalive.update.publicKey`. With `null`, nothing is fetched.
+      '';
+    };
+    publicKey = lib.mkOption {
+      type = lib.types.nullOr lib.types.path;
+      default = null;
+      example = lib.literalExpression "./release-key.asc";
+      description = ''
+        The OpenPGP public key that releases are signed with, as `gpg --armor --export` prints it. Only what it has signed is
+        installed. An update may bring another key.
+      '';
+    };
+    automatic = lib.mkOption {
+      type = lib.types.bool;
+      default = false;
+      description = ''
+        Fetch a new version once a day, when no model is loaded. It starts at the next restart.
+      '';
+    };
+    restartAt = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "04:30";
+      description = ''
+        Restart into an installed version at this time of day, when no model is loaded. With `null`, the owner restarts.
+      '';
+    };
+    program = lib.mkOption {
+      type = lib.types.package;
+      readOnly = true;
+      internal = true;
+      default = pkgs.writeScript "ollamalive-update" commandText;
+      description = "What `ollamalive update` runs.";
+    };
+    scripts = lib.mkOption {
+      type = lib.types.attrsOf lib.types.str;
+      readOnly = true;
+      internal = true;
+      default = {
+        ollamalive-update = commandText;
+        "ollamalive-update.jq" = decisionText;
+      };
+      description = "The texts of the programs here, by name.";
+    };
+  };
+
+  config = lib.mkMerge [
+    {
+      # An update for another owner is recognized by these.
+      system.nixos.extraOSReleaseArgs = {
+        OLLAMALIVE_LAYOUT = "2";
+        OLLAMALIVE_USER = cfg.user;
+        OLLAMALIVE_HOST_NAME = config.networking.hostName;
+        OLLAMALIVE_MODELS_DRIVE = toString cfg.models.drive;
+        OLLAMALIVE_MODELS_FOLDER = toString cfg.models.folder;
+        OLLAMALIVE_ALLOWED_NETWORKS = toString cfg.ollama.allowedNetworks;
+        OLLAMALIVE_SSH_PORT = toString cfg.ssh.port;
+        OLLAMALIVE_OLLAMA_PORT = toString cfg.ollama.port;
+      };
+      environment.etc = definitions "ollamalive/pushed.d" fromPush;
+    }
+    (lib.mkIf (url != null) {
+      environment.etc =
+        # Without nixpkgs' services.sysupdate, which fetches by itself: update.sh looks first whether it may.
+        definitions "sysupdate.d" fromServer
+        # The name that systemd looks for before version 261, and the one since.
+        // lib.genAttrs ["systemd/import-pubring.gpg" "systemd/import-pubring.pgp"] (_: {source = keyring;});
+    })
+    (lib.mkIf (cfg.update.automatic && url != null) {
+      systemd.services.ollamalive-update = service "Fetch a new version" "";
+      systemd.timers.ollamalive-update = lib.recursiveUpdate (timer "daily") {
+        timerConfig.RandomizedDelaySec = "6h";
+        # The PC is off at most times.
+        timerConfig.Persistent = true;
+      };
+    })
+    (lib.mkIf (cfg.update.restartAt != null) {
+      systemd.services.ollamalive-restart = service "Restart into a new version" "--restart-into";
+      systemd.timers.ollamalive-restart = timer cfg.update.restartAt;
+    })
+  ];
+}
