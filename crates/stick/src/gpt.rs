@@ -130,6 +130,18 @@ pub fn set_partition_id(path: &Path, name: &str, id: Uuid) -> Result<()> {
     })
 }
 
+/// Calls the partition `name` something else.
+///
+/// # Errors
+/// As for [`grow`].
+pub fn rename(path: &Path, name: &str, new: &str) -> Result<()> {
+    rewrite(path, |partitions, _| {
+        find_mut(partitions, name)?.name = new.to_string();
+        Ok(())
+    })
+    .with_context(|| format!("cannot rename {name} on {}", path.display()))
+}
+
 /// Grows the last partition, called `name`, to the end of the disk and moves the backup table there, as a first boot does.
 /// The caller has to know that it is the last: an overlap is not checked. For image files; a block device has no length here.
 ///
@@ -298,6 +310,17 @@ mod tests {
             error.to_string().ends_with("has no partition called OTHER"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_new_name_changes_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = test_image(folder.path());
+        let mut expected = partitions(&image).unwrap();
+        rename(&image, "store_1", "store_2").unwrap();
+        expected.get_mut(&3).unwrap().name = "store_2".into();
+        assert_eq!(partitions(&image).unwrap(), expected);
+        assert!(rename(&image, "store_1", "store_2").is_err());
     }
 
     #[test]

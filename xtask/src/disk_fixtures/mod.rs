@@ -281,7 +281,7 @@ fn beside(stick: StickImage) -> Disk {
 
 /// An image as both guests make it. The table lists slot B and PERSIST (16 MiB), the file ends before them.
 #[cfg(test)]
-fn test_image(folder: &Path) -> PathBuf {
+pub(crate) fn test_image(folder: &Path) -> PathBuf {
     use stick::gpt::{Extent, NewPartition, partition_types::LINUX_FS};
     use stick::layout::{STORE, VERITY};
     use stick::units::MIB;

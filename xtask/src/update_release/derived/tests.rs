@@ -1,0 +1,111 @@
+use std::path::PathBuf;
+
+use stick::units::MIB;
+
+use super::uki::test_uki;
+use super::*;
+use crate::disk_fixtures::test_image;
+
+const OLD: &str = "20260101000000";
+const NEW: &str = "20260202000000";
+const OSREL: &str = "IMAGE_VERSION=20260101000000\n";
+
+/// An image with a system, whose store has two blocks.
+fn image(folder: &Path) -> PathBuf {
+    let image = test_image(folder);
+    for kind in ["verity_", "store_"] {
+        gpt::rename(&image, &format!("{kind}1"), &format!("{kind}{OLD}")).unwrap();
+    }
+    let extent = gpt::partition(&image, "ESP").unwrap();
+    let file = || {
+        let options = File::options().read(true).write(true).open(&image);
+        options.unwrap()
+    };
+    esp::format(file(), extent).unwrap();
+    esp::write(&image, extent, &uki_path(OLD), &test_uki(OSREL, "init=/a")).unwrap();
+    let store = gpt::partition(&image, &format!("store_{OLD}")).unwrap();
+    let mut superblock = [0; 128];
+    superblock[..4].copy_from_slice(&0xe0f5_e1e2_u32.to_le_bytes());
+    superblock[12] = 12;
+    superblock[36] = 2;
+    file()
+        .write_all_at(&superblock, store.offset + 1024)
+        .unwrap();
+    image
+}
+
+#[test]
+fn a_derived_image_has_another_version_and_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, target) = (image(folder.path()), folder.path().join("derived"));
+    let edits = [
+        ParameterEdit::Set {
+            name: "init".into(),
+            value: "/nonexistent".into(),
+        },
+        ParameterEdit::Add("systemd.mask=sshd.service".into()),
+    ];
+    let before = fs::read(&image).unwrap();
+    derive(&image, &target, NEW, &edits).unwrap();
+    assert!(fs::read(&image).unwrap() == before);
+    assert_eq!(version_of(&target).unwrap(), NEW);
+    let extent = gpt::partition(&target, "ESP").unwrap();
+    assert_eq!(esp::read(&target, extent, &uki_path(OLD)).unwrap(), None);
+    let uki = esp::read(&target, extent, &uki_path(NEW)).unwrap().unwrap();
+    let expected = test_uki(
+        &OSREL.replace(OLD, NEW),
+        "init=/nonexistent systemd.mask=sshd.service",
+    );
+    assert!(uki == expected);
+    // The slot: its content, its places and its GUIDs.
+    let mut table = gpt::partitions(&image).unwrap();
+    for partition in table.values_mut() {
+        partition.name = partition.name.replace(OLD, NEW);
+    }
+    assert_eq!(gpt::partitions(&target).unwrap(), table);
+    let after = fs::read(&target).unwrap();
+    let slot = (39 * MIB) as usize..(45 * MIB) as usize;
+    assert!(after[slot.clone()] == before[slot]);
+    assert_eq!(after.len(), before.len());
+}
+
+#[test]
+fn what_cannot_be_derived_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, target) = (image(folder.path()), folder.path().join("derived"));
+    let long = [ParameterEdit::Add("x".repeat(60))];
+    for (version, edits, words) in [
+        (NEW, &long[..], "would have 68 bytes"),
+        ("2026", &[], "give 14 digits, as 20260101000000"),
+    ] {
+        let error = derive(&image, &target, version, edits).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(!target.exists());
+    }
+    let extent = gpt::partition(&image, "ESP").unwrap();
+    esp::rename(&image, extent, &uki_path(OLD), "other.efi").unwrap();
+    let error = derive(&image, &target, NEW, &[]).unwrap_err();
+    assert!(error.to_string().contains("in its ESP"), "{error}");
+    gpt::rename(&image, &format!("store_{OLD}"), "STORE").unwrap();
+    let error = derive(&image, &target, NEW, &[]).unwrap_err();
+    assert!(
+        error.to_string().contains("store_ and a version"),
+        "{error}"
+    );
+}
+
+#[test]
+fn one_bit_of_the_store_is_flipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = image(folder.path());
+    let before = fs::read(&image).unwrap();
+    let last = 2 * 4096 - 1;
+    flip_store_byte(&image, last).unwrap();
+    let after = fs::read(&image).unwrap();
+    let at = (41 * MIB + last) as usize;
+    assert_eq!(after[at], before[at] ^ 1);
+    let others = |bytes: &[u8]| [&bytes[..at], &bytes[at + 1..]].concat();
+    assert!(others(&after) == others(&before));
+    let error = flip_store_byte(&image, last + 1).unwrap_err().to_string();
+    assert!(error.contains("has 8192 bytes"), "{error}");
+}

@@ -1,0 +1,3 @@
+//! Releases for tests of updates.
+
+pub mod derived;
