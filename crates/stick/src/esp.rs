@@ -74,8 +74,9 @@ pub fn write(disk: &Path, extent: Extent, path: &str, content: &[u8]) -> Result<
             folder = folder.create_dir(part)?;
         } else {
             let mut target = folder.create_file(part)?;
-            target.truncate()?;
             target.write_all(content)?;
+            // Of a longer file before it.
+            target.truncate()?;
         }
     }
     drop(folder);

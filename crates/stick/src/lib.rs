@@ -14,3 +14,4 @@ pub mod sparse;
 pub mod split;
 pub mod sums;
 pub mod units;
+pub mod verity;

@@ -1,7 +1,7 @@
 //! Versions derived from a good image, without another build: newer, and worse.
 //!
-//! The store stays as it is, with its hashes and its partitions' GUIDs. So the system in it, once it runs, knows itself by the good
-//! image's version: only the table, the UKI's name and the UKI itself have the new one.
+//! The store stays as it is. So the system in it, once it runs, knows itself by the good image's version: only the labels, the
+//! UKI's name and the UKI itself have the new one.
 
 mod cmdline;
 mod uki;
@@ -9,6 +9,7 @@ mod uki;
 pub use cmdline::ParameterEdit;
 
 use std::fs::{self, File};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -16,12 +17,23 @@ use anyhow::{Context, Result};
 use stick::esp;
 use stick::gpt;
 use stick::layout::{self, Layout};
+use stick::verity::{self, Hashes};
 
 use crate::disk_fixtures::stick_image::StickImage;
 use crate::error::usage;
 
 /// As much of an image or a store as has its table, or its superblock.
 const START: usize = 1 << 20;
+
+/// What a derived version has of its own.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// Edits of the kernel's command line, in this order.
+    pub parameters: Vec<ParameterEdit>,
+    /// Whether the same store gets other hashes, with another salt: then the slot has IDs of its own, as after any update. Without
+    /// them, a stick with both versions has two slots with the same IDs, and the machine may open either.
+    pub rehash: bool,
+}
 
 /// The version of the system in the image at `path`.
 ///
@@ -30,7 +42,7 @@ const START: usize = 1 << 20;
 pub fn version_of(path: &Path) -> Result<String> {
     let partitions = gpt::partitions(path)?;
     let names = partitions.values().map(|partition| &partition.name);
-    let mut versions = names.filter_map(|name| name.strip_prefix("store_"));
+    let mut versions = names.filter_map(|name| name.strip_prefix(STORE));
     versions
         .find(|version| is_version(version))
         .map(str::to_string)
@@ -47,16 +59,24 @@ fn is_version(text: &str) -> bool {
     text.len() == 14 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A partition's label, without the version.
+const STORE: &str = "store_";
+const VERITY: &str = "verity_";
+
+fn label(kind: &str, version: &str) -> String {
+    format!("{kind}{version}")
+}
+
 /// The path of a version's UKI in the ESP.
 pub fn uki_path(version: &str) -> String {
     format!("EFI/Linux/ollamalive_{version}.efi")
 }
 
-/// Makes, at `target`, the `image` as `version`, with `edits` of the kernel's command line.
+/// Makes, at `target`, the `image` as `version`, with `changes`.
 ///
 /// # Errors
 /// It is no image of layout 2, or the command line has no room. There is no `target` then.
-pub fn derive(image: &Path, target: &Path, version: &str, edits: &[ParameterEdit]) -> Result<()> {
+pub fn derive(image: &Path, target: &Path, version: &str, changes: &Changes) -> Result<()> {
     let old = version_of(image)?;
     if !is_version(version) {
         return Err(usage(format!(
@@ -72,7 +92,16 @@ pub fn derive(image: &Path, target: &Path, version: &str, edits: &[ParameterEdit
         ))
     })?;
     uki::set_version(&mut uki, &old, version)?;
-    let cmdline = edits
+    let mut parameters = changes.parameters.clone();
+    let hashes = match changes.rehash {
+        true => Some(rehash(image, &old, version)?),
+        false => None,
+    };
+    parameters.extend(hashes.iter().map(|hashes| ParameterEdit::Set {
+        name: "usrhash".into(),
+        value: hashes.root_hex(),
+    }));
+    let cmdline = parameters
         .iter()
         .try_fold(uki::cmdline(&uki)?, |text, edit| edit.apply(&text))?;
     uki::set_cmdline(&mut uki, &cmdline)?;
@@ -80,14 +109,37 @@ pub fn derive(image: &Path, target: &Path, version: &str, edits: &[ParameterEdit
         StickImage::flash(image, target, fs::metadata(image)?.len())?;
         esp::rename(target, extent, &from, &to)?;
         esp::write(target, extent, &to, &uki)?;
-        ["verity_", "store_"].iter().try_for_each(|kind| {
-            gpt::rename(target, &format!("{kind}{old}"), &format!("{kind}{version}"))
-        })
+        if let Some(hashes) = &hashes {
+            let place = gpt::partition(target, &label(VERITY, &old))?.offset;
+            let file = File::options().write(true).open(target)?;
+            file.write_all_at(&hashes.area, place)?;
+            let (store, verity) = hashes.partition_ids();
+            gpt::set_partition_id(target, &label(STORE, &old), store)?;
+            gpt::set_partition_id(target, &label(VERITY, &old), verity)?;
+        }
+        [VERITY, STORE]
+            .iter()
+            .try_for_each(|kind| gpt::rename(target, &label(kind, &old), &label(kind, version)))
     })();
     written.inspect_err(|_| {
         // What there is of it is of no use.
         let _ = fs::remove_file(target);
     })
+}
+
+/// The hashes of the store of `image`, with the salt changed to that of `version`.
+fn rehash(image: &Path, old: &str, version: &str) -> Result<Hashes> {
+    let mut file = File::open(image)?;
+    let mut superblock = [0; verity::SUPERBLOCK];
+    let place = gpt::partition(image, &label(VERITY, old))?.offset;
+    file.read_exact_at(&mut superblock, place)?;
+    let mut salt = verity::salt(&superblock);
+    salt[..version.len()].copy_from_slice(version.as_bytes());
+    let store = gpt::partition(image, &label(STORE, old))?;
+    file.seek(SeekFrom::Start(store.offset))?;
+    let store = BufReader::with_capacity(START, file.take(store.length));
+    verity::rehash(&superblock, &salt, store)
+        .with_context(|| format!("cannot hash the store of {}", image.display()))
 }
 
 /// Flips the lowest bit of the byte at `offset` of the system's store in the `image`.

@@ -23,7 +23,11 @@ fn image(folder: &Path) -> PathBuf {
     };
     esp::format(file(), extent).unwrap();
     esp::write(&image, extent, &uki_path(OLD), &test_uki(OSREL, "init=/a")).unwrap();
-    let store = gpt::partition(&image, &format!("store_{OLD}")).unwrap();
+    let verity = gpt::partition(&image, &label(VERITY, OLD)).unwrap();
+    file()
+        .write_all_at(&verity_superblock(), verity.offset)
+        .unwrap();
+    let store = gpt::partition(&image, &label(STORE, OLD)).unwrap();
     let mut superblock = [0; 128];
     superblock[..4].copy_from_slice(&0xe0f5_e1e2_u32.to_le_bytes());
     superblock[12] = 12;
@@ -32,6 +36,24 @@ fn image(folder: &Path) -> PathBuf {
         .write_all_at(&superblock, store.offset + 1024)
         .unwrap();
     image
+}
+
+/// Of a store of two blocks.
+fn verity_superblock() -> [u8; verity::SUPERBLOCK] {
+    let mut superblock = [0; verity::SUPERBLOCK];
+    superblock[..6].copy_from_slice(b"verity");
+    superblock[32..38].copy_from_slice(b"sha256");
+    for (at, value) in [(8, 1), (12, 1), (65, 16), (69, 16), (72, 2), (80, 32)] {
+        superblock[at] = value;
+    }
+    superblock
+}
+
+fn changes(parameters: &[ParameterEdit]) -> Changes {
+    Changes {
+        parameters: parameters.to_vec(),
+        rehash: false,
+    }
 }
 
 #[test]
@@ -46,7 +68,7 @@ fn a_derived_image_has_another_version_and_command_line() {
         ParameterEdit::Add("systemd.mask=sshd.service".into()),
     ];
     let before = fs::read(&image).unwrap();
-    derive(&image, &target, NEW, &edits).unwrap();
+    derive(&image, &target, NEW, &changes(&edits)).unwrap();
     assert!(fs::read(&image).unwrap() == before);
     assert_eq!(version_of(&target).unwrap(), NEW);
     let extent = gpt::partition(&target, "ESP").unwrap();
@@ -70,6 +92,42 @@ fn a_derived_image_has_another_version_and_command_line() {
 }
 
 #[test]
+fn a_rehashed_slot_has_ids_of_its_own_and_the_same_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, target) = (image(folder.path()), folder.path().join("derived"));
+    let extent = gpt::partition(&image, "ESP").unwrap();
+    let root = "0".repeat(64);
+    let cmdline = format!("usrhash={root} x");
+    let uki = uki::test_uki_with_room(OSREL, &cmdline, 128);
+    esp::write(&image, extent, &uki_path(OLD), &uki).unwrap();
+    let rehash = Changes {
+        rehash: true,
+        ..Changes::default()
+    };
+    derive(&image, &target, NEW, &rehash).unwrap();
+    let partitions = gpt::partitions(&target).unwrap();
+    let id = |number| partitions[&number].part_guid.simple().to_string();
+    let root = format!("{}{}", id(3), id(2));
+    let uki = esp::read(&target, extent, &uki_path(NEW)).unwrap().unwrap();
+    assert_eq!(uki::cmdline(&uki).unwrap(), format!("usrhash={root} x"));
+    let (before, after) = (fs::read(&image).unwrap(), fs::read(&target).unwrap());
+    let part =
+        |bytes: &[u8], mib: u64, length: usize| bytes[(mib * MIB) as usize..][..length].to_vec();
+    assert!(part(&after, 41, 4 << 20) == part(&before, 41, 4 << 20));
+    let verity = part(&after, 39, 8192);
+    let superblock: [u8; verity::SUPERBLOCK] = verity[..512].try_into().unwrap();
+    assert!(verity::salt(&superblock).starts_with(NEW.as_bytes()));
+    let again = verity::rehash(
+        &superblock,
+        &verity::salt(&superblock),
+        &part(&after, 41, 8192)[..],
+    );
+    let again = again.unwrap();
+    assert!(again.area == verity);
+    assert_eq!(again.root_hex(), root);
+}
+
+#[test]
 fn what_cannot_be_derived_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (image, target) = (image(folder.path()), folder.path().join("derived"));
@@ -78,16 +136,16 @@ fn what_cannot_be_derived_leaves_nothing() {
         (NEW, &long[..], "would have 68 bytes"),
         ("2026", &[], "give 14 digits, as 20260101000000"),
     ] {
-        let error = derive(&image, &target, version, edits).unwrap_err();
+        let error = derive(&image, &target, version, &changes(edits)).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
         assert!(!target.exists());
     }
     let extent = gpt::partition(&image, "ESP").unwrap();
     esp::rename(&image, extent, &uki_path(OLD), "other.efi").unwrap();
-    let error = derive(&image, &target, NEW, &[]).unwrap_err();
+    let error = derive(&image, &target, NEW, &changes(&[])).unwrap_err();
     assert!(error.to_string().contains("in its ESP"), "{error}");
     gpt::rename(&image, &format!("store_{OLD}"), "STORE").unwrap();
-    let error = derive(&image, &target, NEW, &[]).unwrap_err();
+    let error = derive(&image, &target, NEW, &changes(&[])).unwrap_err();
     assert!(
         error.to_string().contains("store_ and a version"),
         "{error}"

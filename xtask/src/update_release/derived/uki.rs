@@ -124,6 +124,12 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 /// For tests: a UKI with `osrel` and `cmdline`, whose section has 64 bytes.
 #[cfg(test)]
 pub fn test_uki(osrel: &str, cmdline: &str) -> Vec<u8> {
+    test_uki_with_room(osrel, cmdline, 64)
+}
+
+/// As [`test_uki`], with `room` for the command line.
+#[cfg(test)]
+pub fn test_uki_with_room(osrel: &str, cmdline: &str, room: usize) -> Vec<u8> {
     let mut uki = vec![0; 512];
     uki[..2].copy_from_slice(b"MZ");
     uki[60] = 64;
@@ -133,7 +139,7 @@ pub fn test_uki(osrel: &str, cmdline: &str) -> Vec<u8> {
     let sections = [
         (".linux", "kernel", 16),
         (".osrel", osrel, 256),
-        (".cmdline", cmdline, 64),
+        (".cmdline", cmdline, room),
     ];
     for (number, (name, text, raw_size)) in sections.into_iter().enumerate() {
         let entry = 64 + 24 + 16 + number * ENTRY;
