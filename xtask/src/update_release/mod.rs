@@ -1,3 +1,147 @@
-//! Releases for tests of updates.
+//! Releases for tests of updates: what machines fetch of one, well made, or in a state in which they have to refuse it.
 
 pub mod derived;
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::json;
+use stick::digest::{FileDigest, sha256_hex};
+use stick::split::Asset;
+use stick::sums::{self, SUMS};
+use stick::update::Update;
+
+use crate::error::usage;
+use crate::release::MANIFEST;
+use crate::release::manifest::FORMAT;
+use crate::release::signature::SIGNATURE;
+use crate::release::signature::signer::Signer;
+use crate::update_server::{Content, Files};
+
+/// The key that releases for tests are signed with, in the project's folder; tests/variants/updates.nix trusts it.
+const KEY: &str = "tests/keys/updates.secret.asc";
+
+/// The signer whose releases a machine under test takes. `root` is the project's folder.
+///
+/// # Errors
+/// There is no gpg, or the key is not there.
+pub fn signer(root: &Path) -> Result<Signer> {
+    Signer::of_file(&root.join(KEY))
+}
+
+/// A release, before it is summed and signed. A change here is part of what is signed.
+#[derive(Debug, Clone)]
+pub struct UpdateRelease {
+    /// What the manifest will have.
+    pub update: Update,
+    /// Of the update's files.
+    contents: Files,
+}
+
+impl UpdateRelease {
+    /// The release as if it had another `version`, in all that is read before an installation. The UKI keeps its own.
+    pub fn renamed(&self, version: &str) -> Self {
+        let old = self.update.version.as_str();
+        let renamed = |name: &str| name.replacen(old, version, 1);
+        let mut update = self.update.clone();
+        for file in &mut update.files {
+            file.file = renamed(&file.file);
+        }
+        update.version = version.to_string();
+        let contents = self.contents.iter();
+        UpdateRelease {
+            contents: contents
+                .map(|(name, content)| (renamed(name), content.clone()))
+                .collect(),
+            update,
+        }
+    }
+
+    /// The release with a wrong checksum for the file with `part` in its name: as if that were damaged on its way.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn with_wrong_sum(&self, part: &str) -> Result<Self> {
+        let mut changed = self.clone();
+        let mut files = changed.update.files.iter_mut();
+        let file = files.find(|file| file.file.contains(part));
+        let digest = &mut file.ok_or_else(|| no_file(part))?.digest;
+        digest.sha256 = another(&digest.sha256);
+        Ok(changed)
+    }
+
+    /// All files to publish, with a signature by `signer`.
+    ///
+    /// # Errors
+    /// gpg does not sign.
+    pub fn signed(&self, signer: &Signer) -> Result<Files> {
+        let (mut files, sums) = self.summed(Some(signer.fingerprint()));
+        files.insert(SIGNATURE.into(), signer.sign(&sums)?.into());
+        Ok(files)
+    }
+
+    /// All files to publish, without a signature.
+    pub fn unsigned(&self) -> Files {
+        self.summed(None).0
+    }
+
+    /// All files but the signature, and the text of the sums.
+    fn summed(&self, signed_by: Option<&str>) -> (Files, String) {
+        let manifest = json!({
+            "format": FORMAT,
+            "version": format!("test-{}", self.update.version),
+            "commit": "0".repeat(40),
+            "signedBy": signed_by,
+            "nixpkgs": "0".repeat(40),
+            "layoutVersion": self.update.layout_version,
+            "images": [],
+            "tests": [],
+            "update": self.update,
+        });
+        let manifest = format!("{manifest:#}\n");
+        let mut assets = self.update.files.clone();
+        assets.push(Asset {
+            file: MANIFEST.into(),
+            digest: FileDigest {
+                bytes: manifest.len() as u64,
+                sha256: sha256_hex(manifest.as_bytes()),
+            },
+        });
+        let sums = sums::render(&assets);
+        let mut files = self.contents.clone();
+        files.insert(MANIFEST.into(), manifest.into());
+        files.insert(SUMS.into(), sums.clone().into());
+        (files, sums)
+    }
+}
+
+/// `published` with another checksum for the file with `part` in its name. The signature, if there is one, stays.
+///
+/// # Errors
+/// There are no sums, or they name no such file.
+pub fn change_sum(published: &Files, part: &str) -> Result<Files> {
+    let Some(Content::Bytes(sums)) = published.get(SUMS) else {
+        return Err(no_file(SUMS));
+    };
+    let sums = String::from_utf8_lossy(sums);
+    let line = sums.lines().find(|line| line.contains(part));
+    let line = line.ok_or_else(|| no_file(part))?;
+    let mut changed = published.clone();
+    changed.insert(SUMS.into(), sums.replace(line, &another(line)).into());
+    Ok(changed)
+}
+
+/// A digest in hex, at the start of `text`, with another first digit.
+fn another(text: &str) -> String {
+    let first = if text.starts_with('0') { "1" } else { "0" };
+    format!("{first}{}", text.get(1..).unwrap_or_default())
+}
+
+fn no_file(part: &str) -> anyhow::Error {
+    usage(format!(
+        "the release for tests has no file with {part} in its name: name one that it has"
+    ))
+}
+
+#[cfg(test)]
+mod tests;

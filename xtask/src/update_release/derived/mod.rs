@@ -142,7 +142,8 @@ fn rehash(image: &Path, old: &str, version: &str) -> Result<Hashes> {
         .with_context(|| format!("cannot hash the store of {}", image.display()))
 }
 
-/// Flips the lowest bit of the byte at `offset` of the system's store in the `image`.
+/// Flips the lowest bit of the byte at `offset` of the system's store in the `image`: the block with that byte cannot be read any more.
+/// Byte 0 is not used by erofs, and in the same block as what is read first: without it, the store is not mounted.
 ///
 /// # Errors
 /// That byte is behind the store's end, where it would never be read.
