@@ -39,6 +39,14 @@ pub fn format(file: File, extent: Extent) -> Result<()> {
 /// # Errors
 /// Not a FAT file system, or no room in it.
 pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()> {
+    write(disk, extent, &format!("{FOLDER}/{name}"), content)
+}
+
+/// Writes `content` to the file at `path` in the ESP of the disk or image at `disk`.
+///
+/// # Errors
+/// As for [`put`].
+pub fn write(disk: &Path, extent: Extent, path: &str, content: &[u8]) -> Result<()> {
     let file = File::options()
         .read(true)
         .write(true)
@@ -46,8 +54,8 @@ pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()
         .with_context(|| format!("cannot write {}", disk.display()))?;
     let system = FileSystem::new(slice(file, extent)?, FsOptions::new())
         .with_context(|| format!("the ESP of {} is not a FAT file system", disk.display()))?;
-    let mut folder = system.root_dir().create_dir(FOLDER)?;
-    let mut parts = name.split('/').peekable();
+    let mut folder = system.root_dir();
+    let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
         if parts.peek().is_some() {
             folder = folder.create_dir(part)?;
@@ -67,14 +75,22 @@ pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()
 /// # Errors
 /// Not a FAT file system, or it cannot be read.
 pub fn get(disk: &Path, extent: Extent, name: &str) -> Result<Option<Vec<u8>>> {
+    read(disk, extent, &format!("{FOLDER}/{name}"))
+}
+
+/// The content of the file at `path` in the ESP of the disk or image at `disk`; None when there is no such file.
+///
+/// # Errors
+/// As for [`get`].
+pub fn read(disk: &Path, extent: Extent, path: &str) -> Result<Option<Vec<u8>>> {
     let file = File::open(disk).with_context(|| format!("cannot read {}", disk.display()))?;
     let system = FileSystem::new(slice(file, extent)?, FsOptions::new())
         .with_context(|| format!("the ESP of {} is not a FAT file system", disk.display()))?;
     let mut content = Vec::new();
-    match system.root_dir().open_file(&format!("{FOLDER}/{name}")) {
+    match system.root_dir().open_file(path) {
         Ok(mut found) => found.read_to_end(&mut content)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {name} in the ESP")),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {path} in the ESP")),
     };
     Ok(Some(content))
 }
