@@ -242,65 +242,10 @@ pub fn create(file: &mut File, disk_id: Option<Uuid>, partitions: &[NewPartition
     write(file, disk_id, entries)
 }
 
-/// For tests: an image of 46 MiB, whose table lists slot B and PERSIST (16 MiB, at 52 MiB) behind its end.
-#[cfg(test)]
-pub fn test_image(folder: &Path) -> std::path::PathBuf {
-    use crate::layout::{STORE, VERITY};
-    let linux = gpt::partition_types::LINUX_FS;
-    image_of(
-        folder,
-        &[
-            ("ESP", 1, 38, linux.clone()),
-            ("verity_1", 39, 2, VERITY),
-            ("store_1", 41, 4, STORE),
-            ("_empty", 46, 2, VERITY),
-            ("_empty", 48, 4, STORE),
-            ("PERSIST", 52, 16, linux),
-        ],
-    )
-}
-
-/// For tests: as [`test_image`], of layout 1. PERSIST is at 46 MiB.
-#[cfg(test)]
-pub fn layout_1_image(folder: &Path) -> std::path::PathBuf {
-    let linux = gpt::partition_types::LINUX_FS;
-    image_of(
-        folder,
-        &[
-            ("ESP", 1, 40, linux.clone()),
-            ("STORE", 41, 4, linux.clone()),
-            ("PERSIST", 46, 16, linux),
-        ],
-    )
-}
-
-#[cfg(test)]
-fn image_of(folder: &Path, partitions: &[(&'static str, u64, u64, Type)]) -> std::path::PathBuf {
-    use crate::units::MIB;
-    let path = folder.join("image");
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .unwrap();
-    file.set_len(46 * MIB).unwrap();
-    let new = |(name, offset, length, kind): &(&'static str, u64, u64, Type)| NewPartition {
-        name,
-        extent: Extent {
-            offset: offset * MIB,
-            length: length * MIB,
-        },
-        kind: kind.clone(),
-    };
-    let partitions: Vec<_> = partitions.iter().map(new).collect();
-    create(&mut file, None, &partitions).unwrap();
-    path
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::test_image;
 
     #[test]
     fn a_missing_partition_is_named() {

@@ -2,20 +2,21 @@
 
 pub mod derived;
 
+use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 use stick::digest::{FileDigest, sha256_hex};
 use stick::split::Asset;
 use stick::sums::{self, SUMS};
-use stick::update::Update;
+use stick::update::{Update, UpdateImage};
 
 use crate::error::usage;
-use crate::release::MANIFEST;
 use crate::release::manifest::FORMAT;
 use crate::release::signature::SIGNATURE;
 use crate::release::signature::signer::Signer;
+use crate::release::{CtrlC, MANIFEST};
 use crate::update_server::{Content, Files};
 
 /// The key that releases for tests are signed with, in the project's folder; tests/variants/updates.nix trusts it.
@@ -39,6 +40,21 @@ pub struct UpdateRelease {
 }
 
 impl UpdateRelease {
+    /// The release of `image`, a raw image, whose files are written to `folder`. They have to stay there while they are served.
+    ///
+    /// # Errors
+    /// It is no image of layout 2, or the files cannot be written.
+    pub fn make(image: &Path, folder: &Path) -> Result<Self> {
+        let image = UpdateImage::open(image)?;
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let update = image.write(folder, &CtrlC)?;
+        let content = |file: &Asset| (file.file.clone(), Content::File(folder.join(&file.file)));
+        Ok(UpdateRelease {
+            contents: update.files.iter().map(content).collect(),
+            update,
+        })
+    }
+
     /// The release as if it had another `version`, in all that is read before an installation. The UKI keeps its own.
     pub fn renamed(&self, version: &str) -> Self {
         let old = self.update.version.as_str();

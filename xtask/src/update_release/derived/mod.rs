@@ -17,7 +17,8 @@ use anyhow::{Context, Result};
 use stick::esp;
 use stick::gpt;
 use stick::layout::{self, Layout};
-use stick::verity::{self, Hashes};
+use stick::update::rehash::{self, Hashes};
+use stick::update::{is_version, uki_path};
 
 use crate::disk_fixtures::stick_image::StickImage;
 use crate::error::usage;
@@ -54,22 +55,12 @@ pub fn version_of(path: &Path) -> Result<String> {
         })
 }
 
-/// Whether this is the time of a commit, as `YYYYMMDDHHMMSS`.
-fn is_version(text: &str) -> bool {
-    text.len() == 14 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// A partition's label, without the version.
 const STORE: &str = "store_";
 const VERITY: &str = "verity_";
 
 fn label(kind: &str, version: &str) -> String {
     format!("{kind}{version}")
-}
-
-/// The path of a version's UKI in the ESP.
-pub fn uki_path(version: &str) -> String {
-    format!("EFI/Linux/ollamalive_{version}.efi")
 }
 
 /// Makes, at `target`, the `image` as `version`, with `changes`.
@@ -130,15 +121,15 @@ pub fn derive(image: &Path, target: &Path, version: &str, changes: &Changes) -> 
 /// The hashes of the store of `image`, with the salt changed to that of `version`.
 fn rehash(image: &Path, old: &str, version: &str) -> Result<Hashes> {
     let mut file = File::open(image)?;
-    let mut superblock = [0; verity::SUPERBLOCK];
+    let mut superblock = [0; rehash::SUPERBLOCK];
     let place = gpt::partition(image, &label(VERITY, old))?.offset;
     file.read_exact_at(&mut superblock, place)?;
-    let mut salt = verity::salt(&superblock);
+    let mut salt = rehash::salt(&superblock);
     salt[..version.len()].copy_from_slice(version.as_bytes());
     let store = gpt::partition(image, &label(STORE, old))?;
     file.seek(SeekFrom::Start(store.offset))?;
     let store = BufReader::with_capacity(START, file.take(store.length));
-    verity::rehash(&superblock, &salt, store)
+    rehash::rehash(&superblock, &salt, store)
         .with_context(|| format!("cannot hash the store of {}", image.display()))
 }
 

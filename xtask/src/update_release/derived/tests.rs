@@ -39,8 +39,8 @@ fn image(folder: &Path) -> PathBuf {
 }
 
 /// Of a store of two blocks.
-fn verity_superblock() -> [u8; verity::SUPERBLOCK] {
-    let mut superblock = [0; verity::SUPERBLOCK];
+fn verity_superblock() -> [u8; rehash::SUPERBLOCK] {
+    let mut superblock = [0; rehash::SUPERBLOCK];
     superblock[..6].copy_from_slice(b"verity");
     superblock[32..38].copy_from_slice(b"sha256");
     for (at, value) in [(8, 1), (12, 1), (65, 16), (69, 16), (72, 2), (80, 32)] {
@@ -100,11 +100,11 @@ fn a_rehashed_slot_has_ids_of_its_own_and_the_same_store() {
     let cmdline = format!("usrhash={root} x");
     let uki = uki::test_uki_with_room(OSREL, &cmdline, 128);
     esp::write(&image, extent, &uki_path(OLD), &uki).unwrap();
-    let rehash = Changes {
+    let own = Changes {
         rehash: true,
         ..Changes::default()
     };
-    derive(&image, &target, NEW, &rehash).unwrap();
+    derive(&image, &target, NEW, &own).unwrap();
     let partitions = gpt::partitions(&target).unwrap();
     let id = |number| partitions[&number].part_guid.simple().to_string();
     let root = format!("{}{}", id(3), id(2));
@@ -115,11 +115,11 @@ fn a_rehashed_slot_has_ids_of_its_own_and_the_same_store() {
         |bytes: &[u8], mib: u64, length: usize| bytes[(mib * MIB) as usize..][..length].to_vec();
     assert!(part(&after, 41, 4 << 20) == part(&before, 41, 4 << 20));
     let verity = part(&after, 39, 8192);
-    let superblock: [u8; verity::SUPERBLOCK] = verity[..512].try_into().unwrap();
-    assert!(verity::salt(&superblock).starts_with(NEW.as_bytes()));
-    let again = verity::rehash(
+    let superblock: [u8; rehash::SUPERBLOCK] = verity[..512].try_into().unwrap();
+    assert!(rehash::salt(&superblock).starts_with(NEW.as_bytes()));
+    let again = rehash::rehash(
         &superblock,
-        &verity::salt(&superblock),
+        &rehash::salt(&superblock),
         &part(&after, 41, 8192)[..],
     );
     let again = again.unwrap();

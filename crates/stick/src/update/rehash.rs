@@ -1,17 +1,23 @@
-//! The hashes of a store: dm-verity, format 1 (cryptsetup, wiki, "DMVerity"; Linux, Documentation/admin-guide/device-mapper/verity.rst).
+//! The hashes of a store, made anew with another salt (dm-verity, format 1; cryptsetup, wiki, "DMVerity").
 //!
 //! A superblock, then the levels of hashes, the highest first. Each block of a level has the hashes of 128 blocks of the level below
 //! it, the lowest those of the store.
 
 use std::io::Read;
 
+use anyhow::Error;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::verity::Superblock;
+
 /// Bytes of a block, of the store and of hashes: what systemd-repart is told to use (modules/layout.nix).
-pub const BLOCK: usize = 4096;
+const BLOCK: usize = 4096;
 /// Bytes of the superblock, which has a block of its own.
 pub const SUPERBLOCK: usize = 512;
+/// The places of fields in it.
+const HASH_TYPE: usize = 12;
+const SALT_SIZE: usize = 80;
 const SALT: usize = 88;
 const SALT_BYTES: usize = 32;
 
@@ -59,7 +65,7 @@ pub fn rehash(
     mut store: impl Read,
 ) -> anyhow::Result<Hashes> {
     let blocks = data_blocks(superblock).ok_or_else(|| {
-        anyhow::Error::msg(
+        Error::msg(
             "the hashes are not dm-verity's with SHA-256, blocks of 4096 bytes and a salt of 32: an image of layout 2 is needed",
         )
     })?;
@@ -98,34 +104,23 @@ fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// The number of the store's blocks. None for hashes of another kind; a single block has no levels.
 fn data_blocks(superblock: &[u8; SUPERBLOCK]) -> Option<u64> {
-    let number = |at: usize, bytes: usize| {
-        let field = superblock[at..at + bytes].iter().rev();
-        field.fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-    };
-    let algorithm = superblock[32..64].split(|byte| *byte == 0).next();
+    let read = Superblock::read(superblock)?;
     let block = BLOCK as u64;
-    let known = superblock.starts_with(b"verity\0\0")
-        && [number(8, 4), number(12, 4)] == [1, 1]
-        && algorithm == Some(b"sha256")
-        && [number(64, 4), number(68, 4)] == [block, block]
-        && number(80, 2) == SALT_BYTES as u64;
-    known.then(|| number(72, 8)).filter(|blocks| *blocks > 1)
+    let known = (read.data_block, read.hash_block, read.digest) == (block, block, 32)
+        && superblock[HASH_TYPE..][..4] == [1, 0, 0, 0]
+        && superblock[SALT_SIZE..][..2] == [SALT_BYTES as u8, 0];
+    (known && read.data_blocks > 1).then_some(read.data_blocks)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::verity_superblock;
 
     fn superblock(blocks: u64) -> [u8; SUPERBLOCK] {
-        let mut superblock = [0; SUPERBLOCK];
-        superblock[..6].copy_from_slice(b"verity");
-        (superblock[8], superblock[12]) = (1, 1);
-        superblock[32..38].copy_from_slice(b"sha256");
-        for at in [64, 68] {
-            superblock[at..][..4].copy_from_slice(&4096_u32.to_le_bytes());
-        }
-        superblock[72..80].copy_from_slice(&blocks.to_le_bytes());
-        superblock[80] = 32;
+        let mut superblock: [u8; SUPERBLOCK] = verity_superblock(blocks).try_into().unwrap();
+        superblock[HASH_TYPE] = 1;
+        superblock[SALT_SIZE] = SALT_BYTES as u8;
         superblock
     }
 
@@ -157,6 +152,8 @@ mod tests {
         ];
         assert!(hashes.area == expected.concat());
         assert_eq!(hashes.root.to_vec(), hash(7, &upper));
+        let used = Superblock::read(&superblock(130)).unwrap().used_bytes();
+        assert_eq!(hashes.area.len() as u64, used);
         let (store_id, verity_id) = hashes.partition_ids();
         let ids = format!("{}{}", store_id.simple(), verity_id.simple());
         assert_eq!(ids, hashes.root_hex());
