@@ -33,6 +33,22 @@ fn release() -> UpdateRelease {
     }
 }
 
+#[test]
+fn the_release_of_an_image_has_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = derived::tests::image(folder.path());
+    let files = folder.path().join("files");
+    let made = UpdateRelease::make(&image, &files).unwrap();
+    assert_eq!(made.update.version, derived::tests::OLD);
+    assert_eq!(made.update.configuration["OLLAMALIVE_USER"], "alice");
+    let fetched = fetched(&made.unsigned());
+    assert!(wrong(fetched.path()).is_empty());
+    assert_eq!(fs::read_dir(&files).unwrap().count(), 3);
+    let store = fs::read(fetched.path().join(&made.update.files[1].file)).unwrap();
+    let at = (41 << 20)..(41 << 20) + 8192;
+    assert!(store == fs::read(&image).unwrap()[at]);
+}
+
 /// Writes what is published to a folder, as a machine fetches it.
 fn fetched(files: &Files) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -161,4 +161,4 @@ pub fn flip_store_byte(image: &Path, offset: u64) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

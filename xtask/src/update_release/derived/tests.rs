@@ -6,12 +6,12 @@ use super::uki::test_uki;
 use super::*;
 use crate::disk_fixtures::test_image;
 
-const OLD: &str = "20260101000000";
+pub const OLD: &str = "20260101000000";
 const NEW: &str = "20260202000000";
-const OSREL: &str = "IMAGE_VERSION=20260101000000\n";
+const OSREL: &str = "IMAGE_VERSION=20260101000000\nOLLAMALIVE_USER=alice\n";
 
 /// An image with a system, whose store has two blocks.
-fn image(folder: &Path) -> PathBuf {
+pub fn image(folder: &Path) -> PathBuf {
     let image = test_image(folder);
     for kind in ["verity_", "store_"] {
         gpt::rename(&image, &format!("{kind}1"), &format!("{kind}{OLD}")).unwrap();

@@ -130,19 +130,23 @@ pub fn test_uki(osrel: &str, cmdline: &str) -> Vec<u8> {
 /// As [`test_uki`], with `room` for the command line.
 #[cfg(test)]
 pub fn test_uki_with_room(osrel: &str, cmdline: &str, room: usize) -> Vec<u8> {
+    const PE: usize = 64;
+    const OPTIONAL: usize = 112;
     let mut uki = vec![0; 512];
     uki[..2].copy_from_slice(b"MZ");
-    uki[60] = 64;
-    uki[64..68].copy_from_slice(b"PE\0\0");
-    uki[70] = 3;
-    uki[84] = 16;
+    uki[60] = PE as u8;
+    // For x86-64, with three sections.
+    uki[PE..][..8].copy_from_slice(b"PE\0\0\x64\x86\x03\0");
+    uki[PE + 20] = OPTIONAL as u8;
+    // PE32+
+    uki[PE + 24..][..2].copy_from_slice(&[0x0b, 0x02]);
     let sections = [
         (".linux", "kernel", 16),
         (".osrel", osrel, 256),
         (".cmdline", cmdline, room),
     ];
     for (number, (name, text, raw_size)) in sections.into_iter().enumerate() {
-        let entry = 64 + 24 + 16 + number * ENTRY;
+        let entry = PE + 24 + OPTIONAL + number * ENTRY;
         uki[entry..][..name.len()].copy_from_slice(name.as_bytes());
         let fields = [
             (VIRTUAL_SIZE, text.len()),
