@@ -13,7 +13,7 @@ use stick::sums::{self, SUMS};
 use stick::update::{Update, UpdateImage};
 
 use crate::error::usage;
-use crate::release::manifest::FORMAT;
+use crate::release::manifest::{FORMAT, Manifest, SystemInfo};
 use crate::release::signature::SIGNATURE;
 use crate::release::signature::signer::Signer;
 use crate::release::{CtrlC, MANIFEST};
@@ -21,6 +21,8 @@ use crate::update_server::{Content, Files};
 
 /// The key that releases for tests are signed with, in the project's folder; tests/variants/updates.nix trusts it.
 const KEY: &str = "tests/keys/updates.secret.asc";
+
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 
 /// The signer whose releases a machine under test takes. `root` is the project's folder.
 ///
@@ -103,18 +105,21 @@ impl UpdateRelease {
 
     /// All files but the signature, and the text of the sums.
     fn summed(&self, signed_by: Option<&str>) -> (Files, String) {
-        let manifest = json!({
-            "format": FORMAT,
-            "version": format!("test-{}", self.update.version),
-            "commit": "0".repeat(40),
-            "signedBy": signed_by,
-            "nixpkgs": "0".repeat(40),
-            "layoutVersion": self.update.layout_version,
-            "images": [],
-            "tests": [],
-            "update": self.update,
-        });
-        let manifest = format!("{manifest:#}\n");
+        let manifest = Manifest {
+            format: FORMAT,
+            version: format!("test-{}", self.update.version),
+            commit: NO_COMMIT.into(),
+            signed_by: signed_by.map(str::to_string),
+            system: SystemInfo {
+                nixpkgs: NO_COMMIT.into(),
+                layout_version: Some(self.update.layout_version.into()),
+                ..SystemInfo::default()
+            },
+            images: Vec::new(),
+            update: Some(self.update.clone()),
+            tests: Vec::new(),
+        };
+        let manifest = format!("{:#}\n", json!(manifest));
         let mut assets = self.update.files.clone();
         assets.push(Asset {
             file: MANIFEST.into(),

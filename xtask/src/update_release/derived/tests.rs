@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
+use stick::testing::{SmallImage, put};
 use stick::units::MIB;
 
 use super::uki::test_uki;
 use super::*;
-use crate::disk_fixtures::test_image;
 
 pub const OLD: &str = "20260101000000";
 const NEW: &str = "20260202000000";
@@ -12,41 +12,24 @@ const OSREL: &str = "IMAGE_VERSION=20260101000000\nOLLAMALIVE_USER=alice\n";
 
 /// An image with a system, whose store has two blocks.
 pub fn image(folder: &Path) -> PathBuf {
-    let image = test_image(folder);
-    for kind in ["verity_", "store_"] {
-        gpt::rename(&image, &format!("{kind}1"), &format!("{kind}{OLD}")).unwrap();
-    }
-    let extent = gpt::partition(&image, "ESP").unwrap();
-    let file = || {
-        let options = File::options().read(true).write(true).open(&image);
-        options.unwrap()
+    let path = folder.join("image");
+    let small = SmallImage {
+        version: OLD.into(),
+        ..SmallImage::default()
     };
-    esp::format(file(), extent).unwrap();
-    esp::write(&image, extent, &uki_path(OLD), &test_uki(OSREL, "init=/a")).unwrap();
-    let verity = gpt::partition(&image, &label(VERITY, OLD)).unwrap();
-    file()
-        .write_all_at(&verity_superblock(), verity.offset)
-        .unwrap();
-    let store = gpt::partition(&image, &label(STORE, OLD)).unwrap();
-    let mut superblock = [0; 128];
-    superblock[..4].copy_from_slice(&0xe0f5_e1e2_u32.to_le_bytes());
-    superblock[12] = 12;
-    superblock[36] = 2;
-    file()
-        .write_all_at(&superblock, store.offset + 1024)
-        .unwrap();
-    image
-}
-
-/// Of a store of two blocks.
-fn verity_superblock() -> [u8; rehash::SUPERBLOCK] {
-    let mut superblock = [0; rehash::SUPERBLOCK];
-    superblock[..6].copy_from_slice(b"verity");
-    superblock[32..38].copy_from_slice(b"sha256");
-    for (at, value) in [(8, 1), (12, 1), (65, 16), (69, 16), (72, 2), (80, 32)] {
-        superblock[at] = value;
+    let file = small.with_system(&path, vec![7; 8192], OSREL).unwrap();
+    // Of the superblock: the kind of hashes, and 32 bytes of salt.
+    for (at, value) in [(12, 1), (80, 32)] {
+        put(&file, small.verity().offset + at, &[value]).unwrap();
     }
-    superblock
+    esp::write(
+        &path,
+        small.esp(),
+        &uki_path(OLD),
+        &test_uki(OSREL, "init=/a"),
+    )
+    .unwrap();
+    path
 }
 
 fn changes(parameters: &[ParameterEdit]) -> Changes {
