@@ -36,4 +36,6 @@ pub mod snapshot;
 pub mod test_env;
 pub mod test_machine;
 mod tiny_model;
+pub mod update_release;
+pub mod update_server;
 pub mod variant;

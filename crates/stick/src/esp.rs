@@ -34,30 +34,65 @@ pub fn format(file: File, extent: Extent) -> Result<()> {
     system.unmount().context("cannot finish the ESP")
 }
 
-/// Writes `content` to the file `name`, a path in [`FOLDER`], in the ESP of the disk or image at `disk`.
-///
-/// # Errors
-/// Not a FAT file system, or no room in it.
-pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()> {
+/// The file system on `file`, which is that of the `disk` or image.
+fn open(
+    file: File,
+    disk: &Path,
+    extent: Extent,
+) -> Result<FileSystem<BufStream<StreamSlice<File>>>> {
+    FileSystem::new(slice(file, extent)?, FsOptions::new())
+        .with_context(|| format!("the ESP of {} is not a FAT file system", disk.display()))
+}
+
+fn open_to_write(disk: &Path, extent: Extent) -> Result<FileSystem<BufStream<StreamSlice<File>>>> {
     let file = File::options()
         .read(true)
         .write(true)
         .open(disk)
         .with_context(|| format!("cannot write {}", disk.display()))?;
-    let system = FileSystem::new(slice(file, extent)?, FsOptions::new())
-        .with_context(|| format!("the ESP of {} is not a FAT file system", disk.display()))?;
-    let mut folder = system.root_dir().create_dir(FOLDER)?;
-    let mut parts = name.split('/').peekable();
+    open(file, disk, extent)
+}
+
+/// Writes `content` to the file `name`, a path in [`FOLDER`], in the ESP of the disk or image at `disk`.
+///
+/// # Errors
+/// Not a FAT file system, or no room in it.
+pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()> {
+    write(disk, extent, &format!("{FOLDER}/{name}"), content)
+}
+
+/// As [`put`], for a path from the ESP's root.
+///
+/// # Errors
+/// As there.
+pub fn write(disk: &Path, extent: Extent, path: &str, content: &[u8]) -> Result<()> {
+    let system = open_to_write(disk, extent)?;
+    let mut folder = system.root_dir();
+    let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
         if parts.peek().is_some() {
             folder = folder.create_dir(part)?;
         } else {
             let mut target = folder.create_file(part)?;
-            target.truncate()?;
             target.write_all(content)?;
+            // Of a longer file before it.
+            target.truncate()?;
         }
     }
     drop(folder);
+    system.unmount().context("cannot finish the ESP")
+}
+
+/// Gives the file at `path`, from the ESP's root, the path `new`.
+///
+/// # Errors
+/// Not a FAT file system, there is no such file, or `new` exists.
+pub fn rename(disk: &Path, extent: Extent, path: &str, new: &str) -> Result<()> {
+    let system = open_to_write(disk, extent)?;
+    let root = system.root_dir();
+    root.rename(path, &root, new)
+        .with_context(|| format!("cannot rename {path} in the ESP to {new}"))?;
+    drop(root);
     system.unmount().context("cannot finish the ESP")
 }
 
@@ -67,14 +102,21 @@ pub fn put(disk: &Path, extent: Extent, name: &str, content: &[u8]) -> Result<()
 /// # Errors
 /// Not a FAT file system, or it cannot be read.
 pub fn get(disk: &Path, extent: Extent, name: &str) -> Result<Option<Vec<u8>>> {
+    read(disk, extent, &format!("{FOLDER}/{name}"))
+}
+
+/// As [`get`], for a path from the ESP's root.
+///
+/// # Errors
+/// As there.
+pub fn read(disk: &Path, extent: Extent, path: &str) -> Result<Option<Vec<u8>>> {
     let file = File::open(disk).with_context(|| format!("cannot read {}", disk.display()))?;
-    let system = FileSystem::new(slice(file, extent)?, FsOptions::new())
-        .with_context(|| format!("the ESP of {} is not a FAT file system", disk.display()))?;
+    let system = open(file, disk, extent)?;
     let mut content = Vec::new();
-    match system.root_dir().open_file(&format!("{FOLDER}/{name}")) {
+    match system.root_dir().open_file(path) {
         Ok(mut found) => found.read_to_end(&mut content)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {name} in the ESP")),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {path} in the ESP")),
     };
     Ok(Some(content))
 }
@@ -108,5 +150,12 @@ mod tests {
         assert_eq!(read("authorized_keys").unwrap(), b"key\r\n");
         assert_eq!(read("network/Home.nmconnection").unwrap(), b"[connection]");
         assert_eq!(read("network/Other.nmconnection"), None);
+
+        let (old, new) = ("EFI/Linux/a_long_name_1.efi", "EFI/Linux/a_long_name_2.efi");
+        write(&disk, extent, old, b"system").unwrap();
+        rename(&disk, extent, old, new).unwrap();
+        assert_eq!(super::read(&disk, extent, old).unwrap(), None);
+        assert_eq!(super::read(&disk, extent, new).unwrap().unwrap(), b"system");
+        assert!(rename(&disk, extent, old, new).is_err());
     }
 }

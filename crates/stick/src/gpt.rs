@@ -130,6 +130,18 @@ pub fn set_partition_id(path: &Path, name: &str, id: Uuid) -> Result<()> {
     })
 }
 
+/// Calls the partition `name` something else.
+///
+/// # Errors
+/// As for [`grow`].
+pub fn rename(path: &Path, name: &str, new: &str) -> Result<()> {
+    rewrite(path, |partitions, _| {
+        find_mut(partitions, name)?.name = new.to_string();
+        Ok(())
+    })
+    .with_context(|| format!("cannot rename {name} on {}", path.display()))
+}
+
 /// Grows the last partition, called `name`, to the end of the disk and moves the backup table there, as a first boot does.
 /// The caller has to know that it is the last: an overlap is not checked. For image files; a block device has no length here.
 ///
@@ -230,65 +242,10 @@ pub fn create(file: &mut File, disk_id: Option<Uuid>, partitions: &[NewPartition
     write(file, disk_id, entries)
 }
 
-/// For tests: an image of 46 MiB, whose table lists slot B and PERSIST (16 MiB, at 52 MiB) behind its end.
-#[cfg(test)]
-pub fn test_image(folder: &Path) -> std::path::PathBuf {
-    use crate::layout::{STORE, VERITY};
-    let linux = gpt::partition_types::LINUX_FS;
-    image_of(
-        folder,
-        &[
-            ("ESP", 1, 38, linux.clone()),
-            ("verity_1", 39, 2, VERITY),
-            ("store_1", 41, 4, STORE),
-            ("_empty", 46, 2, VERITY),
-            ("_empty", 48, 4, STORE),
-            ("PERSIST", 52, 16, linux),
-        ],
-    )
-}
-
-/// For tests: as [`test_image`], of layout 1. PERSIST is at 46 MiB.
-#[cfg(test)]
-pub fn layout_1_image(folder: &Path) -> std::path::PathBuf {
-    let linux = gpt::partition_types::LINUX_FS;
-    image_of(
-        folder,
-        &[
-            ("ESP", 1, 40, linux.clone()),
-            ("STORE", 41, 4, linux.clone()),
-            ("PERSIST", 46, 16, linux),
-        ],
-    )
-}
-
-#[cfg(test)]
-fn image_of(folder: &Path, partitions: &[(&'static str, u64, u64, Type)]) -> std::path::PathBuf {
-    use crate::units::MIB;
-    let path = folder.join("image");
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .unwrap();
-    file.set_len(46 * MIB).unwrap();
-    let new = |(name, offset, length, kind): &(&'static str, u64, u64, Type)| NewPartition {
-        name,
-        extent: Extent {
-            offset: offset * MIB,
-            length: length * MIB,
-        },
-        kind: kind.clone(),
-    };
-    let partitions: Vec<_> = partitions.iter().map(new).collect();
-    create(&mut file, None, &partitions).unwrap();
-    path
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::test_image;
 
     #[test]
     fn a_missing_partition_is_named() {
@@ -298,6 +255,17 @@ mod tests {
             error.to_string().ends_with("has no partition called OTHER"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_new_name_changes_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = test_image(folder.path());
+        let mut expected = partitions(&image).unwrap();
+        rename(&image, "store_1", "store_2").unwrap();
+        expected.get_mut(&3).unwrap().name = "store_2".into();
+        assert_eq!(partitions(&image).unwrap(), expected);
+        assert!(rename(&image, "store_1", "store_2").is_err());
     }
 
     #[test]

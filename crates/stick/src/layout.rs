@@ -108,7 +108,8 @@ pub fn erofs_bytes(store: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpt::{NewPartition, layout_1_image, test_image};
+    use crate::gpt::NewPartition;
+    use crate::testing::{layout_1_image, test_image};
 
     fn start_of(image: &std::path::Path) -> Vec<u8> {
         let mut start = std::fs::read(image).unwrap();

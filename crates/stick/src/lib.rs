@@ -13,4 +13,7 @@ pub mod partial;
 pub mod sparse;
 pub mod split;
 pub mod sums;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod units;
+pub mod update;

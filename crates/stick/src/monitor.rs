@@ -14,6 +14,8 @@ pub enum Pass {
     ReadBack,
     /// An image is compressed.
     Pack,
+    /// The files of an update are read from an image.
+    Update,
 }
 
 /// Watches a long operation. By default, every method does nothing; see [`NoMonitor`].

@@ -4,6 +4,7 @@ mod images;
 mod progress;
 mod refusals;
 mod signing;
+mod update;
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use anyhow::Result;
 use stick::archive::{self, PackOptions};
 use stick::sums::{self, SUMS};
 use stick::units::binary_size;
+use stick::update::Update;
 use stick::{digest, partial};
 
 use self::images::BUILT;
@@ -74,9 +76,14 @@ pub fn release(options: &Release) -> Result<Released> {
         Some(nix) => plan.build(nix)?,
         None => plan.images.clone(),
     };
+    let source = update::source(&images)?;
     fs::create_dir_all(&plan.out)
         .map_err(|error| usage(format!("cannot create {}: {error}", plan.out.display())))?;
     partial::sweep(&plan.out)?;
+    let update = match &source {
+        Some(source) => Some(plan.write_update(source)?),
+        None => None,
+    };
     // From here to the end the folder is unfinished.
     for name in [SUMS, MANIFEST, NOTES] {
         let _ = fs::remove_file(plan.out.join(name));
@@ -86,7 +93,7 @@ pub fn release(options: &Release) -> Result<Released> {
         packed.push(plan.pack(image)?);
     }
     let (system, sbom) = plan.describe()?;
-    let manifest = plan.manifest(packed, system);
+    let manifest = plan.manifest(packed, update, system);
     let assets = plan.write(&manifest, sbom.as_deref())?;
     plan.conclude(&manifest, &assets)
 }
@@ -125,13 +132,17 @@ impl ReleasePlan<'_> {
         Ok(images)
     }
 
+    fn pack_options(&self) -> PackOptions {
+        PackOptions {
+            level: self.options.level,
+            limit: LIMIT,
+        }
+    }
+
     /// Packs `image`, unless an earlier run has done so.
     fn pack(&self, image: &ReleaseImage) -> Result<PackedImage> {
         let file = format!("ollamalive-{}.{}", self.version.name, image.name);
-        let options = PackOptions {
-            level: self.options.level,
-            limit: LIMIT,
-        };
+        let options = self.pack_options();
         if let Some(packed) = resume::find(image, &file, &self.out, options)? {
             self.console
                 .say(&format!("{}: finished before", image.name));
@@ -187,7 +198,12 @@ impl ReleasePlan<'_> {
         Ok((system, sbom.ok()))
     }
 
-    fn manifest(&self, images: Vec<PackedImage>, system: SystemInfo) -> Manifest {
+    fn manifest(
+        &self,
+        images: Vec<PackedImage>,
+        update: Option<Update>,
+        system: SystemInfo,
+    ) -> Manifest {
         Manifest {
             format: FORMAT,
             version: self.version.name.clone(),
@@ -195,6 +211,7 @@ impl ReleasePlan<'_> {
             signed_by: self.signing.key().map(str::to_string),
             system,
             images,
+            update,
             tests: self.reports.iter().map(test_report::test_run).collect(),
         }
     }
@@ -207,11 +224,7 @@ impl ReleasePlan<'_> {
             ));
         }
         let mut manifest = manifest.clone();
-        let mut assets: Vec<Asset> = manifest
-            .images
-            .iter()
-            .flat_map(|image| image.assets.clone())
-            .collect();
+        let mut assets: Vec<Asset> = manifest.assets().cloned().collect();
         let mut place = |name: &str, text: &str| -> Result<()> {
             partial::place(&self.out, name, text)?;
             assets.push(Asset {

@@ -278,37 +278,3 @@ fn no_more(_: &Path) -> Result<()> {
 fn beside(stick: StickImage) -> Disk {
     Disk::new(stick.path, OTHER_STICK).removable()
 }
-
-/// An image as both guests make it. The table lists slot B and PERSIST (16 MiB), the file ends before them.
-#[cfg(test)]
-fn test_image(folder: &Path) -> PathBuf {
-    use stick::gpt::{Extent, NewPartition, partition_types::LINUX_FS};
-    use stick::layout::{STORE, VERITY};
-    use stick::units::MIB;
-    let path = folder.join("image");
-    let mut file = fs::File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .unwrap();
-    file.set_len(46 * MIB).unwrap();
-    let new = |name, offset: u64, length: u64, kind| NewPartition {
-        name,
-        extent: Extent {
-            offset: offset * MIB,
-            length: length * MIB,
-        },
-        kind,
-    };
-    let parts = [
-        new("ESP", 1, 38, LINUX_FS),
-        new("verity_1", 39, 2, VERITY),
-        new("store_1", 41, 4, STORE),
-        new("_empty", 46, 1, VERITY),
-        new("_empty", 47, 4, STORE),
-        new("PERSIST", 51, 16, LINUX_FS),
-    ];
-    gpt::create(&mut file, None, &parts).unwrap();
-    path
-}

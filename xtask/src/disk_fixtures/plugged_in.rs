@@ -185,7 +185,7 @@ mod tests {
     use std::fs::File;
 
     use super::*;
-    use crate::disk_fixtures::test_image;
+    use stick::testing::test_image;
 
     #[test]
     fn partitions_are_listed_or_the_error_is_shown() {

@@ -191,7 +191,7 @@ impl StickImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk_fixtures::test_image;
+    use stick::testing::test_image;
 
     #[test]
     fn persist_grows_to_the_end_and_keeps_its_start() {

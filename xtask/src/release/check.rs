@@ -108,7 +108,7 @@ impl ReleaseFolder {
             found(&self.check_sum(sum, seen.remove(&sum.file))?);
         }
         let listed = |file: &str| self.sum(file).is_some();
-        for asset in self.images().flat_map(|image| &image.assets) {
+        for asset in self.manifest.iter().flat_map(Manifest::assets) {
             let fault = match self.sum(&asset.file) {
                 Some(sum) if sum == asset.digest.sha256 => continue,
                 Some(_) => format!("{MANIFEST} and {SUMS} give different digests for it"),

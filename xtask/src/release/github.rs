@@ -49,6 +49,22 @@ struct Uploaded {
     digest: Option<String>,
 }
 
+/// A release on GitHub, as its REST API lists it.
+#[derive(Debug, Deserialize)]
+pub struct PublishedRelease {
+    pub tag_name: String,
+    draft: bool,
+    pub assets: Vec<PublishedAsset>,
+}
+
+/// A file of a [`PublishedRelease`].
+#[derive(Debug, Deserialize)]
+pub struct PublishedAsset {
+    pub name: String,
+    /// `sha256:` and hex; older servers leave it out.
+    pub digest: Option<String>,
+}
+
 impl Uploaded {
     /// Whether it is `asset`, whole.
     fn is(&self, asset: &Asset) -> bool {
@@ -155,6 +171,24 @@ impl GitHub {
             )));
         }
         Ok(())
+    }
+
+    /// The releases that are published, newest first, as far as updates need to know them.
+    ///
+    /// # Errors
+    /// GitHub does not answer, or answers with another form.
+    pub fn published(&self) -> Result<Vec<PublishedRelease>> {
+        let newest = "repos/{owner}/{repo}/releases?per_page=100";
+        let Some(text) = self.ask(&["api", newest])? else {
+            return Ok(Vec::new());
+        };
+        let mut releases: Vec<PublishedRelease> = serde_json::from_str(&text).map_err(|error| {
+            usage(format!(
+                "cannot read the output of gh api: {error}: update gh"
+            ))
+        })?;
+        releases.retain(|release| !release.draft);
+        Ok(releases)
     }
 
     /// Publishes `assets`, all in `folder`, as `tag` of `commit`. What a draft has already is not sent again.

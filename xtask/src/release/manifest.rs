@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use stick::digest::FileDigest;
 pub use stick::split::Asset;
+use stick::update::{Update, malformed};
 
 use super::MANIFEST;
 use super::image::ImageKind;
@@ -30,6 +31,9 @@ pub struct Manifest {
     #[serde(flatten)]
     pub system: SystemInfo,
     pub images: Vec<PackedImage>,
+    /// What machines update themselves with, of the image `raw`; None for layout 1, and in older releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<Update>,
     /// The test runs that this commit passed.
     pub tests: Vec<TestRun>,
 }
@@ -88,6 +92,14 @@ pub struct TestedPromise {
     pub verdict: Verdict,
 }
 
+impl Manifest {
+    /// The files that are made from images: packed ones, and those of the update.
+    pub fn assets(&self) -> impl Iterator<Item = &Asset> {
+        let packed = self.images.iter().flat_map(|image| &image.assets);
+        packed.chain(self.update.iter().flat_map(|update| &update.files))
+    }
+}
+
 impl PackedImage {
     /// Bytes of its assets together.
     pub fn packed_bytes(&self) -> u64 {
@@ -121,6 +133,12 @@ pub fn read(folder: &Path) -> Result<Manifest> {
             manifest.format
         )));
     }
+    if let Some(why) = manifest.update.as_ref().and_then(malformed) {
+        return Err(usage(format!(
+            "{} has an update of another form: {why}: download it again",
+            path.display()
+        )));
+    }
     Ok(manifest)
 }
 
@@ -129,12 +147,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_from_before_signatures_is_read() {
+    fn a_manifest_from_before_signatures_and_updates_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let text = r#"{ "format": 1, "version": "v1", "commit": "abc", "nixpkgs": "def", "images": [], "tests": [] }"#;
         std::fs::write(folder.path().join(MANIFEST), text).unwrap();
         let manifest = read(folder.path()).unwrap();
         assert_eq!(manifest.signed_by, None);
+        assert_eq!(manifest.update, None);
         assert_eq!(manifest.system.nixpkgs, "def");
     }
 }

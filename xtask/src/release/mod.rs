@@ -18,6 +18,7 @@ pub mod notes;
 pub mod resume;
 pub mod signature;
 pub mod test_report;
+pub mod update;
 pub mod version;
 
 use anyhow::Result;

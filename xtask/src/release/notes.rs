@@ -73,6 +73,13 @@ fn images(text: &mut String, manifest: &Manifest) {
     {
         let _ = writeln!(text, "\n{}", join(image));
     }
+    if let Some(update) = &manifest.update {
+        let _ = writeln!(
+            text,
+            "\nA machine with an older system updates itself with the files `ollamalive_{}…`; you need not download them.",
+            update.version
+        );
+    }
     let _ = writeln!(
         text,
         "\nThe digests of the images themselves are in `{MANIFEST}`."

@@ -5,14 +5,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stick::archive::PackOptions;
-use stick::digest;
-use stick::{partial::place, split};
+use stick::update::{Update, malformed};
+use stick::{digest, partial::place, split};
 
 use super::CtrlC;
 use super::image::ReleaseImage;
-use super::manifest::PackedImage;
+use super::manifest::{Asset, PackedImage};
 use super::signature::SIGNATURE;
 
 /// What is known of a signature that was made before.
@@ -46,15 +47,43 @@ impl PackSource {
     }
 }
 
-/// The fragment of the manifest that is kept beside an asset.
+/// The fragment of the manifest that is kept beside assets.
 #[derive(Serialize, Deserialize)]
-struct FinishedImage {
+struct Finished<T> {
     source: PackSource,
-    packed: PackedImage,
+    made: T,
+}
+
+impl<T: Serialize + DeserializeOwned> Finished<T> {
+    /// None without a fragment; one of another format is ignored.
+    fn read(folder: &Path, name: &str) -> Option<Self> {
+        let text = fs::read_to_string(folder.join(name)).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    fn write(&self, folder: &Path, name: &str) -> Result<()> {
+        place(folder, name, serde_json::to_string(self)?)
+    }
 }
 
 fn fragment(image: &ReleaseImage) -> String {
     format!(".{}.made.json", image.name)
+}
+
+fn update_fragment(image: &ReleaseImage) -> String {
+    format!(".{}.update.json", image.name)
+}
+
+/// Whether all `assets` are in `folder`, as they were made.
+fn intact(assets: &[Asset], folder: &Path) -> Result<bool> {
+    for asset in assets {
+        let path = folder.join(&asset.file);
+        let length = fs::metadata(&path).map_or(0, |file| file.len());
+        if length != asset.digest.bytes || digest::of_file(&path, &CtrlC)? != asset.digest {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The assets that `image` was packed into before, if nothing has changed: the image by its length and times, the assets
@@ -65,24 +94,54 @@ pub fn find(
     folder: &Path,
     options: PackOptions,
 ) -> Result<Option<PackedImage>> {
-    let Ok(text) = fs::read_to_string(folder.join(fragment(image))) else {
+    let Some(finished) = Finished::<PackedImage>::read(folder, &fragment(image)) else {
         return Ok(None);
     };
-    // A fragment of another format is ignored.
-    let Ok(finished) = serde_json::from_str::<FinishedImage>(&text) else {
+    let packed = finished.made;
+    let same = finished.source == PackSource::of(image, options)? && packed.file == file;
+    Ok((same && intact(&packed.assets, folder)?).then_some(packed))
+}
+
+/// The update files of `image` that were made before, if nothing has changed.
+pub fn find_update(
+    image: &ReleaseImage,
+    folder: &Path,
+    options: PackOptions,
+) -> Result<Option<Update>> {
+    let Some(finished) = Finished::<Update>::read(folder, &update_fragment(image)) else {
         return Ok(None);
     };
-    if finished.source != PackSource::of(image, options)? || finished.packed.file != file {
-        return Ok(None);
-    }
-    for asset in &finished.packed.assets {
-        let path = folder.join(&asset.file);
-        let length = fs::metadata(&path).map_or(0, |file| file.len());
-        if length != asset.digest.bytes || digest::of_file(&path, &CtrlC)? != asset.digest {
-            return Ok(None);
+    let same = finished.source == PackSource::of(image, options)?;
+    Ok((same && intact(&finished.made.files, folder)?).then_some(finished.made))
+}
+
+/// Removes the update files that were made of `image` before. They may have other names than the new ones.
+pub fn forget_update(image: &ReleaseImage, folder: &Path) -> Result<()> {
+    let fragment = update_fragment(image);
+    let Some(finished) = Finished::<Update>::read(folder, &fragment) else {
+        return Ok(());
+    };
+    if malformed(&finished.made).is_none() {
+        for asset in &finished.made.files {
+            split::remove(folder, &asset.file)?;
         }
     }
-    Ok(Some(finished.packed))
+    let _ = fs::remove_file(folder.join(&fragment));
+    Ok(())
+}
+
+/// Remembers the update files of `image`, once they have their names.
+pub fn remember_update(
+    image: &ReleaseImage,
+    update: &Update,
+    folder: &Path,
+    options: PackOptions,
+) -> Result<()> {
+    let finished = Finished {
+        source: PackSource::of(image, options)?,
+        made: update.clone(),
+    };
+    finished.write(folder, &update_fragment(image))
 }
 
 /// Forgets the assets of `image`, before new ones take their place.
@@ -98,11 +157,11 @@ pub fn remember(
     folder: &Path,
     options: PackOptions,
 ) -> Result<()> {
-    let finished = FinishedImage {
+    let finished = Finished {
         source: PackSource::of(image, options)?,
-        packed: packed.clone(),
+        made: packed.clone(),
     };
-    place(folder, &fragment(image), &serde_json::to_string(&finished)?)
+    finished.write(folder, &fragment(image))
 }
 
 /// A signature that was made before.

@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use stick::gpt::partition_types::LINUX_FS;
-use stick::gpt::{self, Extent, NewPartition};
+use stick::testing::SmallImage;
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
@@ -16,8 +15,10 @@ use crate::common::{copy_of_project, xtask};
 
 /// The image's length, most of it a hole.
 pub const BYTES: u64 = 24 << 20;
-/// Where it holds noise, and how much.
+/// Where its store begins, and how much of it is noise.
 const NOISE: (u64, usize) = (9 << 20, 1 << 20);
+/// The version of its system.
+pub const VERSION: &str = "20261128051225";
 
 pub struct Case {
     pub folder: TempDir,
@@ -140,9 +141,27 @@ impl Case {
         Ok(())
     }
 
-    /// Changes a byte of the noise in the image.
+    /// Changes a byte of the image that no update contains.
     pub fn change_image(&self) {
+        flip(&self.image, BYTES - (2 << 20));
+    }
+
+    /// Changes a byte of the system's store.
+    pub fn change_store(&self) {
         flip(&self.image, NOISE.0);
+    }
+
+    /// The names of the update's files: hashes, store, UKI.
+    pub fn update_files(&self) -> [String; 3] {
+        let id = |name: &str| {
+            let name = format!("{name}_{VERSION}");
+            stick::gpt::partition_id(&self.image, &name).unwrap()
+        };
+        [
+            format!("ollamalive_{VERSION}_{}.verity", id("verity")),
+            format!("ollamalive_{VERSION}_{}.store", id("store")),
+            format!("ollamalive_{VERSION}.efi"),
+        ]
     }
 }
 
@@ -164,32 +183,35 @@ pub fn flip(path: &Path, offset: u64) {
     file.write_all_at(&[!byte[0]], offset).unwrap();
 }
 
-/// A sparse disk with a partition table and some noise.
+/// The partitions of the image.
+pub fn parts() -> SmallImage {
+    SmallImage {
+        esp: 7,
+        verity: 1,
+        store: 14,
+        version: VERSION.into(),
+        ..SmallImage::default()
+    }
+}
+
+/// A sparse image of a stick with a small system, all of its store noise.
 pub fn disk(path: &Path) {
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .unwrap();
-    file.set_len(BYTES).unwrap();
-    let store = NewPartition {
-        name: "STORE",
-        extent: Extent {
-            offset: 1 << 20,
-            length: 8 << 20,
-        },
-        kind: LINUX_FS,
-    };
-    gpt::create(&mut file, None, &[store]).unwrap();
-    noise(path, NOISE.0, NOISE.1);
+    let os_release =
+        "ID=nixos\nOLLAMALIVE_USER=alice\nOLLAMALIVE_MODELS_DRIVE=\"LABEL=AI Models\"\n";
+    let store = random(NOISE.1);
+    parts().with_system(path, store, os_release).unwrap();
+}
+
+/// Bytes that do not compress.
+fn random(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    let mut random = File::open("/dev/urandom").unwrap();
+    std::io::Read::read_exact(&mut random, &mut bytes).unwrap();
+    bytes
 }
 
 /// Writes `length` bytes that do not compress.
 pub fn noise(path: &Path, offset: u64, length: usize) {
-    let mut bytes = vec![0; length];
-    let mut random = File::open("/dev/urandom").unwrap();
-    std::io::Read::read_exact(&mut random, &mut bytes).unwrap();
     let file = File::options().write(true).open(path).unwrap();
-    file.write_all_at(&bytes, offset).unwrap();
+    file.write_all_at(&random(length), offset).unwrap();
 }

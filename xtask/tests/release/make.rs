@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use stick::testing::SmallImage;
 
-use crate::case::{BYTES, Case, names, noise};
-use crate::common::{ended_with, trial};
+use crate::case::{BYTES, Case, VERSION, names, noise, parts};
+use crate::common::{ended_with, refused, trial};
 
 const ASSET: &str = "ollamalive-v1.2.0.raw.zst";
-/// The file that lets the next run resume.
-const HIDDEN: &str = ".raw.made.json";
+/// The files that let the next run resume.
+const HIDDEN: [&str; 2] = [".raw.made.json", ".raw.update.json"];
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -30,6 +31,17 @@ pub fn trials() -> Vec<Trial> {
             changes,
         ),
         trial("a_second_run_makes_only_missing_files", &["git"], again),
+        trial(
+            "update_files_are_resumed_and_replaced",
+            &["git"],
+            update_again,
+        ),
+        trial("an_image_of_layout_1_has_no_update", &["git"], layout_1),
+        trial(
+            "a_version_of_another_system_is_refused",
+            &["git"],
+            another_system,
+        ),
         trial(
             "a_workflow_names_the_release_after_its_run",
             &["git"],
@@ -48,8 +60,18 @@ fn whole() -> Result<(), Failed> {
     let output = case.made()?;
     let said = String::from_utf8(output.stderr)?;
     assert!(said.contains("no list of packages (SBOM)"), "{said}");
-    let visible = ["RELEASE_NOTES.md", "SHA256SUMS", "manifest.json", ASSET];
-    assert_eq!(names(&case.out), [&[HIDDEN], &visible[..]].concat());
+    let [verity, store, uki] = case.update_files();
+    let mut visible = [
+        "RELEASE_NOTES.md",
+        "SHA256SUMS",
+        "manifest.json",
+        ASSET,
+        &verity,
+        &store,
+        &uki,
+    ];
+    visible.sort_unstable();
+    assert_eq!(names(&case.out), [&HIDDEN[..], &visible[..]].concat());
     let check = Command::new("sha256sum")
         .args(["--check", "--strict", "SHA256SUMS"])
         .current_dir(&case.out)
@@ -73,8 +95,20 @@ fn whole() -> Result<(), Failed> {
         manifest["images"][0]["assets"][0]["sha256"],
         digest(&fs::read(case.file(ASSET))?)
     );
+    let update = &manifest["update"];
+    assert_eq!(update["version"], VERSION);
+    assert_eq!(update["layoutVersion"], 2);
+    let configuration = &update["configuration"];
+    assert_eq!(configuration["OLLAMALIVE_MODELS_DRIVE"], "LABEL=AI Models");
+    for (at, file) in [verity, store, uki].iter().enumerate() {
+        let bytes = fs::read(case.file(file))?;
+        assert_eq!(update["files"][at]["file"], **file);
+        assert_eq!(update["files"][at]["bytes"], bytes.len());
+        assert_eq!(update["files"][at]["sha256"], digest(&bytes));
+    }
     let notes = case.text("RELEASE_NOTES.md");
     let words = [
+        "updates itself with the files `ollamalive_20261128051225…`",
         "Start with an &lt;image>",
         "| `ssh.root-refused` | it holds | pass |",
         ASSET,
@@ -148,6 +182,63 @@ fn again() -> Result<(), Failed> {
     Ok(())
 }
 
+fn update_again() -> Result<(), Failed> {
+    let case = Case::new();
+    let said = |output: std::process::Output| String::from_utf8(output.stderr).unwrap();
+    let [_, store, uki] = case.update_files();
+    assert!(said(case.made()?).contains("update: version 20261128051225, "));
+    let (before, sums) = (fs::metadata(case.file(&store))?, case.text("SHA256SUMS"));
+    assert!(said(case.made()?).contains("update: finished before"));
+    let now = fs::metadata(case.file(&store))?;
+    assert_eq!(now.modified()?, before.modified()?);
+    // A changed file is made again.
+    crate::case::flip(&case.file(&uki), 100);
+    assert!(said(case.made()?).contains("update: reading"));
+    assert_eq!(case.text("SHA256SUMS"), sums);
+    // The files of another version take the place of the old ones.
+    fs::remove_file(&case.image)?;
+    let newer = SmallImage {
+        version: "20261129000000".into(),
+        ..parts()
+    };
+    newer.with_system(&case.image, vec![7; 1 << 20], "ID=nixos\n")?;
+    case.made()?;
+    let files = names(&case.out);
+    let of = |version: &str| files.iter().filter(|name| name.contains(version)).count();
+    assert_eq!((of(VERSION), of("20261129000000")), (0, 3), "{files:?}");
+    Ok(())
+}
+
+fn layout_1() -> Result<(), Failed> {
+    let case = Case::new();
+    fs::remove_file(&case.image)?;
+    let older = SmallImage {
+        layout: 1,
+        ..parts()
+    };
+    older.with_store(&case.image, vec![7; 1 << 20])?;
+    case.made()?;
+    assert!(case.manifest().get("update").is_none());
+    assert!(!names(&case.out).iter().any(|name| name.contains("_2026")));
+    Ok(())
+}
+
+fn another_system() -> Result<(), Failed> {
+    let case = Case::new();
+    case.made()?;
+    case.change_store();
+    let sums = case.text("SHA256SUMS");
+    let output = case.release(&["--version", "1.2.0"]).output()?;
+    let folder = case.out.display().to_string();
+    let words = [VERSION, "v1.2.0", &folder, "make a new commit", "remove"];
+    refused(&output, &words)?;
+    assert_eq!(case.text("SHA256SUMS"), sums);
+    fs::remove_dir_all(&case.out)?;
+    case.made()?;
+    assert_ne!(case.text("SHA256SUMS"), sums);
+    Ok(())
+}
+
 fn workflow() -> Result<(), Failed> {
     let case = Case::new();
     let output = case
@@ -171,11 +262,14 @@ fn interrupt() -> Result<(), Failed> {
         .stderr(Stdio::piped())
         .spawn()?;
     let start = Instant::now();
+    // The update is finished, the image is not.
     let unfinished = || {
-        case.out.exists()
-            && names(&case.out)
-                .iter()
-                .any(|name| name.ends_with(".partial"))
+        let names = match case.out.exists() {
+            true => names(&case.out),
+            false => Vec::new(),
+        };
+        let packing = names.iter().any(|name| name.ends_with(".partial"));
+        packing && names.iter().any(|name| name == HIDDEN[1])
     };
     while !unfinished() {
         assert!(
@@ -186,6 +280,9 @@ fn interrupt() -> Result<(), Failed> {
     }
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT)?;
     ended_with(130, &child.wait_with_output()?, &["interrupted"])?;
-    assert_eq!(names(&case.out), [""; 0]);
+    let mut finished = case.update_files().to_vec();
+    finished.push(HIDDEN[1].into());
+    finished.sort();
+    assert_eq!(names(&case.out), finished);
     Ok(())
 }

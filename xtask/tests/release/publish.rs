@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::json;
 
-use crate::case::{Case, names};
+use crate::case::{Case, VERSION, names};
 use crate::common::{path_with, refused, trial};
 use crate::keys::Keys;
 
@@ -18,6 +19,7 @@ state=STATE
 none() { echo "gh: Not Found (HTTP 404)" >&2; exit 1; }
 echo "$@" >> $state/log
 case "$1 $2" in
+  "api repos/{owner}/{repo}/releases?per_page=100") cat $state/releases ;;
   "auth status") test ! -e $state/signed-out ;;
   "api --silent")
     case $3 in
@@ -62,6 +64,11 @@ pub fn trials() -> Vec<Trial> {
             resumed,
         ),
         trial("a_signature_is_published", SIGNED, signed),
+        trial(
+            "a_version_of_another_published_system_is_refused",
+            &["git", "sha256sum"],
+            another_system,
+        ),
         trial("a_dry_run_publishes_nothing", &["git"], dry_run),
         trial(
             "a_draft_of_another_commit_is_refused",
@@ -82,6 +89,7 @@ impl GitHub {
         let case = Case::new();
         let state = case.folder.path().join("github");
         fs::create_dir_all(&state).unwrap();
+        fs::write(state.join("releases"), "[]").unwrap();
         let script = GH.replace("STATE", &state.display().to_string());
         let path = path_with(case.folder.path(), &[], &[("gh", &script)]);
         GitHub { case, state, path }
@@ -182,8 +190,8 @@ fn resumed() -> Result<(), Failed> {
     assert_eq!(github.calls("release create"), 1);
     assert_eq!(
         github.calls("release upload v1.2.0"),
-        1 + 2 + 2,
-        "the asset is not sent again"
+        4 + 2 + 2,
+        "the image and the update are not sent again"
     );
     Ok(())
 }
@@ -204,6 +212,31 @@ fn signed() -> Result<(), Failed> {
     assert!(output.status.success(), "{output:?}");
     let published = github.state.join("assets/SHA256SUMS.gpg");
     assert_eq!(fs::read(published)?, signature);
+    Ok(())
+}
+
+fn another_system() -> Result<(), Failed> {
+    let github = GitHub::new();
+    let [_, store, _] = github.case.update_files();
+    let release = |draft: bool, name: &str| {
+        let asset = json!({ "name": name, "digest": null });
+        json!([{ "tag_name": "build-7", "draft": draft, "assets": [asset] }]).to_string()
+    };
+    let other = format!("ollamalive_{VERSION}_0.store");
+    let releases = github.state.join("releases");
+    fs::write(&releases, release(false, &other))?;
+    let words = [VERSION, "build-7 on GitHub", "make a new commit"];
+    refused(&github.publish()?, &words)?;
+    assert!(!github.has("draft"));
+    assert_eq!(names(&github.case.out), [""; 0]);
+    // The same system, or one that nobody could download.
+    fs::write(&releases, release(false, &store))?;
+    let output = github.publish()?;
+    assert!(output.status.success(), "{output:?}");
+    fs::remove_file(github.state.join("published"))?;
+    fs::write(&releases, release(true, &other))?;
+    let output = github.publish()?;
+    assert!(output.status.success(), "{output:?}");
     Ok(())
 }
 

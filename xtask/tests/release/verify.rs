@@ -21,6 +21,11 @@ pub fn trials() -> Vec<Trial> {
         trial("a_truncated_asset_is_reported", &["git"], cut_off),
         trial("an_asset_of_another_image_is_reported", &["git"], forged),
         trial("a_missing_file_is_reported", &["git"], missing),
+        trial(
+            "an_update_file_without_a_sum_is_reported",
+            &["git"],
+            missing_update,
+        ),
         trial("an_uncheckable_file_is_refused", &["git"], uncheckable),
         trial("joined_parts_are_checked", &["git"], joined),
     ]
@@ -146,7 +151,35 @@ fn forged() -> Result<(), Failed> {
 fn missing() -> Result<(), Failed> {
     let case = made()?;
     fs::remove_file(case.file(ASSET))?;
-    breaks(&verify(&case.out)?, 1, &[ASSET, "is missing"])
+    breaks(&verify(&case.out)?, 1, &[ASSET, "is missing"])?;
+    for file in &case.update_files() {
+        fs::remove_file(case.file(file))?;
+    }
+    let files = case.update_files();
+    breaks(
+        &verify(&case.out)?,
+        4,
+        &files.each_ref().map(|file| &file[..]),
+    )
+}
+
+/// An update file that is missing from the sums too.
+fn missing_update() -> Result<(), Failed> {
+    let case = made()?;
+    let [_, store, _] = &case.update_files();
+    fs::remove_file(case.file(store))?;
+    let sums = case.text("SHA256SUMS");
+    let rest: Vec<&str> = sums.lines().filter(|line| !line.contains(store)).collect();
+    fs::write(case.file("SHA256SUMS"), rest.join("\n") + "\n")?;
+    let words = [store, "is in manifest.json and not in SHA256SUMS"];
+    breaks(&verify(&case.out)?, 1, &words)?;
+    let mut manifest = case.manifest();
+    manifest["update"]["files"][1]["file"] = json!("../x.store");
+    fs::write(case.file("manifest.json"), manifest.to_string())?;
+    refused(
+        &verify(&case.out)?,
+        &["has an update of another form", "../x.store"],
+    )
 }
 
 /// Puts the asset's two halves in its place, as in a release of a longer image, and returns their names.
@@ -156,6 +189,10 @@ fn split(case: &Case) -> Result<[String; 2], Failed> {
     let names = [1, 2].map(|number| format!("{ASSET}.part{number}"));
     let mut manifest = case.manifest();
     let (mut assets, mut sums) = (Vec::new(), String::new());
+    let of_update = |line: &&str| line.contains("  ollamalive_");
+    for line in case.text("SHA256SUMS").lines().filter(of_update) {
+        sums.push_str(&format!("{line}\n"));
+    }
     for (name, half) in names.iter().zip([first, second]) {
         fs::write(case.file(name), half)?;
         let sha256 = stick::digest::sha256_hex(half);

@@ -34,6 +34,7 @@ fn words(pass: Pass) -> (&'static str, &'static str) {
         Pass::Write => ("writing", "written"),
         Pass::ReadBack => ("reading back", "read back and compared"),
         Pass::Pack => ("packing", "packed"),
+        Pass::Update => ("reading the update", "read"),
     }
 }
 

@@ -25,6 +25,7 @@ impl<'a> ReleasePlan<'a> {
         let commit = git.commit()?;
         let version = Version::choose(options.version.as_deref(), &commit)?;
         let images = image::all(&options.image)?;
+        super::update::source(&images)?;
         let out = match &options.out {
             Some(out) => real(out)?,
             None => real(&root.join("target/distrib").join(&version.name))?,

@@ -32,6 +32,8 @@ enum KeySource {
     File(PathBuf),
     /// The text of the variable [`KEY_VARIABLE`].
     Variable(String),
+    /// Made now, for this owner.
+    New(String),
 }
 
 impl KeySource {
@@ -63,6 +65,7 @@ impl KeySource {
             KeySource::Keyring(name) => format!("--sign {name}"),
             KeySource::File(path) => format!("--sign {}", path.display()),
             KeySource::Variable(_) => format!("${KEY_VARIABLE}"),
+            KeySource::New(owner) => format!("the new key of {owner}"),
         }
     }
 }
@@ -90,10 +93,35 @@ impl Signer {
         let Some(source) = KeySource::choose(asked, variable)? else {
             return Ok(None);
         };
+        let signer = Signer::of(&source, yes)?;
+        signer.require_project_key(root)?;
+        Ok(Some(signer))
+    }
+
+    /// The signer with the one key of an exported `file`: the project's or another.
+    ///
+    /// # Errors
+    /// As for [`Signer::find`].
+    pub fn of_file(file: &Path) -> Result<Self> {
+        Signer::of(&KeySource::File(file.to_path_buf()), false)
+    }
+
+    /// A signer with a key of its own, which is made now and gone when this is dropped.
+    ///
+    /// # Errors
+    /// There is no gpg, or it makes no key.
+    pub fn stranger() -> Result<Self> {
+        Signer::of(
+            &KeySource::New("A Stranger <stranger@example.org>".into()),
+            false,
+        )
+    }
+
+    fn of(source: &KeySource, yes: bool) -> Result<Self> {
         packages::ensure(yes, NEEDS)?;
         let folder = tempfile::tempdir().context("cannot make a folder to sign in")?;
-        let gpg = keyring(&source)?;
-        let key = usable(&gpg, &source)?;
+        let gpg = keyring(source)?;
+        let key = usable(&gpg, source)?;
         let public = folder.path().join(PUBLIC_KEY);
         let output = ["--quiet", "--yes", "--armor", "--output"];
         let mut export: Vec<&OsStr> = output.iter().map(OsStr::new).collect();
@@ -119,8 +147,7 @@ impl Signer {
             folder,
         };
         signer.sign("test\n")?;
-        signer.require_project_key(root)?;
-        Ok(Some(signer))
+        Ok(signer)
     }
 
     /// The primary key's fingerprint.
@@ -202,6 +229,7 @@ fn keyring(source: &KeySource) -> Result<Gpg> {
     let written;
     let file = match source {
         KeySource::Keyring(_) => return Ok(Gpg::of_user()),
+        KeySource::New(owner) => return keyring_with_new_key(owner),
         KeySource::File(path) => path.as_path(),
         KeySource::Variable(text) => {
             // Only this user can read it; it is gone when this returns.
@@ -230,12 +258,28 @@ fn keyring(source: &KeySource) -> Result<Gpg> {
     Ok(gpg)
 }
 
+/// A keyring with a new key, without a passphrase.
+fn keyring_with_new_key(owner: &str) -> Result<Gpg> {
+    let gpg = Gpg::alone()?;
+    let no_passphrase = ["--quiet", "--pinentry-mode=loopback", "--passphrase", ""];
+    let make = ["--quick-generate-key", owner, "ed25519", "sign", "never"];
+    let arguments: Vec<&OsStr> = no_passphrase.iter().chain(&make).map(OsStr::new).collect();
+    let made = gpg.ask(&arguments)?;
+    if !made.status.success() {
+        return Err(usage(format!(
+            "gpg makes no key for {owner}: {}",
+            last_line(&made)
+        )));
+    }
+    Ok(gpg)
+}
+
 /// The one key of `source` in its keyring, if it can sign.
 fn usable(gpg: &Gpg, source: &KeySource) -> Result<ListedKey> {
     let mut list = vec!["--with-colons", "--list-secret-keys"];
     let (name, place) = match source {
         KeySource::Keyring(name) => (Some(&name[..]), "gpg's keyring"),
-        KeySource::File(_) | KeySource::Variable(_) => (None, "it"),
+        KeySource::File(_) | KeySource::Variable(_) | KeySource::New(_) => (None, "it"),
     };
     list.extend(name.iter().flat_map(|name| ["--", name]));
     let list: Vec<&OsStr> = list.into_iter().map(OsStr::new).collect();

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::flash::image::StickImage;
-use crate::gpt::test_image;
 use crate::monitor::NoMonitor;
+use crate::testing::test_image;
 
 /// Where PERSIST begins in [`test_image`], and the length of a stick.
 const PLACE: u64 = 52 * MIB;
