@@ -18,7 +18,10 @@
   # ESP with the UKI that names it. nixpkgs defers a partition of type "esp", which ours is not. After the second run, this
   # wrapper truncates the image file behind slot A.
   repart = pkgs.buildPackages.writeShellScriptBin "systemd-repart" ''
-    ${pkgs.buildPackages.systemd}/bin/systemd-repart "''${@/#--defer-partitions=esp/--defer-partitions=${esp.Type}}" || exit
+    set -o pipefail
+    # nixpkgs takes the root of every slot's hashes from what is printed, and slot B has none.
+    ${pkgs.buildPackages.systemd}/bin/systemd-repart "''${@/#--defer-partitions=esp/--defer-partitions=${esp.Type}}" \
+      | ${lib.getExe pkgs.buildPackages.jq} 'map(select(.label != "_empty"))' || exit
     case " $* " in
       *" --defer-partitions="*) ;;
       *) ${lib.getExe pkgs.buildPackages.python3} ${./end-after-slot-a.py} "''${!#}" ${config.ollamalive.stick.diskId} ${toString cfg.size} ;;

@@ -10,11 +10,16 @@
 run=/run/ollamalive
 boot=$run/boot
 undone=/persist/update-undone
-# Seconds that a version has to prove itself.
-patience=900
+# Seconds that a version has to prove itself, and those that SSH may take of them.
+patience=900 ssh_patience=240
 
 runs() {
   sed -n 's/^IMAGE_VERSION="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release
+}
+
+# The version on trial, by the boot entry that counts: a path in UTF-16, such as \EFI\Linux\ollamalive_20260101000000+2-1.efi.
+tried() {
+  tr -d '\0' < "$variable" | sed -n 's/.*ollamalive_\([0-9]\{14\}\).*/\1/p' | grep . || runs
 }
 
 # Mounts the ESP, which nothing else may mount meanwhile (esp.sh).
@@ -48,7 +53,8 @@ verdict() {
 
 # ollamalive-trial.service. Fails if this version is not well; then the PC restarts.
 judge() {
-  local start=$SECONDS was problem folder
+  local start=$SECONDS version was problem limit
+  version=$(tried)
   : > "$run/trial"
   mount_boot ro
   was=$(cat "$boot/loader/ollamalive-persist" 2>/dev/null) || was=memory
@@ -63,18 +69,19 @@ judge() {
       "$was" \
       "$(cat "$run/status.json" 2>/dev/null)")
     if [ -z "$problem" ]; then
-      echo "Version $(runs) is well."
+      echo "Version $version is well."
       return 0
     fi
     case $problem in wait:*) ;; *) break ;; esac
-    [ $((SECONDS - start)) -lt "$patience" ] || break
+    limit=$patience
+    case $problem in *" SSH "*) limit=$ssh_patience ;; esac
+    [ $((SECONDS - start)) -lt "$limit" ] || break
     sleep 5
   done
   problem=${problem#wait: }
-  echo "Version $(runs) is undone: $problem"
-  folder=$undone
-  mkdir -p "$folder"
-  echo "${problem%.}" > "$folder/$(runs)"
+  echo "Version $version is undone: $problem"
+  mkdir -p "$undone"
+  echo "${problem%.}" > "$undone/$version"
   journalctl --flush --sync 2>/dev/null || true
   sync
   return 1
@@ -84,7 +91,7 @@ judge() {
 bless_boot() {
   mount_boot rw
   "$bless" --path="$boot" good
-  rm -f "$run/trial" "$undone/$(runs)"
+  rm -f "$run/trial" "$undone/$(tried)"
 }
 
 # The versions, newer than this one, that have no tries left.
