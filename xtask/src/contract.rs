@@ -32,6 +32,8 @@ pub struct Contract {
     pub ollama: Ollama,
     pub models: Models,
     pub persist: Persist,
+    #[serde(default)]
+    pub update: Update,
     pub image: Image,
     /// This project's scripts by name; those of a unit are named as NixOS does, for example `docker-ollama-pre-start`.
     pub scripts: BTreeMap<String, String>,
@@ -53,6 +55,13 @@ impl Contract {
             ))
         })
     }
+}
+
+/// How the machine gets new versions.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Update {
+    /// Where releases are.
+    pub url: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -41,6 +41,7 @@ fn main() -> Result<()> {
             clock: "utc".into(),
             lan: Lan::default(),
             time_zone: None,
+            watchdog: false,
             forwards: Vec::new(),
         },
         booted: BootedWhen {

@@ -42,6 +42,9 @@ impl QemuConfig {
             .pair("-m", self.memory_mib.to_string())
             .pair("-rtc", format!("base={}", self.clock))
             .words("-device virtio-rng-pci");
+        if self.watchdog {
+            args.words("-device i6300esb");
+        }
         self.boot_arguments(&mut args, files);
         let mut slot = 0;
         for (index, disk) in self.disks.iter().enumerate() {

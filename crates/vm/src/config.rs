@@ -88,4 +88,6 @@ pub struct QemuConfig {
     /// The zone of `localtime`, such as `Europe/Berlin`; the host's zone if none is given.
     pub time_zone: Option<String>,
     pub forwards: Vec<Forward>,
+    /// A hardware watchdog (Intel 6300ESB), which resets the machine unless the guest feeds it.
+    pub watchdog: bool,
 }

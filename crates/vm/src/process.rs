@@ -145,6 +145,11 @@ pub fn show(mut command: Command, what: &str, deadline: Duration) -> Result<Exit
     finish_spawned(command, what, deadline).map(|finished| finished.status)
 }
 
+/// As [`show`], with the standard input that `command` has.
+pub fn feed(command: Command, what: &str, deadline: Duration) -> Result<ExitStatus> {
+    finish_spawned(command, what, deadline).map(|finished| finished.status)
+}
+
 fn finish_spawned(mut command: Command, what: &str, deadline: Duration) -> Result<Finished> {
     let program = command.get_program().to_string_lossy().into_owned();
     tie_to_us(&mut command);

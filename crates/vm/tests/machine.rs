@@ -69,6 +69,7 @@ fn empty_machine(
             clock: "utc".into(),
             lan: Lan::default(),
             time_zone: None,
+            watchdog: false,
             forwards: vec![
                 Forward {
                     host: host_ports.0,

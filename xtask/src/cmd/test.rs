@@ -27,6 +27,9 @@ use crate::scenario::{Plan, SCENARIOS, Scenario, unavailable};
 use crate::test_env::{Session, Wanted};
 use crate::variant::{self, Variant};
 
+/// Why promises about updates are not checked.
+const NO_NEWER: &str = "this guest has one slot, or its image was built elsewhere: updates need NixOS built here, --guest nixos";
+
 pub fn run(options: &Test) -> Result<Exit> {
     if options.list {
         // All, with those that inject faults; or the scenarios named.
@@ -130,6 +133,7 @@ pub fn report_on(options: &Test, variant: Option<&Variant>) -> Result<Report> {
         snapshots: options.snapshots.as_deref(),
         ready,
         variant,
+        newer: scenarios.iter().any(|scenario| scenario.updates()),
         ..Wanted::from_project(
             options.guest,
             &options.nixpkgs,
@@ -157,18 +161,23 @@ pub fn report_on(options: &Test, variant: Option<&Variant>) -> Result<Report> {
             .map(|minutes| Duration::from_secs(60 * minutes.get() as u64)),
         keep_disks: options.keep,
     };
+    let hindrance = |scenario: &&Scenario| {
+        let updates = scenario.updates() && env.guest.newer.is_none();
+        let reason = if updates { NO_NEWER } else { NO_REAL_OLLAMA };
+        (updates || scenario.real_ollama && !env.ollama.real).then_some(reason)
+    };
     let (possible, impossible): (Vec<&Scenario>, Vec<&Scenario>) = scenarios
         .iter()
-        .partition(|scenario| env.ollama.real || !scenario.real_ollama);
+        .partition(|scenario| hindrance(scenario).is_none());
     let results = jobs.run(&Plan::new(&possible));
     if options.keep {
         outln!("kept: {}", folder.keep().display());
     }
     let mut results = results?;
     results.scenarios.extend(
-        impossible
-            .iter()
-            .map(|scenario| unavailable(scenario, &env.contract, NO_REAL_OLLAMA)),
+        impossible.iter().filter_map(|scenario| {
+            Some(unavailable(scenario, &env.contract, hindrance(scenario)?))
+        }),
     );
     results.scenarios.sort_by_key(|report| {
         SCENARIOS

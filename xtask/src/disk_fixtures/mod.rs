@@ -34,8 +34,6 @@ const SMALL_BYTES: u64 = 256 << 20;
 const FRESH_BYTES: u64 = 512 << 20;
 /// What a larger stick has more.
 const MORE_BYTES: u64 = 256 << 20;
-/// The end of a disk, which the backup of the partition table takes: a sector and its 32 of entries.
-const BACKUP_TABLE: u64 = 33 * SECTOR;
 /// A breakable RSA key (1024 bits); its private half was thrown away.
 pub const WEAK_KEY: &str = include_str!("../../assets/weak-key.pub");
 /// The serial number of the models drive.
@@ -89,7 +87,6 @@ impl DiskFixtures {
             }
             DiskSetup::None => Ok((self.flash(folder, "stick.img", ALIGNMENT)?, Vec::new())),
             DiskSetup::Fresh => Ok((self.fresh(folder)?, self.models_drive(folder)?)),
-            DiskSetup::FirstVersion => Ok((self.by_hand(folder)?, Vec::new())),
             DiskSetup::TwoSticks => {
                 let stick = self.in_use(folder, "stick.img", self.room(), "ours", &no_more)?;
                 let other = self.in_use(folder, "other.img", self.room(), "another's", &no_more)?;
@@ -115,6 +112,11 @@ impl DiskFixtures {
             }
             DiskSetup::Causes => {
                 let stick = self.in_use(folder, "stick.img", self.room(), "ours", &no_more)?;
+                Ok((stick, self.models_drive(folder)?))
+            }
+            DiskSetup::Updates => {
+                let stick = self.in_use(folder, "stick.img", self.room(), "ours", &no_more)?;
+                stick.soil_slot_b()?;
                 Ok((stick, self.models_drive(folder)?))
             }
             DiskSetup::BadDay => {
@@ -204,29 +206,6 @@ impl DiskFixtures {
     fn fresh(&self, folder: &Path) -> Result<StickImage> {
         let stick = self.flash(folder, "stick.img", FRESH_BYTES)?;
         owner_files::put(&stick, &self.owner.public)?;
-        Ok(stick)
-    }
-
-    /// The manual of the first version had the owner make PERSIST by hand: `mkfs.ext4 -L PERSIST`, then folders for SSH and home.
-    fn by_hand(&self, folder: &Path) -> Result<StickImage> {
-        let stick = self.flash(folder, "stick.img", self.room())?;
-        let content = folder.join("persist");
-        let key = self.write_ssh(&content)?;
-        // It kept /etc/ssh as a whole.
-        fs::write(
-            content.join("ssh/sshd_config"),
-            "PasswordAuthentication yes\n",
-        )?;
-        fs::create_dir_all(content.join("home"))?;
-        fs::write(content.join(MARKER), &key.public)?;
-        // It has grown to the last sector.
-        let end = fs::metadata(&stick.path)?.len() - BACKUP_TABLE;
-        let length = (end - stick.partition(&self.persist)?.offset) / 4096 * 4096;
-        stick.format(&self.persist, length, &content)?;
-        fs::remove_dir_all(&content)?;
-        // A PERSIST that is not used must not lock the check out.
-        let key = format!("{}\n", self.owner.public);
-        stick.put("authorized_keys", key.as_bytes())?;
         Ok(stick)
     }
 

@@ -97,12 +97,18 @@ impl PluggedDisks {
             config.disks = disks;
             config.cable = setup.cable();
             config.clock = setup.clock().to_string();
+            config.watchdog = setup.watchdog();
         })
     }
 
     /// Writes the image over the start of the stick, as a flashing tool does.
     pub fn reflash(&self) -> Result<()> {
         self.stick.reflash(&self.fixtures.image)
+    }
+
+    /// The image on the stick.
+    pub fn image(&self) -> &Path {
+        &self.fixtures.image
     }
 
     /// As [`Self::reflash`], with both ends of the stick emptied before, as Windows' tools do.

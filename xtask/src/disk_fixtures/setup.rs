@@ -9,8 +9,6 @@ pub enum DiskSetup {
     None,
     /// A stick fresh from the image, with the owner's files on its ESP; and the models drive.
     Fresh,
-    /// A PERSIST made by hand for the first version of this appliance, smaller than its partition; no models drive.
-    FirstVersion,
     /// Two sticks in use, with different releases, and the models drive; no cable is plugged in yet.
     TwoSticks,
     /// A damaged stick in use, with the owner's key on its ESP.
@@ -19,6 +17,8 @@ pub enum DiskSetup {
     BadSector,
     /// As complete, without the PC's own disk. The models drive is exchanged for others while the machine runs.
     Causes,
+    /// As complete, with a slot B that held something before, and a watchdog in the PC.
+    Updates,
     /// As complete, but no cable is plugged in, the clock's battery is empty, and beside the archive of Ollama's image there are
     /// an unreadable one and one of another image.
     BadDay,
@@ -28,6 +28,11 @@ impl DiskSetup {
     /// The network cable is plugged in at power on.
     pub fn cable(self) -> bool {
         !matches!(self, DiskSetup::BadDay | DiskSetup::TwoSticks)
+    }
+
+    /// The PC has a hardware watchdog.
+    pub fn watchdog(self) -> bool {
+        matches!(self, DiskSetup::Updates)
     }
 
     /// The hardware clock at power on: the time that Windows has left there, local time, or a date and time as ISO 8601.

@@ -157,6 +157,21 @@ impl StickImage {
         filesystems::fill(&device, folder)
     }
 
+    /// Writes to both ends of the slot that the image leaves empty: what an older system has left there.
+    ///
+    /// # Errors
+    /// There is no such slot, or it cannot be written.
+    pub fn soil_slot_b(&self) -> Result<()> {
+        let partitions = gpt::partitions(&self.path)?;
+        let file = OpenOptions::new().write(true).open(&self.path)?;
+        let old = vec![0xa5; ENDS as usize];
+        for slot in gpt::named(&partitions, "_empty") {
+            file.write_all_at(&old, slot.offset)?;
+            file.write_all_at(&old, slot.offset + slot.length - ENDS)?;
+        }
+        Ok(())
+    }
+
     /// Overwrites the first `bytes` of `partition` with noise.
     pub fn garble(&self, partition: &str, bytes: usize) -> Result<()> {
         let mut noise = vec![0; bytes];

@@ -79,6 +79,8 @@ pub struct Guest {
     pub boot: Boot,
     /// The stick's image: a raw file with a GPT that lists PERSIST and ends before it.
     pub image: PathBuf,
+    /// The image of a newer version of the same system, if one was asked for.
+    pub newer: Option<PathBuf>,
     /// A raw, read-only disk with the recorded configuration (stand-in only).
     pub configuration: Option<PathBuf>,
     /// MiB

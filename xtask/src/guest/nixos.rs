@@ -56,6 +56,11 @@ pub fn prepare_changed(nix: &Nix, modules: &[&str]) -> Result<(Guest, Value)> {
     Ok((guest, contract))
 }
 
+/// What goes between the braces of a module that gives the image another version.
+pub fn version_module(version: &str) -> String {
+    format!("ollamalive.image.version = lib.mkForce \"{version}\";")
+}
+
 fn origin(nix: &Nix) -> String {
     format!("NixOS from {}", nix.nixpkgs())
 }
@@ -73,6 +78,7 @@ fn guest(origin: &str, build: impl FnOnce() -> Result<PathBuf>) -> Result<Guest>
             extra_kernel_args: None,
         },
         image,
+        newer: None,
         configuration: None,
         memory: MEMORY_MIB,
         description: format!("nixos: the image that users flash, {origin}"),

@@ -36,18 +36,6 @@ pub const MUTANTS: &[Mutant] = &[
         None,
     ),
     mutant(
-        "stick.older-persist-refused",
-        "a file system that ends with its partition, as earlier versions made it, is refused",
-        "update.from-previous",
-        "longer than the stick",
-        &[Replace(
-            PERSIST,
-            r#"-gt "$(blockdev --getsize64 "$device")" ]"#,
-            r#"-gt "$(most_bytes)" ]"#,
-        )],
-        None,
-    ),
-    mutant(
         "stick.persist-to-the-end",
         "a new file system ends with its partition",
         "persist.survives-emptied-ends",

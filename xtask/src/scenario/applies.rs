@@ -16,6 +16,8 @@ pub enum Applies {
     WithAllowedNetworks,
     /// Those that list models to download.
     WithModelsToPull,
+    /// Those that fetch updates.
+    WithUpdates,
     /// Every configuration, on a machine without an NVIDIA GPU. The contract does not know the machine's cards.
     WithoutGpu,
 }
@@ -44,6 +46,9 @@ impl Applies {
             }
             (Applies::WithModelsToPull, _) if contract.ollama.pull.is_empty() => {
                 Some("no model is to be downloaded".to_string())
+            }
+            (Applies::WithUpdates, _) if contract.update.url.is_none() => {
+                Some("no address of releases is configured".to_string())
             }
             (Applies::WithoutGpu, _) if has_gpu() == Some(true) => {
                 Some("this machine has an NVIDIA GPU".to_string())
@@ -85,6 +90,13 @@ mod tests {
             reason(Applies::WhereModelsAreFound, &contract).as_deref(),
             Some("the folder \"a\" is configured")
         );
+        contract.update.url = None;
+        assert_eq!(
+            reason(Applies::WithUpdates, &contract).as_deref(),
+            Some("no address of releases is configured")
+        );
+        contract.update.url = Some("http://192.0.2.81/".to_string());
+        assert_eq!(reason(Applies::WithUpdates, &contract), None);
         contract.models.drive = None;
         assert_eq!(
             reason(Applies::WithAllowedNetworks, &contract).as_deref(),

@@ -27,12 +27,14 @@ pub mod soak;
 mod ssh;
 mod system;
 mod systemd;
+mod update;
 mod vm_job;
 
 pub use applies::Applies;
 pub use promises::{PROMISES, promise, promises_of};
 pub use run::{Boot, Observer, Quiet, judge_all, switch_on, unavailable};
 pub use scenarios::{SCENARIOS, scenario};
+pub use update::NEWER;
 pub use vm_job::{Plan, VmJob};
 
 use std::path::{Path, PathBuf};
@@ -77,6 +79,13 @@ pub struct Scenario {
     pub real_ollama: bool,
 }
 
+impl Scenario {
+    /// Its promises are about updates: it takes a newer version of the image.
+    pub fn updates(&self) -> bool {
+        self.disks == DiskSetup::Updates
+    }
+}
+
 /// What a check works with.
 pub struct Context<'a> {
     pub machine: &'a mut Machine,
@@ -90,6 +99,8 @@ pub struct Context<'a> {
     pub boot: Option<Duration>,
     /// How long to listen to what the machine sends; `None` is the check's default.
     pub listen: Option<Duration>,
+    /// The image of a newer version of the same system, where there is one.
+    pub newer: Option<PathBuf>,
     memo: Memo,
 }
 
@@ -108,6 +119,7 @@ impl<'a> Context<'a> {
             folder: folder.to_path_buf(),
             boot: None,
             listen: None,
+            newer: None,
             memo: Memo::default(),
         }
     }

@@ -11,6 +11,8 @@ use crate::error::usage;
 use crate::guest::{self, Guest, GuestKind, nixos, standin};
 use crate::nix::Nix;
 use crate::report::ConsoleReporter;
+use crate::scenario::NEWER;
+use crate::variant::Variant;
 use crate::{packages, project, snapshot};
 
 /// The guest, the contract that it is held to, and the nixpkgs that both come from.
@@ -40,7 +42,7 @@ pub fn from_sources(
 /// NixOS, built by Nix.
 fn built(wanted: Wanted, nix: &Nix, console: &ConsoleReporter) -> Result<Prepared> {
     console.say("evaluating the configuration");
-    let (guest, contract) = match wanted.variant {
+    let (mut guest, contract) = match wanted.variant {
         Some(variant) => {
             console.say("building the image");
             nixos::prepare_changed(nix, &[&variant.module()])?
@@ -51,8 +53,19 @@ fn built(wanted: Wanted, nix: &Nix, console: &ConsoleReporter) -> Result<Prepare
             (nixos::prepare(nix)?, contract)
         }
     };
-    let contract =
+    let contract: Contract =
         serde_json::from_value(contract).context("tests/contract.nix and the harness differ")?;
+    if wanted.newer && contract.update.url.is_some() {
+        console.say("building the image of a newer version");
+        let version = nixos::version_module(NEWER);
+        let variant = wanted.variant.map(Variant::module);
+        let modules: Vec<&str> = variant
+            .iter()
+            .chain([&version])
+            .map(String::as_str)
+            .collect();
+        guest.newer = Some(nixos::prepare_changed(nix, &modules)?.0.image);
+    }
     Ok((guest, contract, nix.nixpkgs().to_string()))
 }
 

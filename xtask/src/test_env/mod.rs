@@ -41,6 +41,8 @@ pub struct Wanted<'a> {
     pub ready: Option<(&'a Path, &'a Path)>,
     /// Another owner's configuration in place of the default.
     pub variant: Option<&'a Variant>,
+    /// A newer version of the image is needed as well, for updates.
+    pub newer: bool,
 }
 
 impl<'a> Wanted<'a> {
@@ -59,6 +61,7 @@ impl<'a> Wanted<'a> {
             snapshots: None,
             ready: None,
             variant: None,
+            newer: false,
         }
     }
 }
@@ -191,6 +194,7 @@ impl TestEnv {
                 clock: setup.clock().to_string(),
                 lan: self.lan()?,
                 time_zone: Some(self.contract.system.time_zone.clone()),
+                watchdog: setup.watchdog(),
                 forwards: vec![
                     Forward {
                         host: host_ports.0,

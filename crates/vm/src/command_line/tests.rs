@@ -15,6 +15,7 @@ fn machine(accelerator: Accelerator, boot: Boot) -> QemuConfig {
         clock: "utc".into(),
         lan: Lan::default(),
         time_zone: None,
+        watchdog: false,
         forwards: vec![
             Forward { host: 0, guest: 22 },
             Forward {

@@ -1,6 +1,6 @@
 //! Commands in the guest over SSH: as root in a shell that stays open, or one by one as the login's user.
 
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -96,6 +96,25 @@ impl Machine {
         let mut ssh = self.ssh_client()?;
         ssh.args(["-o", "BatchMode=yes", "127.0.0.1", command]);
         process::run(ssh, "ssh", REACH_DEADLINE)
+    }
+
+    /// Runs one command line as the login's user, with a file or nothing as its standard input and output. Returns its exit
+    /// status.
+    ///
+    /// # Errors
+    /// The machine is off, `deadline` passes, or Ctrl-C.
+    pub fn run_as_owner(
+        &mut self,
+        command: &str,
+        input: Stdio,
+        output: Stdio,
+        deadline: Duration,
+    ) -> Result<ExitStatus> {
+        let mut ssh = self.ssh_client()?;
+        ssh.args(["-o", "BatchMode=yes", "127.0.0.1", command])
+            .stdin(input)
+            .stdout(output);
+        process::feed(ssh, command, deadline)
     }
 
     /// An SSH client with the login's key; the destination and the command are still to be added.

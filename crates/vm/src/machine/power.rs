@@ -146,6 +146,24 @@ impl Machine {
         })
     }
 
+    /// Whether the machine ends within `deadline`: it restarts or is switched off. (QEMU does not restart by itself.)
+    ///
+    /// # Errors
+    /// It is off already, or Ctrl-C.
+    pub fn ends_within(&mut self, deadline: Duration) -> Result<bool> {
+        let end = Instant::now() + deadline;
+        loop {
+            if self.running()?.qemu.ended().is_some() {
+                return Ok(true);
+            }
+            if Instant::now() > end {
+                return Ok(false);
+            }
+            check_interrupt()?;
+            thread::sleep(POLL);
+        }
+    }
+
     /// Waits until the machine is switched off, or until Ctrl-C.
     pub fn wait_until_off(&mut self) -> Result<()> {
         while self.running()?.qemu.ended().is_none() {

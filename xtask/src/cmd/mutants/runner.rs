@@ -160,7 +160,8 @@ impl<'a> Runner<'a> {
         let mut machine = env.machine(job.disks, folder.join(&job.name), (0, 0))?;
         let boot = switch_on(&job.name, &mut machine, &Quiet)?;
         let key = &env.unauthorized_key;
-        let cx = Context::new(&mut machine, &env.contract, key, folder);
+        let mut cx = Context::new(&mut machine, &env.contract, key, folder);
+        cx.newer.clone_from(&env.guest.newer);
         let reports = judge_all(promises, &boot, cx, &Quiet)?;
         let promises: Vec<PromiseOutcome> = reports
             .into_iter()

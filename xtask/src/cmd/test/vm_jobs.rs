@@ -133,6 +133,7 @@ impl JobRunner<'_> {
             let key = &env.unauthorized_key;
             let mut cx = Context::new(machine, &env.contract, key, &folder);
             cx.listen = self.listen;
+            cx.newer.clone_from(&env.guest.newer);
             judge_all(&promises, &boot, cx, &artifacts)
                 .map_err(|error| self.keep_logs(error, &machine.vm, &artifacts, &name))
         };

@@ -78,6 +78,7 @@ pub fn prepare(
             ),
         },
         image: base.image(),
+        newer: None,
         configuration: Some(configuration),
         memory: MEMORY,
         description: format!(

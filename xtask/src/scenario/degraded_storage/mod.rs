@@ -2,4 +2,3 @@
 
 pub mod booted_stick;
 pub mod damaged_persist;
-pub mod earlier_version;

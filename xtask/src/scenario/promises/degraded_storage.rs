@@ -1,5 +1,4 @@
-//! The promises of `broken-persist`, `two-sticks`, `update` and `no-drives`: a stick or a drive that is damaged, doubled,
-//! old or missing.
+//! The promises of `broken-persist`, `two-sticks` and `no-drives`: a stick or a drive that is damaged, doubled or missing.
 
 use crate::scenario::Applies::Always;
 use crate::scenario::{Promise, boot, degraded_storage, docker};
@@ -28,13 +27,6 @@ pub const PROMISES: &[Promise] = &[
         scenario: "two-sticks",
         applies: Always,
         check: degraded_storage::booted_stick::check,
-    },
-    Promise {
-        id: "update.from-previous",
-        sentence: "a PERSIST made by the first version keeps its identity, keys and home, and grows",
-        scenario: "update",
-        applies: Always,
-        check: degraded_storage::earlier_version::check,
     },
     Promise {
         id: "boot.no-drives",

@@ -14,6 +14,7 @@ mod real_ollama;
 mod ssh;
 mod stick;
 mod system;
+mod update;
 
 use std::sync::LazyLock;
 
@@ -32,6 +33,7 @@ pub static PROMISES: LazyLock<Vec<Promise>> = LazyLock::new(|| {
         firewall::PROMISES,
         stick::PROMISES,
         degraded_storage::PROMISES,
+        update::PROMISES,
         real_ollama::PROMISES,
         health::PROMISES,
         faults::PROMISES,

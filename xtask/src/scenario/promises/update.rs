@@ -1,0 +1,46 @@
+//! The promises of `layout-1` and `update`: new versions.
+
+use crate::scenario::Applies::{Always, WithUpdates};
+use crate::scenario::{Promise, update};
+
+pub const PROMISES: &[Promise] = &[
+    Promise {
+        id: "update.moves-from-layout-1",
+        sentence: "the commands for sticks of layout 1 bring the machine's identity, keys and files to a stick of layout 2",
+        scenario: "layout-1",
+        applies: Always,
+        check: update::moves_from_layout_1,
+    },
+    // In this order: each finds the machine as the one before has left it.
+    Promise {
+        id: "update.refuses",
+        sentence: "a release is not installed that is not signed by the right key, was changed, is older, damaged or for another stick, \
+                   or does not arrive whole, and nothing is changed then",
+        scenario: "update",
+        applies: WithUpdates,
+        check: update::refuses,
+    },
+    Promise {
+        id: "update.falls-back",
+        sentence: "a new version that does not start is tried three times; then the version before runs again, says so, and does not \
+                   take the same one a second time",
+        scenario: "update",
+        applies: WithUpdates,
+        check: update::falls_back,
+    },
+    Promise {
+        id: "update.from-network",
+        sentence: "a signed release is fetched into the other slot with less than 200 MiB of memory, and runs after the next restart, \
+                   also where another one was undone before",
+        scenario: "update",
+        applies: WithUpdates,
+        check: update::from_network,
+    },
+    Promise {
+        id: "update.keeps-persist",
+        sentence: "after an update the host keys, the machine ID and all data are the same",
+        scenario: "update",
+        applies: WithUpdates,
+        check: update::keeps_persist,
+    },
+];

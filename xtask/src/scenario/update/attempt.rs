@@ -1,0 +1,31 @@
+//! One run of `ollamalive update`.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::scenario::{Context, one_line};
+
+/// A download of the whole system, written to a slow stick, under emulation.
+const DEADLINE: Duration = Duration::from_secs(900);
+
+/// What `ollamalive update` said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub status: i32,
+    /// On one line.
+    pub said: String,
+}
+
+/// Runs `ollamalive update` with `arguments`.
+///
+/// # Errors
+/// No shell.
+pub fn update(cx: &mut Context, arguments: &str) -> Result<Attempt> {
+    let command = format!("ollamalive update {arguments} 2>&1");
+    let [output] = cx.exec_within([command.trim()], DEADLINE)?;
+    Ok(Attempt {
+        status: output.status,
+        said: one_line(output.text.trim()),
+    })
+}

@@ -1,0 +1,19 @@
+//! Updates: a version that is fetched or pushed, tried, and kept or undone. The machine starts with the image under test, and a
+//! newer one is built beside it. Worse ones are derived from that ([`crate::update_release::derived`]).
+//!
+//! The promises of a scenario build on each other, in their order: what is installed at the end of one runs in the next.
+
+mod attempt;
+mod falls_back;
+mod from_network;
+mod moves;
+mod published;
+mod refuses;
+mod slots;
+mod trial;
+
+pub use falls_back::check as falls_back;
+pub use from_network::{check as from_network, keeps_persist};
+pub use moves::check as moves_from_layout_1;
+pub use published::NEWER;
+pub use refuses::check as refuses;

@@ -1,0 +1,118 @@
+//! A version on trial: the machine restarts by itself until one has proved itself.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Deserialize;
+use vm::process::pause;
+use vm::{Ended, NoLogin};
+
+use crate::scenario::Context;
+
+/// From the first start of a new version to the last of an old one.
+const DEADLINE: Duration = Duration::from_secs(3600);
+/// A clean shutdown.
+const SHUTDOWN: Duration = Duration::from_secs(180);
+/// How long a machine that has given up may take until it restarts.
+const RESTART: Duration = Duration::from_secs(120);
+/// Three tries, and the version before; more means that a machine restarts for ever.
+const MOST_STARTS: usize = 8;
+
+/// What `ollamalive update --state` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct State {
+    pub version: String,
+    pub trial: bool,
+    pub undone: Vec<Undone>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Undone {
+    pub version: String,
+    pub why: String,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// How often the machine started.
+    pub starts: usize,
+    pub state: State,
+    pub seconds: u64,
+}
+
+/// The machine's own account.
+///
+/// # Errors
+/// It prints something else.
+pub fn state(cx: &mut Context) -> Result<State> {
+    let text = cx.machine.succeed("ollamalive update --state")?;
+    serde_json::from_str(&text).with_context(|| format!("`ollamalive update --state`: {text}"))
+}
+
+/// Restarts the machine into what is installed; see [`settle`].
+///
+/// # Errors
+/// As [`settle`], or it does not shut down.
+pub fn restart(cx: &mut Context) -> Result<Settled> {
+    cx.machine.succeed("systemctl reboot --no-block")?;
+    ensure!(
+        cx.machine.ends_within(SHUTDOWN)?,
+        "the machine did not shut down within {} s",
+        SHUTDOWN.as_secs()
+    );
+    settle(cx)
+}
+
+/// Switches the machine on, and again whenever it restarts, until the version that runs is no longer on trial.
+///
+/// # Errors
+/// It is still on trial at the deadline, hangs, or restarts without an end.
+pub fn settle(cx: &mut Context) -> Result<Settled> {
+    let begin = Instant::now();
+    for starts in 1..=MOST_STARTS {
+        let came_up = match cx.machine.boot() {
+            Ok(_) => true,
+            Err(error) if error.is::<Ended>() => false,
+            Err(error) => {
+                ensure!(error.is::<NoLogin>(), error);
+                if !cx.machine.ends_within(RESTART)? {
+                    return Err(
+                        error.context("a version on trial does not start, and does not restart")
+                    );
+                }
+                false
+            }
+        };
+        if came_up && let Some(state) = after_trial(cx, begin + DEADLINE)? {
+            return Ok(Settled {
+                starts,
+                state,
+                seconds: begin.elapsed().as_secs(),
+            });
+        }
+    }
+    bail!("the machine has started {MOST_STARTS} times, and restarts for ever")
+}
+
+/// The state once the trial is over; `None` if the machine restarts before.
+fn after_trial(cx: &mut Context, end: Instant) -> Result<Option<State>> {
+    loop {
+        match state(cx) {
+            Ok(state) if !state.trial => return Ok(Some(state)),
+            Ok(_) => {}
+            // It may be about to restart.
+            Err(error) => {
+                if cx.machine.ends_within(RESTART)? {
+                    return Ok(None);
+                }
+                return Err(error);
+            }
+        }
+        if cx.machine.ends_within(Duration::from_secs(3))? {
+            return Ok(None);
+        }
+        ensure!(Instant::now() < end, "a version is on trial for an hour");
+        pause(Duration::from_secs(2))?;
+    }
+}
