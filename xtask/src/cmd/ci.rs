@@ -35,6 +35,10 @@ const LONGEST: &[&str] = &["gpu", "causes"];
 /// Takes minutes under emulation, and is the same for every owner and on both guests: then only the stand-in runs it.
 const HEALTH: &str = "health";
 
+/// The variant whose owner gets updates, and the scenario about them that CI has time for.
+const UPDATING: &str = "updates";
+const UPDATE: &str = "update";
+
 /// Linters that run where they are installed: name of the step, program, arguments.
 const LINTERS: &[(&str, &str, &[&str])] = &[
     ("shellcheck", "shellcheck", &[]),
@@ -122,12 +126,26 @@ pub fn run(options: &Ci) -> Result<Exit> {
     }
     // NixOS boots in one to three minutes under emulation; all scenarios together need 15 boots.
     let now = |scenario: &Scenario| fast || boots_once(scenario);
-    steps.run("promises on NixOS", || match nixos? {
-        Ok(_) => promises(options, GuestChoice::Nixos, scenarios(now), None),
-        Err(reason) => Ok(StepResult::Skipped(reason)),
-    })?;
+    let updating = variant::chosen(&root, UPDATING)?.pop();
+    let on_nixos = |wanted: &dyn Fn(&Scenario) -> bool, variant: Option<&Variant>| match &nixos {
+        Ok(Ok(_)) => promises(options, GuestChoice::Nixos, scenarios(wanted), variant),
+        Ok(Err(reason)) => Ok(StepResult::Skipped(reason.clone())),
+        Err(error) => Err(anyhow!("{error:#}")),
+    };
+    if fast {
+        steps.run("promises on NixOS", || on_nixos(&now, None))?;
+        steps.run("updates of NixOS", || {
+            on_nixos(&Scenario::updates, updating.as_ref())
+        })?;
+    } else {
+        // One image less to build: that of an owner who has switched updates on.
+        steps.run("promises on NixOS, with updates", || {
+            let wanted = |scenario: &Scenario| now(scenario) || scenario.name == UPDATE;
+            on_nixos(&wanted, updating.as_ref())
+        })?;
+    }
     if !fast {
-        let later = scenarios(|scenario| !now(scenario));
+        let later = scenarios(|scenario| !now(scenario) && scenario.name != UPDATE);
         steps.run("more promises on NixOS", || too_slow(later))?;
     }
     if options.ollama.ollama.is_none() {

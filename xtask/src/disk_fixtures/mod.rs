@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stick::gpt::{self, ALIGNMENT, SECTOR};
+use stick::gpt::{self, ALIGNMENT};
 use uuid::Uuid;
 use vm::Disk;
 use vm::ssh::Key;
