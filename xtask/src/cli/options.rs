@@ -122,6 +122,9 @@ pub struct Mutants {
     pub nixpkgs: Nixpkgs,
     #[command(flatten)]
     pub ollama: Ollama,
+    /// The owner's configuration that is broken: a file of tests/variants, without .nix [default: configuration.nix]
+    #[arg(long, value_name = "NAME", conflicts_with = "list")]
+    pub variant: Option<String>,
     /// Print the mutants and exit
     #[arg(long)]
     pub list: bool,

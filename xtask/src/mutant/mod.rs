@@ -20,6 +20,7 @@ mod settings;
 mod ssh;
 mod stick;
 mod system;
+mod update;
 mod verdict;
 
 pub use batch::{batches, shown_without};
@@ -121,6 +122,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         health::MUTANTS,
         firewall::MUTANTS,
         stick::MUTANTS,
+        update::MUTANTS,
         fault::MUTANTS,
     ]
     .into_iter()

@@ -106,13 +106,21 @@ pub fn load_json(folder: &Path) -> Result<Value> {
 /// # Errors
 /// As [`load`].
 pub fn load_variant(folder: &Path, own: &Path) -> Result<Contract> {
+    typed(load_variant_json(folder, own)?, own)
+}
+
+/// As [`load_variant`], as an object with a field a concern.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_variant_json(folder: &Path, own: &Path) -> Result<Value> {
     let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
     for from in [folder, own] {
         for name in recorded(from)? {
             files.insert(name.clone(), file(from, &name));
         }
     }
-    typed(assemble(files.into_iter())?, own)
+    assemble(files.into_iter())
 }
 
 /// The contract in `files`, each with the name of its snapshot.

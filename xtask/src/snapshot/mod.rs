@@ -15,7 +15,7 @@ mod files;
 mod tests;
 pub mod variants;
 
-pub use files::{load, load_json, load_variant, recorded, require_fresh};
+pub use files::{load, load_json, load_variant, load_variant_json, recorded, require_fresh};
 
 use std::collections::BTreeMap;
 use std::fs;

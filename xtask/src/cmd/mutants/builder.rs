@@ -11,6 +11,7 @@ use crate::mutant::{HeldTo, Mutant};
 use crate::nix::Nix;
 use crate::project;
 use crate::test_env::TestEnv;
+use crate::variant::Variant;
 
 /// Builds test environments whose guest has defects.
 pub struct Builder<'a> {
@@ -20,6 +21,8 @@ pub struct Builder<'a> {
     record: &'a Value,
     /// For the nixos guest.
     nix: Option<Nix>,
+    /// The module of the variant that is broken.
+    variant: Option<String>,
 }
 
 impl<'a> Builder<'a> {
@@ -29,6 +32,7 @@ impl<'a> Builder<'a> {
         cache: &'a Path,
         record: &'a Value,
         nixpkgs: &Nixpkgs,
+        variant: Option<&Variant>,
     ) -> Result<Self> {
         let nix = match env.guest.kind {
             GuestKind::Standin => None,
@@ -39,6 +43,7 @@ impl<'a> Builder<'a> {
             cache,
             record,
             nix,
+            variant: variant.map(Variant::module),
         })
     }
 
@@ -58,8 +63,11 @@ impl<'a> Builder<'a> {
             }
             Some(nix) => {
                 let modules: Option<Vec<&str>> = batch.iter().map(|mutant| mutant.nixos).collect();
-                let modules = modules.context("no NixOS option causes this defect")?;
-                let (guest, contract) = nixos::prepare_changed(nix, &modules)?;
+                let mut modules = modules.context("no NixOS option causes this defect")?;
+                modules.extend(self.variant.as_deref());
+                let (mut guest, contract) = nixos::prepare_changed(nix, &modules)?;
+                // The newer version has no defect.
+                guest.newer.clone_from(&self.env.guest.newer);
                 let contract = serde_json::from_value(contract)
                     .context("tests/contract.nix and the harness differ")?;
                 (guest, contract)

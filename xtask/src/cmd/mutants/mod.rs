@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::time::Instant;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use self::assignment::{boots, mostly_waits, place};
 use self::builder::Builder;
@@ -23,8 +24,9 @@ use crate::mutant::{self, Mutant};
 use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::outcome::{KillTable, KillVerdict, MutantOutcome};
 use crate::report::{self, ConsoleReporter};
-use crate::scenario::{promise, scenario};
-use crate::test_env::{Session, Wanted};
+use crate::scenario::{Scenario, promise, scenario};
+use crate::test_env::{Session, TestEnv, Wanted};
+use crate::variant::{self, Variant};
 use crate::{project, snapshot};
 
 /// Machines that run at the same time beyond those that the cores keep busy: some machines mostly wait.
@@ -41,18 +43,29 @@ pub fn run(options: &Mutants) -> Result<Exit> {
     }
     let console = ConsoleReporter::default();
     let start = Instant::now();
-    let wanted = Wanted::from_project(
-        options.guest,
-        &options.nixpkgs,
-        &options.consent,
-        &options.ollama,
-    );
+    let variant = match &options.variant {
+        Some(name) => match variant::chosen(&project::root()?, name)?.as_slice() {
+            [one] => Some(one.clone()),
+            _ => return Err(usage("--variant all: give the name of one variant")),
+        },
+        None => None,
+    };
+    let wanted = Wanted {
+        variant: variant.as_ref(),
+        newer: mutants.iter().any(|mutant| is_about_updates(mutant)),
+        ..Wanted::from_project(
+            options.guest,
+            &options.nixpkgs,
+            &options.consent,
+            &options.ollama,
+        )
+    };
     let Session { cache, folder, env } = Session::prepare(wanted, &console)?;
     let named = !options.ids.is_empty();
-    let mutants = fitting(mutants, env.guest.kind, named)?;
+    let mutants = fitting(mutants, &env, named)?;
     let mutants = servable(mutants, env.ollama.real, named, &console)?;
     env.print_summary();
-    let record = snapshot::load_json(&snapshot::folder(&project::root()?))?;
+    let record = record(variant.as_ref())?;
     let batches: Vec<Batch> = if options.alone {
         mutants.iter().map(|&mutant| vec![mutant]).collect()
     } else {
@@ -66,7 +79,7 @@ pub fn run(options: &Mutants) -> Result<Exit> {
     ));
     let usual = env.accelerator.machines_at_once() + WAITING;
     let jobs = options.jobs.map_or(usual, usize::from);
-    let builder = Builder::new(&env, &cache, &record, &options.nixpkgs)?;
+    let builder = Builder::new(&env, &cache, &record, &options.nixpkgs, variant.as_ref())?;
     let runner = Runner::new(&env, &builder, options.quick, folder.path(), &console);
     let outcomes = runner.run(batches, jobs)?;
     let table = KillTable {
@@ -103,21 +116,41 @@ fn list(mutants: &[&Mutant]) -> String {
     }
     format!(
         "{table}\n{} mutants; all run on the stand-in guest, and those with `yes` on nixos too: an option of NixOS has the \
-         same defect",
+         same defect. Those about updates run only on nixos, with --variant updates",
         mutants.len()
     )
 }
 
-/// The mutants that the guest `kind` can have. If others were `named`, that is an error.
+/// The record of the configuration that is broken.
+fn record(variant: Option<&Variant>) -> Result<Value> {
+    let default = snapshot::folder(&project::root()?);
+    match variant {
+        None => snapshot::load_json(&default),
+        Some(variant) => {
+            let own = snapshot::variants::folder(&default, &variant.name);
+            snapshot::load_variant_json(&default, &own)
+        }
+    }
+}
+
+/// The mutants that the guest of `env` can have. If others were `named`, that is an error.
 fn fitting(
     mutants: Vec<&'static Mutant>,
-    kind: GuestKind,
+    env: &TestEnv,
     named: bool,
 ) -> Result<Vec<&'static Mutant>> {
-    let (fit, others): (Vec<_>, Vec<_>) = mutants
-        .into_iter()
-        .partition(|mutant| kind == GuestKind::Standin || mutant.nixos.is_some());
+    let on_standin = env.guest.kind == GuestKind::Standin;
+    let updates = env.guest.newer.is_some();
+    let fits = |mutant: &&Mutant| match is_about_updates(mutant) {
+        true => updates,
+        false => on_standin || mutant.nixos.is_some(),
+    };
+    let (fit, others): (Vec<_>, Vec<_>) = mutants.into_iter().partition(|mutant| fits(mutant));
     match others.first() {
+        Some(mutant) if named && is_about_updates(mutant) => Err(usage(format!(
+            "{} is about updates: use --guest nixos --variant updates",
+            mutant.id
+        ))),
         Some(mutant) if named => Err(usage(format!(
             "no NixOS option causes {}; use --guest standin",
             mutant.id
@@ -151,8 +184,15 @@ fn servable(
 }
 
 fn needs_real_ollama(mutant: &Mutant) -> bool {
-    let scenario = promise(mutant.caught_by).and_then(|promise| scenario(promise.scenario));
-    scenario.is_some_and(|scenario| scenario.real_ollama)
+    scenario_of(mutant).is_some_and(|scenario| scenario.real_ollama)
+}
+
+fn is_about_updates(mutant: &Mutant) -> bool {
+    scenario_of(mutant).is_some_and(Scenario::updates)
+}
+
+fn scenario_of(mutant: &Mutant) -> Option<&'static Scenario> {
+    promise(mutant.caught_by).and_then(|promise| scenario(promise.scenario))
 }
 
 /// `mutants` sorted by machine, the longest job first.
