@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
         trial("an_older_ollamalive_is_refused", &[], too_old),
         trial("without_ssh_nothing_is_sent", &[], no_ssh),
         trial("another_configuration_needs_consent", &[], configuration),
+        trial("the_owner_is_asked_on_a_terminal", &[], asked),
         trial("the_machines_refusal_is_shown", &[], refusal),
         trial("a_version_that_runs_is_not_sent", &[], runs_already),
         trial("anything_but_an_update_is_refused", &[], no_update),
@@ -98,6 +99,39 @@ fn configuration() -> Result<(), Failed> {
     let machine = Machine::new();
     assert!(machine.update(&["--yes", "--no-restart"]).status.success());
     assert!(machine.call("--pushed").unwrap().ends_with("--pushed"));
+    Ok(())
+}
+
+fn asked() -> Result<(), Failed> {
+    let machine = Machine::new();
+    machine.set("examine.code", "4");
+    machine.set("examine.out", "- the user changes from bob to alice.\n");
+    let ask = || {
+        let command = machine.command(&["--no-restart"]);
+        rexpect::session::spawn_command(command, Some(60_000))
+    };
+    for (answer, words) in [
+        ("", "nothing was changed: the answer was not `y`"),
+        ("\u{3}", "interrupted: nothing was changed"),
+        ("y", "is installed on pc"),
+    ] {
+        assert_eq!(machine.call("--pushed"), None);
+        let mut session = ask()?;
+        session.exp_string("from bob to alice")?;
+        session.exp_string("Install it? [y/N]")?;
+        match answer {
+            "\u{3}" => session.send_control('c')?,
+            answer => session.send_line(answer).map(drop)?,
+        }
+        session.exp_string(words)?;
+        session.exp_eof()?;
+    }
+    assert!(
+        machine
+            .call("--pushed")
+            .unwrap()
+            .ends_with("--pushed --yes")
+    );
     Ok(())
 }
 

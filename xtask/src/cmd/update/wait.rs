@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(3);
 /// Three tries of the new version, then the old one, on a slow stick.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// A machine that has not gone away by then does not restart.
-const GOES_AWAY: Duration = Duration::from_secs(3 * 60);
+const GOES_AWAY: Duration = Duration::from_secs(5 * 60);
 
 /// An update that was sent.
 #[derive(Debug, Clone)]
@@ -256,8 +256,8 @@ mod tests {
     #[test]
     fn a_machine_that_does_not_restart_is_not_waited_for() {
         let stays = [runs("1", false, &[])];
-        assert_eq!(after(&attempt(), 3 * MINUTE - 1, &stays), None);
-        let what = unsettled(&attempt(), 3 * MINUTE, &stays);
+        assert_eq!(after(&attempt(), 5 * MINUTE - 1, &stays), None);
+        let what = unsettled(&attempt(), 5 * MINUTE, &stays);
         assert!(
             what.contains("is installed on pc") && what.contains("systemctl reboot"),
             "{what}"
@@ -266,7 +266,7 @@ mod tests {
             installed: false,
             ..attempt()
         };
-        let what = unsettled(&lost, 3 * MINUTE, &stays);
+        let what = unsettled(&lost, 5 * MINUTE, &stays);
         assert!(
             what.contains("was lost at the end") && what.contains("run this again"),
             "{what}"
