@@ -11,7 +11,7 @@ pub enum Exit {
     /// Everything asked for was done, and every promise that was checked holds.
     Ok = 0,
     /// A promise is broken: the appliance is wrong. Also: a mutant survived; a download, or a stick when it is read back, is
-    /// not what was released, in `verify` as in `flash`.
+    /// not what was released, in `verify` as in `flash`; a machine undid its `update`.
     PromiseBroken = 1,
     /// The run could not be done, or not all of it: bad arguments, a missing program, a full disk.
     NotRun = 2,
@@ -27,7 +27,7 @@ impl Exit {
     pub const HELP: &str = "\
 Exit status:
   0    done; every promise that was checked holds
-  1    a promise is broken, a mutant survived, or a download or a written stick failed verification
+  1    a promise is broken, a mutant survived, an update was undone, or a download or a written stick failed verification
   2    the run could not be done, or not all of it
   3    one of the project's own checks failed: format, lints, tests, generated files, the record
   130  interrupted

@@ -54,6 +54,10 @@ pub const FLASH: &str = examples!(
     "flash ollamalive-v1.2.0.raw.zst /dev/sdX --dry-run" => "show what would be written and what would be kept",
     "flash ollamalive-v1.2.0.raw.zst /dev/sdX --authorized-key ~/.ssh/id_ed25519.pub" => "write a stick that accepts your key at its first start",
 );
+pub const UPDATE: &str = examples!(
+    "update alice@ollamalive.local" => "build the system of this folder, send it, and wait until it runs",
+    "update ollamalive --image Downloads/ollamalive --no-restart" => "install a release that `verify` has checked; it runs from the next start",
+);
 pub const RELEASE: &str = examples!(
     "release --dry-run" => "test, build and pack; publish nothing",
     "release --version 1.2.0 --publish" => "tag v1.2.0 and publish it on GitHub",

@@ -5,6 +5,7 @@
 #[macro_use]
 pub mod output;
 
+pub mod answer;
 pub mod causes;
 pub mod cli;
 pub mod cmd;

@@ -16,6 +16,8 @@ pub enum Pass {
     Pack,
     /// The files of an update are read from an image.
     Update,
+    /// The files of an update are sent to a machine.
+    Send,
 }
 
 /// Watches a long operation. By default, every method does nothing; see [`NoMonitor`].

@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -145,18 +145,60 @@ pub fn show(mut command: Command, what: &str, deadline: Duration) -> Result<Exit
     finish_spawned(command, what, deadline).map(|finished| finished.status)
 }
 
-/// As [`show`], with the standard input that `command` has.
-pub fn feed(command: Command, what: &str, deadline: Duration) -> Result<ExitStatus> {
+/// As [`show`], with the standard input and output that `command` has.
+pub fn redirected(command: Command, what: &str, deadline: Duration) -> Result<ExitStatus> {
     finish_spawned(command, what, deadline).map(|finished| finished.status)
 }
 
+/// As [`finish`]; `input` writes to the child's standard input, on a thread of its own, and should end when that fails: the
+/// child may end early. `tick` is called many times a second meanwhile. Also returns what `input` did.
+///
+/// # Errors
+/// As for [`finish`].
+pub fn feed<T: Send>(
+    mut command: Command,
+    what: &str,
+    deadline: Duration,
+    input: impl FnOnce(ChildStdin) -> T + Send,
+    tick: &mut dyn FnMut(),
+) -> Result<(Finished, T)> {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    thread::scope(|scope| {
+        // Ends the child when it is dropped, and with it the thread, before the scope waits for that.
+        let (mut group, program) = spawn(&mut command, what)?;
+        let stdin = group.0.stdin.take().context("the child has no input")?;
+        let writer = scope.spawn(move || input(stdin));
+        let finished = wait(&mut group, &program, what, deadline, tick)?;
+        let written = writer.join();
+        let written = written.map_err(|_| anyhow!("{what}: writing to the child has failed"))?;
+        Ok((finished, written))
+    })
+}
+
 fn finish_spawned(mut command: Command, what: &str, deadline: Duration) -> Result<Finished> {
+    let (mut group, program) = spawn(&mut command, what)?;
+    wait(&mut group, &program, what, deadline, &mut || {})
+}
+
+/// The child and the name of its program.
+fn spawn(command: &mut Command, what: &str) -> Result<(Group, String)> {
     let program = command.get_program().to_string_lossy().into_owned();
-    tie_to_us(&mut command);
-    let child = command
+    let child = tie_to_us(command)
         .spawn()
         .map_err(|error| host_error(format!("{what}: cannot start {program}: {error}")))?;
-    let mut group = Group(child);
+    Ok((Group(child), program))
+}
+
+fn wait(
+    group: &mut Group,
+    program: &str,
+    what: &str,
+    deadline: Duration,
+    tick: &mut dyn FnMut(),
+) -> Result<Finished> {
     let stdout = drain(group.0.stdout.take());
     let stderr = drain(group.0.stderr.take());
     let end = Instant::now() + deadline;
@@ -169,6 +211,7 @@ fn finish_spawned(mut command: Command, what: &str, deadline: Duration) -> Resul
             break status;
         }
         check_interrupt()?;
+        tick();
         if Instant::now() > end {
             bail!(
                 "{what}: {program} did not end within {} s",
@@ -257,6 +300,26 @@ mod tests {
                 .is_ok_and(|line| line == b"sleep\x0077.125\0")
         });
         assert!(!left, "the grandchild is still running");
+    }
+
+    #[test]
+    fn a_child_gets_its_input_and_may_end_before_it() {
+        use std::io::Write;
+        let fed = |script: &str| {
+            let input = |mut stdin: ChildStdin| stdin.write_all(&vec![b'x'; 1 << 20]);
+            let (mut ticks, deadline) = (0, Duration::from_secs(10));
+            feed(sh(script), "feed", deadline, input, &mut || ticks += 1).unwrap()
+        };
+        let (finished, written) = fed("wc -c");
+        assert_eq!(finished.stdout.trim(), "1048576");
+        assert!(written.is_ok());
+        let (finished, written) = fed("exit 3");
+        assert_eq!(finished.status.code(), Some(3));
+        assert_eq!(written.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+        let input = |mut stdin: ChildStdin| stdin.write_all(&vec![b'x'; 1 << 20]);
+        let deadline = Duration::from_millis(200);
+        let late = feed(sh("sleep 77.375"), "feed", deadline, input, &mut || {});
+        assert!(late.unwrap_err().to_string().contains("did not end"));
     }
 
     #[test]

@@ -225,6 +225,27 @@ pub struct Flash {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct Update {
+    /// The machine, as ssh knows it: [user@]host, or a name in ~/.ssh/config
+    pub host: String,
+    /// The new system: a release's folder, a raw image, or a folder with one [default: built by Nix]
+    #[arg(long, value_name = "PATH")]
+    pub image: Option<PathBuf>,
+    /// SSH's port [default: that of ~/.ssh/config, or 22]
+    #[arg(long, value_name = "N")]
+    pub port: Option<u16>,
+    /// Install a system that was built for another configuration without asking
+    #[arg(long)]
+    pub yes: bool,
+    /// Restart even if a model is loaded
+    #[arg(long)]
+    pub force: bool,
+    /// Do not restart: the new version starts with the machine's next start
+    #[arg(long, conflicts_with = "force")]
+    pub no_restart: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct Vm {
     /// The guest to boot
     #[arg(long, value_enum, default_value_t)]

@@ -1,11 +1,8 @@
 //! `flash`: write an image to a stick.
 
-mod progress;
 mod room;
 
-use std::io::{IsTerminal, Write, stdin};
-use std::sync::mpsc;
-use std::thread;
+use std::io::{IsTerminal, stdin};
 
 use anyhow::Result;
 use stick::flash::capacity::{self, Reason, Unfit};
@@ -19,7 +16,8 @@ use stick::sums;
 use stick::units::decimal_size;
 use vm::process;
 
-use self::progress::FlashProgress;
+use super::pass_progress::PassProgress;
+use crate::answer;
 use crate::cli::Flash;
 use crate::error::{InterruptedWith, one_line, usage};
 use crate::exit::Exit;
@@ -47,7 +45,7 @@ pub fn run(options: &Flash) -> Result<Exit> {
 /// # Errors
 /// Something is refused, or reading or writing fails; the message tells whether the stick is still usable.
 pub fn flash_stick(options: &Flash) -> Result<FlashResult> {
-    let progress = FlashProgress::default();
+    let progress = PassProgress::default();
     let files = files::gather(&options.authorized_keys, &options.networks, &progress)?;
     let image = StickImage::open(&options.image)?;
     let layout = image.layout()?;
@@ -211,27 +209,16 @@ fn confirm(device: &Device, persist: &PersistPlan) -> Result<()> {
         PersistPlan::Discarded { .. } => "Everything, also PERSIST,",
         _ => "Everything else",
     };
-    eprint!(
+    let question = format!(
         "{lost} on {} will be lost. Type `yes` to write: ",
         device.path.display()
     );
-    std::io::stderr().flush()?;
-    // Ctrl-C does not end a read, so another thread reads.
-    let (sender, answer) = mpsc::channel();
-    thread::spawn(move || {
-        let mut line = String::new();
-        let _ = stdin().read_line(&mut line);
-        let _ = sender.send(line);
-    });
-    loop {
-        if process::check_interrupt().is_err() {
-            return Err(InterruptedWith("nothing was written".to_string()).into());
+    match answer::ask(&question) {
+        Ok(answer) if answer == "yes" => Ok(()),
+        Ok(_) => Err(usage("nothing was written: the answer was not `yes`")),
+        Err(_) if process::check_interrupt().is_err() => {
+            Err(InterruptedWith("nothing was written".to_string()).into())
         }
-        match answer.recv_timeout(process::POLL) {
-            Ok(line) if line.trim() == "yes" => return Ok(()),
-            Ok(_) => return Err(usage("nothing was written: the answer was not `yes`")),
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Err(error) => return Err(error.into()),
-        }
+        Err(error) => Err(error),
     }
 }

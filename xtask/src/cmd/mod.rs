@@ -10,10 +10,12 @@ pub mod flash;
 pub mod mutants;
 pub mod nixos_release;
 pub mod ollama_release;
+mod pass_progress;
 pub mod release;
 pub mod setup;
 pub mod snapshot;
 pub mod test;
+pub mod update;
 pub mod verify;
 pub mod vm;
 
@@ -37,6 +39,7 @@ pub fn run(command: Command) -> Result<Exit> {
         Command::NixosRelease => nixos_release::run(),
         Command::OllamaRelease => ollama_release::run(),
         Command::Flash(options) => flash::run(&options),
+        Command::Update(options) => update::run(&options),
         Command::Vm(options) => vm::run(&options).map(Exit::from),
         Command::Doctor(options) => doctor::run(&options),
         Command::Setup(options) => setup::run(&options),

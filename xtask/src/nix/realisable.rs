@@ -1,5 +1,6 @@
 //! Whether Nix can build something here: nothing has to be downloaded, or everything can be.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -17,6 +18,37 @@ const CACHE: &str = "https://cache.nixos.org";
 pub struct Unrealisable(pub String);
 
 impl Nix {
+    /// Nix, if it can build all `attributes` here, which are `what`. `instead` is what else the user can do: "or …".
+    ///
+    /// # Errors
+    /// Nix is missing, or cannot build one of them.
+    pub fn builder<'a>(
+        root: &Path,
+        attributes: impl IntoIterator<Item = &'a str>,
+        what: &str,
+        instead: &str,
+    ) -> Result<Self> {
+        let nix = Nix::find(root, None).map_err(|_| {
+            usage(format!(
+                "there is no nix on the PATH to build {what}: install Nix (https://nixos.org/download), {instead}"
+            ))
+        })?;
+        let obstacle = match nix.nixpkgs_unreachable()? {
+            Some(unreachable) => Some(unreachable),
+            None => attributes
+                .into_iter()
+                .find_map(|attribute| nix.realisable(attribute).transpose())
+                .transpose()?,
+        };
+        match obstacle {
+            None => Ok(nix),
+            Some(reason) => Err(usage(format!(
+                "Nix cannot build {what} here: {}; make it reachable, {instead}",
+                reason.0
+            ))),
+        }
+    }
+
     /// Why Nix cannot build `attribute` here, if so: a source must be downloaded, and cannot be.
     ///
     /// # Errors

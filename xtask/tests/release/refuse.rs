@@ -5,8 +5,10 @@ use std::os::unix::fs::FileExt;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::json;
+use stick::testing::{SmallImage, verity_superblock};
+use xtask::release::LIMIT;
 
-use crate::case::Case;
+use crate::case::{Case, parts};
 use crate::common::{path_with, refused, trial};
 
 pub fn trials() -> Vec<Trial> {
@@ -22,6 +24,12 @@ pub fn trials() -> Vec<Trial> {
         trial("an_invalid_version_is_refused", &["git"], version),
         trial("anything_but_an_image_is_refused", &["git"], images),
         trial("an_insufficient_report_is_refused", &["git"], reports),
+        trial("an_image_without_a_system_is_refused", &["git"], no_system),
+        trial(
+            "an_update_that_github_would_not_take_is_refused",
+            &["git"],
+            long_update,
+        ),
         trial("without_nix_images_have_to_be_given", &["git"], no_nix),
     ]
 }
@@ -179,6 +187,37 @@ fn reports() -> Result<(), Failed> {
     fs::remove_file(&case.report)?;
     let output = case.release(&["--version", "1.2.0"]).output()?;
     refused(&output, &["cannot read", "report.json"])?;
+    case.untouched()
+}
+
+/// A store that is one block longer than a file of a release may be; a hole, but for what tells its length.
+fn long_update() -> Result<(), Failed> {
+    let case = Case::new();
+    fs::remove_file(&case.image)?;
+    let parts = SmallImage {
+        verity: 20,
+        store: 2001,
+        ..parts()
+    };
+    let file = parts.with_system(&case.image, vec![0; 1 << 20], "ID=nixos\n")?;
+    let blocks: u32 = LIMIT as u32 / 4096 + 1;
+    let superblock = parts.store().offset + 1024;
+    file.write_all_at(&blocks.to_le_bytes(), superblock + 36)?;
+    let hashes = verity_superblock(blocks.into());
+    file.write_all_at(&hashes, parts.verity().offset)?;
+    let output = case.release(&["--version", "1.2.0"]).output()?;
+    let bytes = format!("{} bytes", LIMIT + 4096);
+    refused(&output, &[".store", &bytes, "under 2 GiB", "configuration"])?;
+    case.untouched()
+}
+
+/// An image of layout 2 from which no update can be made.
+fn no_system() -> Result<(), Failed> {
+    let case = Case::new();
+    fs::remove_file(&case.image)?;
+    parts().with_store(&case.image, vec![7; 1 << 20])?;
+    let output = case.release(&["--version", "1.2.0"]).output()?;
+    refused(&output, &["image raw", "hashes", "build it again"])?;
     case.untouched()
 }
 

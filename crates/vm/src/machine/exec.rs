@@ -114,7 +114,7 @@ impl Machine {
         ssh.args(["-o", "BatchMode=yes", "127.0.0.1", command])
             .stdin(input)
             .stdout(output);
-        process::feed(ssh, command, deadline)
+        process::redirected(ssh, command, deadline)
     }
 
     /// An SSH client with the login's key; the destination and the command are still to be added.

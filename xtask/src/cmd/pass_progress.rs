@@ -13,9 +13,9 @@ use vm::process;
 /// Between two lines where there is no terminal.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Shows the passes of flashing, and ends them on Ctrl-C.
+/// Shows the passes of flashing or of an update, and ends them on Ctrl-C.
 #[derive(Default)]
-pub struct FlashProgress(RefCell<Option<RunningPass>>);
+pub struct PassProgress(RefCell<Option<RunningPass>>);
 
 /// The pass that is running.
 struct RunningPass {
@@ -35,10 +35,11 @@ fn words(pass: Pass) -> (&'static str, &'static str) {
         Pass::ReadBack => ("reading back", "read back and compared"),
         Pass::Pack => ("packing", "packed"),
         Pass::Update => ("reading the update", "read"),
+        Pass::Send => ("sending", "sent"),
     }
 }
 
-impl Monitor for FlashProgress {
+impl Monitor for PassProgress {
     fn check(&self) -> Result<()> {
         process::check_interrupt()
     }

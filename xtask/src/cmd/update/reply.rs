@@ -1,0 +1,243 @@
+//! What the machine's answers mean. Its commands are in modules/update.sh.
+
+use serde::Deserialize;
+
+/// ssh's own exit code, for every failure of the connection (ssh(1), "EXIT STATUS").
+const SSH_FAILED: i32 = 255;
+
+/// How a command ended there.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// None where ssh was killed.
+    pub code: Option<i32>,
+    pub stdout: &'a str,
+    pub stderr: &'a str,
+}
+
+impl Answer<'_> {
+    fn is_lost(&self) -> bool {
+        matches!(self.code, None | Some(SSH_FAILED))
+    }
+
+    /// The last line of standard error or, if there is none, of standard output.
+    fn reason(&self) -> String {
+        last(self.stderr)
+            .or_else(|| last(self.stdout))
+            .unwrap_or("it gives no reason")
+            .to_string()
+    }
+}
+
+fn last(text: &str) -> Option<&str> {
+    text.lines().map(str::trim).rfind(|line| !line.is_empty())
+}
+
+/// What a machine runs (`--state`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct State {
+    pub version: String,
+    /// The version that runs has not been declared good yet.
+    pub trial: bool,
+    /// Versions that were tried and given up.
+    pub undone: Vec<Undone>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Undone {
+    pub version: String,
+    pub why: String,
+}
+
+impl State {
+    /// Why `version` was given up, if it was.
+    pub fn undone_why(&self, version: &str) -> Option<&str> {
+        let undone = self
+            .undone
+            .iter()
+            .find(|undone| undone.version == version)?;
+        Some(&undone.why)
+    }
+}
+
+/// What `host` runs.
+///
+/// # Errors
+/// Why it does not say, and what to do.
+pub fn state(answer: &Answer, host: &str) -> Result<State, String> {
+    if answer.is_lost() {
+        return Err(unreachable(answer, host));
+    }
+    let missing = ["command not found", "No such file or directory"];
+    if answer.code == Some(127) || missing.iter().any(|sign| answer.stderr.contains(sign)) {
+        return Err(format!(
+            "{host} is not an OllamaLive machine ({}): check the name, or flash a stick for it",
+            answer.reason()
+        ));
+    }
+    if answer.stderr.contains("usage: ollamalive") {
+        return Err(format!(
+            "the OllamaLive on {host} is too old to be updated over the network: flash its stick once, PERSIST is kept"
+        ));
+    }
+    if answer.code != Some(0) {
+        return Err(format!(
+            "{host} does not say which version it runs ({}): log in with `ssh {host}`, and try `sudo ollamalive update --state`",
+            answer.reason()
+        ));
+    }
+    serde_json::from_str(answer.stdout.trim()).map_err(|_| {
+        format!(
+            "{host} does not answer as an OllamaLive machine does ({:?}): check the name",
+            last(answer.stdout).unwrap_or_default()
+        )
+    })
+}
+
+fn unreachable(answer: &Answer, host: &str) -> String {
+    format!(
+        "cannot log in to {host} over SSH ({}): make `ssh {host}` work with a key and without a question, and run this again",
+        answer.reason()
+    )
+}
+
+/// What the machine says of an update (`--examine`).
+#[derive(Debug, PartialEq, Eq)]
+pub enum Examined {
+    /// It would install it, or has it. What it says about that.
+    Fits(String),
+    /// It would install it with the owner's consent. How it differs, line by line.
+    Differs(Vec<String>),
+    /// It would not; why.
+    Refused(String),
+}
+
+/// What the machine says of an update.
+///
+/// # Errors
+/// It cannot be reached.
+pub fn examined(answer: &Answer, host: &str) -> Result<Examined, String> {
+    if answer.is_lost() {
+        return Err(unreachable(answer, host));
+    }
+    Ok(match answer.code {
+        Some(0) => Examined::Fits(answer.stdout.trim().to_string()),
+        Some(4) => Examined::Differs(answer.stdout.lines().map(str::to_string).collect()),
+        _ => Examined::Refused(answer.reason()),
+    })
+}
+
+/// How much of an update left this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    All,
+    Part,
+}
+
+/// How sending an update ended (`--pushed`).
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is installed and, if that was asked for, the machine restarts.
+    Installed,
+    /// It is installed, and the machine does not restart; why.
+    Waits(String),
+    /// Nothing has changed there; why.
+    Refused(String),
+    /// The connection was lost before all was sent: nothing has changed there.
+    Cut(String),
+    /// The connection was lost when all was sent, as happens when the machine restarts.
+    Unknown(String),
+}
+
+/// How sending an update ended.
+pub fn pushed(sent: Sent, answer: &Answer) -> Pushed {
+    match answer.code {
+        Some(0) => Pushed::Installed,
+        // The reason is no error there.
+        Some(3) => {
+            Pushed::Waits(last(answer.stdout).map_or_else(|| answer.reason(), str::to_string))
+        }
+        None | Some(SSH_FAILED) if sent == Sent::All => Pushed::Unknown(answer.reason()),
+        None | Some(SSH_FAILED) => Pushed::Cut(answer.reason()),
+        Some(_) => Pushed::Refused(answer.reason()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer<'a>(code: i32, stdout: &'a str, stderr: &'a str) -> Answer<'a> {
+        Answer {
+            code: Some(code),
+            stdout,
+            stderr,
+        }
+    }
+
+    #[test]
+    fn a_state_is_read() {
+        let text = r#"{"version":"2","trial":true,"undone":[{"version":"1","why":"Docker did not start."}]}"#;
+        let state = state(&answer(0, text, "Warning: added pc\n"), "pc").unwrap();
+        assert_eq!((&state.version[..], state.trial), ("2", true));
+        assert_eq!(state.undone_why("1"), Some("Docker did not start."));
+        assert_eq!(state.undone_why("2"), None);
+    }
+
+    #[test]
+    fn each_machine_that_cannot_be_updated_is_told_apart() {
+        let refusal =
+            |code, stdout, stderr| state(&answer(code, stdout, stderr), "pc").unwrap_err();
+        let denied = refusal(255, "", "Banner\npc: Permission denied (publickey).\n");
+        assert!(
+            denied.starts_with("cannot log in to pc over SSH (pc: Permission"),
+            "{denied}"
+        );
+        for why in [
+            refusal(127, "", "bash: line 1: sudo: command not found\n"),
+            refusal(1, "", "sudo: ollamalive: command not found\n"),
+        ] {
+            assert!(why.contains("is not an OllamaLive machine"), "{why}");
+        }
+        let old = refusal(2, "", "usage: ollamalive status [--json]\n");
+        assert!(old.contains("too old"), "{old}");
+        let password = refusal(1, "", "sudo: a password is required\n");
+        assert!(password.contains("a password is required"), "{password}");
+        let other = refusal(0, "Welcome to nginx\n", "");
+        assert!(other.contains("Welcome to nginx"), "{other}");
+        let killed = Answer {
+            code: None,
+            ..answer(0, "", "")
+        };
+        assert!(state(&killed, "pc").unwrap_err().contains("cannot log in"));
+    }
+
+    #[test]
+    fn an_examination_fits_differs_or_refuses() {
+        let of = |code, stdout, stderr| examined(&answer(code, stdout, stderr), "pc");
+        assert_eq!(of(0, "Newer.\n", ""), Ok(Examined::Fits("Newer.".into())));
+        let lines = vec!["Other:".into(), "- the user changes".into()];
+        let found = of(4, "Other:\n- the user changes\n", "");
+        assert_eq!(found, Ok(Examined::Differs(lines)));
+        let refused = of(1, "", "It is older.\n");
+        assert_eq!(refused, Ok(Examined::Refused("It is older.".into())));
+        assert!(of(255, "", "Connection refused").is_err());
+    }
+
+    #[test]
+    fn a_lost_connection_changes_nothing_unless_all_was_sent() {
+        let lost = answer(255, "", "Connection closed\n");
+        let why = || "Connection closed".to_string();
+        assert_eq!(pushed(Sent::Part, &lost), Pushed::Cut(why()));
+        assert_eq!(pushed(Sent::All, &lost), Pushed::Unknown(why()));
+        assert_eq!(pushed(Sent::All, &answer(0, "", "")), Pushed::Installed);
+        let loaded = answer(3, "Version 2 is installed.\nA model is loaded.\n", "hint\n");
+        assert_eq!(
+            pushed(Sent::All, &loaded),
+            Pushed::Waits("A model is loaded.".into())
+        );
+        for sent in [Sent::All, Sent::Part] {
+            let refused = pushed(sent, &answer(1, "", "log\nThe stick is full.\n"));
+            assert_eq!(refused, Pushed::Refused("The stick is full.".into()));
+        }
+    }
+}
