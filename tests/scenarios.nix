@@ -63,8 +63,17 @@ check: {
   # docker.resolves-late
   # persist.of-the-booted-stick
   vm-two-sticks = check "two-sticks";
-  # update.from-previous
+  # update.moves-from-layout-1
+  vm-layout-1 = check "layout-1";
+  # update.refuses
+  # update.falls-back
+  # update.from-network
+  # update.keeps-persist
   vm-update = check "update";
+  # boot.store-damaged
+  # update.undoes-crashes
+  # update.by-push
+  vm-update-faults = check "update-faults";
   # ollama.openai-api
   # ollama.many
   # ollama.survives-oom

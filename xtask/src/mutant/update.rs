@@ -1,11 +1,24 @@
-//! Updates that are taken from anybody, or that do not come back. Whoever decides about an update is mutated on the host, where each
-//! decision has its case (xtask/tests/update_decision); here are the defects of the machine around it.
+//! Updates that are taken from anybody, or that do not come back. What decides about an update is mutated on the host, where each
+//! decision has its case (xtask/tests/update_decision); here are defects of the machine around it. Only NixOS has two slots.
 
 use super::Edit::Replace;
 use super::{Mutant, in_both, mutant};
 
-const UPDATE: &str = "/scripts/ollamalive-update";
 const PERSIST: &str = "/scripts/persist-start";
+
+/// A defect of the image that is updated and of the newer one.
+const fn on_nixos(
+    id: &'static str,
+    breaks: &'static str,
+    caught_by: &'static str,
+    symptom: &'static str,
+    nixos: &'static str,
+) -> Mutant {
+    Mutant {
+        alone: true,
+        ..in_both(id, breaks, caught_by, symptom, &[], nixos)
+    }
+}
 
 pub const MUTANTS: &[Mutant] = &[
     mutant(
@@ -16,40 +29,53 @@ pub const MUTANTS: &[Mutant] = &[
         &[Replace(PERSIST, "[ -s machine-id ] || tr", "tr")],
         None,
     ),
-    in_both(
+    on_nixos(
         "update.other-layout-taken",
         "the machine takes its stick for one of layout 3",
         "update.refuses",
         "another layout: exit 0",
-        &[Replace("/update/osRelease/OLLAMALIVE_LAYOUT", "2", "3")],
         "system.nixos.extraOSReleaseArgs.OLLAMALIVE_LAYOUT = lib.mkForce \"3\";",
     ),
-    in_both(
+    on_nixos(
         "update.trial-waits",
         "a new version that does not start waits for somebody at the screen",
         "update.falls-back",
         "does not restart",
-        &[Replace(UPDATE, "usage", "Usage")],
         "boot.initrd.systemd.services.trial-failed.enable = false;",
     ),
-    in_both(
+    on_nixos(
         "update.another-key",
-        "the machine trusts another key than the one that releases are signed with",
+        "the machine does not know the key that releases are signed with",
         "update.from-network",
         "is not signed with the key of this system",
-        &[Replace(UPDATE, "GOODSIG", "BADSIG")],
-        "environment.etc.\"systemd/import-pubring.gpg\".source = lib.mkForce \"${pkgs.writeText \"none\" \"\"}\";",
+        "environment.etc.\"systemd/import-pubring.gpg\".source = lib.mkForce (pkgs.writeText \"no-key\" \"\");",
     ),
-    in_both(
+    on_nixos(
         "update.new-host-key",
         "the host key is not on PERSIST",
         "update.keeps-persist",
         "the host keys changed",
-        &[Replace(
-            "/sshd_config",
-            "PermitRootLogin no",
-            "HostKey /etc/ssh/key\nPermitRootLogin no",
-        )],
         "services.openssh.hostKeys = lib.mkForce [ { type = \"ed25519\"; path = \"/etc/ssh/ssh_host_ed25519_key\"; } ];",
+    ),
+    on_nixos(
+        "update.no-verity",
+        "blocks whose hash differs are read all the same",
+        "boot.store-damaged",
+        "a system with a changed byte runs",
+        "boot.kernelParams = [ \"systemd.verity_usr_options=ignore-corruption\" ];",
+    ),
+    on_nixos(
+        "update.no-watchdog",
+        "the watchdog is not used",
+        "update.undoes-crashes",
+        "does not restart when its PID 1 hangs",
+        "systemd.settings.Manager.RuntimeWatchdogSec = lib.mkForce \"0\";",
+    ),
+    on_nixos(
+        "update.any-version-is-well",
+        "a new version is declared good whatever it does",
+        "update.by-push",
+        "does not restart",
+        "systemd.services.ollamalive-trial.script = lib.mkForce \":\";",
     ),
 ];

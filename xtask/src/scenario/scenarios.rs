@@ -118,6 +118,14 @@ pub const SCENARIOS: &[Scenario] = &[
         real_ollama: false,
     },
     Scenario {
+        name: "update-faults",
+        about: "new versions that are pushed, crash, hang, or are changed on the stick",
+        disks: DiskSetup::Updates,
+        boots: 10,
+        fault: true,
+        real_ollama: false,
+    },
+    Scenario {
         name: "real-ollama",
         about: "a real Ollama: prompts, pulls, and the machine switched off in the middle of an answer",
         disks: DiskSetup::Complete,

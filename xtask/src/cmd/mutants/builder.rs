@@ -10,6 +10,7 @@ use crate::guest::{GuestKind, nixos, standin};
 use crate::mutant::{HeldTo, Mutant};
 use crate::nix::Nix;
 use crate::project;
+use crate::scenario::NEWER;
 use crate::test_env::TestEnv;
 use crate::variant::Variant;
 
@@ -66,8 +67,11 @@ impl<'a> Builder<'a> {
                 let mut modules = modules.context("no NixOS option causes this defect")?;
                 modules.extend(self.variant.as_deref());
                 let (mut guest, contract) = nixos::prepare_changed(nix, &modules)?;
-                // The newer version has no defect.
-                guest.newer.clone_from(&self.env.guest.newer);
+                if self.env.guest.newer.is_some() {
+                    let version = nixos::version_module(NEWER);
+                    modules.push(&version);
+                    guest.newer = Some(nixos::prepare_changed(nix, &modules)?.0.image);
+                }
                 let contract = serde_json::from_value(contract)
                     .context("tests/contract.nix and the harness differ")?;
                 (guest, contract)

@@ -43,4 +43,25 @@ pub const PROMISES: &[Promise] = &[
         applies: WithUpdates,
         check: update::keeps_persist,
     },
+    Promise {
+        id: "boot.store-damaged",
+        sentence: "a byte of the system that changed on the stick is found before anything of its block runs",
+        scenario: "update-faults",
+        applies: WithUpdates,
+        check: update::store_damaged,
+    },
+    Promise {
+        id: "update.undoes-crashes",
+        sentence: "a new version that panics, hangs or is switched off while it starts is given up after three tries, without a hand",
+        scenario: "update-faults",
+        applies: WithUpdates,
+        check: update::undoes_crashes,
+    },
+    Promise {
+        id: "update.by-push",
+        sentence: "cargo xtask update sends a new version over SSH; one whose SSH is broken is undone without a hand, and the command says so",
+        scenario: "update-faults",
+        applies: WithUpdates,
+        check: update::by_push,
+    },
 ];

@@ -69,6 +69,17 @@ pub fn restart(cx: &mut Context) -> Result<Settled> {
 /// # Errors
 /// It is still on trial at the deadline, hangs, or restarts without an end.
 pub fn settle(cx: &mut Context) -> Result<Settled> {
+    settle_and(cx, &mut |_| Ok(()))
+}
+
+/// As [`settle`]; calls `started` after each start that ended in a login.
+///
+/// # Errors
+/// As [`settle`], and those of `started`.
+pub fn settle_and(
+    cx: &mut Context,
+    started: &mut dyn FnMut(&mut Context) -> Result<()>,
+) -> Result<Settled> {
     let begin = Instant::now();
     for starts in 1..=MOST_STARTS {
         let came_up = match cx.machine.boot() {
@@ -84,6 +95,9 @@ pub fn settle(cx: &mut Context) -> Result<Settled> {
                 false
             }
         };
+        if came_up {
+            started(cx)?;
+        }
         if came_up && let Some(state) = after_trial(cx, begin + DEADLINE)? {
             return Ok(Settled {
                 starts,
