@@ -25,7 +25,7 @@ use crate::ollama_image::NO_REAL_OLLAMA;
 use crate::outcome::{KillTable, KillVerdict, MutantOutcome};
 use crate::report::{self, ConsoleReporter};
 use crate::scenario::{Scenario, promise, scenario};
-use crate::test_env::{Session, TestEnv, Wanted};
+use crate::test_env::{Session, Wanted};
 use crate::variant::{self, Variant};
 use crate::{project, snapshot};
 
@@ -62,7 +62,7 @@ pub fn run(options: &Mutants) -> Result<Exit> {
     };
     let Session { cache, folder, env } = Session::prepare(wanted, &console)?;
     let named = !options.ids.is_empty();
-    let mutants = fitting(mutants, &env, named)?;
+    let mutants = fitting(mutants, env.guest.kind, env.guest.newer.is_some(), named)?;
     let mutants = servable(mutants, env.ollama.real, named, &console)?;
     env.print_summary();
     let record = record(variant.as_ref())?;
@@ -133,17 +133,16 @@ fn record(variant: Option<&Variant>) -> Result<Value> {
     }
 }
 
-/// The mutants that the guest of `env` can have. If others were `named`, that is an error.
+/// The mutants that a guest of this kind can have; those about updates, if it `updates`. If others were `named`, that is an error.
 fn fitting(
     mutants: Vec<&'static Mutant>,
-    env: &TestEnv,
+    kind: GuestKind,
+    updates: bool,
     named: bool,
 ) -> Result<Vec<&'static Mutant>> {
-    let on_standin = env.guest.kind == GuestKind::Standin;
-    let updates = env.guest.newer.is_some();
     let fits = |mutant: &&Mutant| match is_about_updates(mutant) {
         true => updates,
-        false => on_standin || mutant.nixos.is_some(),
+        false => kind == GuestKind::Standin || mutant.nixos.is_some(),
     };
     let (fit, others): (Vec<_>, Vec<_>) = mutants.into_iter().partition(|mutant| fits(mutant));
     match others.first() {
@@ -272,16 +271,18 @@ mod tests {
             all.iter().partition(|mutant| mutant.nixos.is_none());
         assert!(!without.is_empty() && !with.is_empty());
         assert_eq!(
-            fitting(all.clone(), GuestKind::Standin, true)
+            fitting(all.clone(), GuestKind::Standin, false, true)
                 .unwrap()
                 .len(),
             all.len()
         );
         assert_eq!(
-            fitting(all.clone(), GuestKind::Nixos, false).unwrap().len(),
+            fitting(all.clone(), GuestKind::Nixos, true, false)
+                .unwrap()
+                .len(),
             with.len()
         );
-        let error = fitting(all, GuestKind::Nixos, true)
+        let error = fitting(all, GuestKind::Nixos, true, true)
             .unwrap_err()
             .to_string();
         assert!(error.contains(without[0].id), "{error}");
