@@ -87,8 +87,8 @@ pub enum Command {
     Flash(Flash),
     /// Send a new version of the system to a running machine over SSH
     ///
-    /// The machine installs it beside the version that runs, restarts, and goes back by itself if the new version does not work.
-    /// Nothing on the machine has changed until all data has arrived and its checksums match. Exits with 0 if the new version
+    /// The machine installs it beside the version that runs, restarts, and goes back automatically if the new one does not work.
+    /// Nothing changes on the machine until all data has arrived and its checksums match. Exits with 0 if the new version
     /// runs and is well, with 1 if the machine went back, and with 2 if anything else prevents it.
     #[command(after_long_help = help::UPDATE)]
     Update(Update),

@@ -9,6 +9,7 @@
 //! UUID is the id of the partition. The names are those that systemd-sysupdate looks for on the machine.
 
 pub mod rehash;
+mod slot;
 mod uki;
 mod verity;
 
@@ -22,8 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{BLOCK, DigestWriter, FileDigest};
 use crate::flash::image::StickImage;
-use crate::gpt::{self, Extent, Type};
-use crate::layout::{Layout, STORE, VERITY, erofs_bytes};
+use crate::gpt::Extent;
 use crate::monitor::{Monitor, Pass};
 use crate::partial::partial;
 use crate::split::Asset;
@@ -33,10 +33,6 @@ use crate::{esp, sums};
 pub const LAYOUT: u32 = 2;
 /// Digits of a version, which is a time: YYYYMMDDHHMMSS.
 const DIGITS: usize = 14;
-/// The most of a partition's start that a superblock needs.
-const START: usize = 4096;
-/// The store is written in blocks of this size.
-const STORE_BLOCK: u64 = 4096;
 
 /// An update, as `manifest.json` and the machine know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,9 +110,12 @@ impl UpdateImage {
         if let Some(why) = other_layout(layout.version) {
             return Err(refuse(why));
         }
-        let slot = Slot::find(path, &layout).map_err(refuse)?;
-        let (store, verity) = (start(path, slot.store)?, start(path, slot.verity)?);
-        let store = store_extent(slot.store, &store).map_err(refuse)?;
+        let slot = slot::Slot::find(path, &layout).map_err(refuse)?;
+        let (store, verity) = (
+            slot::start(path, slot.store)?,
+            slot::start(path, slot.verity)?,
+        );
+        let store = slot::store_extent(slot.store, &store).map_err(refuse)?;
         let verity = verity::extent(slot.verity, &verity, store.length).map_err(refuse)?;
         let uki_path = uki_path(&slot.version);
         let uki = esp::read(path, layout.esp, &uki_path)?
@@ -266,80 +265,6 @@ pub fn is_version(text: &str) -> bool {
 fn other_layout(version: u32) -> Option<String> {
     (version != LAYOUT).then(|| {
         format!("is an image of layout {version}, and updates need layout {LAYOUT}: flash it, or take a newer image")
-    })
-}
-
-/// Slot A of an image.
-struct Slot {
-    version: String,
-    store: Extent,
-    store_id: uuid::Uuid,
-    verity: Extent,
-    verity_id: uuid::Uuid,
-}
-
-impl Slot {
-    fn find(path: &Path, layout: &Layout) -> Result<Self, String> {
-        let partitions =
-            gpt::partitions(path).map_err(|error| format!("is unreadable: {error}"))?;
-        let of_type = |kind: &Type| {
-            let guid = kind.guid;
-            partitions
-                .values()
-                .filter(move |partition| partition.part_type_guid.guid == guid)
-                .filter_map(|partition| Some((partition, gpt::extent(partition)?)))
-        };
-        let (store, extent) = of_type(&STORE)
-            .find(|(_, extent)| *extent == layout.store)
-            .ok_or("has no store")?;
-        let version = store
-            .name
-            .strip_prefix("store_")
-            .filter(|version| is_version(version))
-            .ok_or_else(|| {
-                format!(
-                    "calls its store {:?}, and not store_ and a version of {DIGITS} digits: build it again",
-                    store.name
-                )
-            })?;
-        let wanted = format!("verity_{version}");
-        let (verity, verity_extent) = of_type(&VERITY)
-            .find(|(partition, _)| partition.name == wanted)
-            .ok_or_else(|| {
-                format!("has no partition {wanted}, the hashes of its store: build it again")
-            })?;
-        Ok(Slot {
-            version: version.to_string(),
-            store: extent,
-            store_id: store.part_guid,
-            verity: verity_extent,
-            verity_id: verity.part_guid,
-        })
-    }
-}
-
-/// The first bytes of the partition at `extent`.
-fn start(path: &Path, extent: Extent) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; START];
-    let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    file.seek(SeekFrom::Start(extent.offset))?;
-    file.read_exact(&mut bytes)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(bytes)
-}
-
-/// The file system in the store's partition, which begins with `start`.
-fn store_extent(partition: Extent, start: &[u8]) -> Result<Extent, String> {
-    let length = erofs_bytes(start).ok_or("has a store that is not an erofs: build it again")?;
-    if length > partition.length || length % STORE_BLOCK != 0 {
-        return Err(format!(
-            "has a store of {length} bytes, which do not fit into its partition of {} in blocks of {STORE_BLOCK}: build it again",
-            partition.length
-        ));
-    }
-    Ok(Extent {
-        offset: partition.offset,
-        length,
     })
 }
 

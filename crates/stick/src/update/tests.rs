@@ -2,6 +2,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::digest::sha256_hex;
+use crate::gpt;
 use crate::monitor::NoMonitor;
 use crate::testing::{SmallImage, layout_1_image, put};
 use crate::units::MIB;

@@ -107,7 +107,7 @@ pub fn outcome(attempt: &Attempt, seen: &[Sighting]) -> Option<Outcome> {
         },
         _ if !late => return None,
         (Err(why), _) => format!(
-            "{host} has not answered for {minutes} min after version {new} was sent ({why}): look at its screen; if version {new} does not start, version {old} starts again by itself"
+            "{host} has not answered for {minutes} min after version {new} was sent ({why}): look at its screen; if version {new} does not start, version {old} starts again automatically"
         ),
         (Ok(_), Phase::Trial) => format!(
             "version {new} runs on {host}, and has not been declared good within {minutes} min: `ssh {host} ollamalive status` says what is wrong"

@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::scenario::Context;
 
-/// The UKIs with their sizes, the slot that runs, and its partitions: what a refused update must not touch.
-const LOOK: &str = "mount -o ro /dev/ollamalive/ESP /mnt && (cd /mnt/EFI/Linux && stat -c '%n %s' *; df --output=avail /mnt | tail -n 1); umount /mnt; \
+/// What makes the stick start, with its sizes, the slot that runs, and its partitions: what a refused update must not touch.
+const LOOK: &str = "mount -o ro /dev/ollamalive/ESP /mnt && (cd /mnt && find EFI loader -type f -printf '%p %s\\n' | sort); umount /mnt; \
      grep -o 'usrhash=[0-9a-f]*' /proc/cmdline; \
      for kind in STORE VERITY; do lsblk -no PARTLABEL,PARTUUID /dev/ollamalive/$kind | head -n 1; done";
 
