@@ -74,7 +74,8 @@
   decisionText = builtins.readFile ./update.jq;
   commandText = ''
     ${shell}
-    PATH=${lib.makeBinPath [config.systemd.package pkgs.coreutils pkgs.curl pkgs.findutils pkgs.gnugrep pkgs.gnupg pkgs.gnused pkgs.gnutar pkgs.jq pkgs.util-linux]}
+    PATH=${lib.makeBinPath [config.systemd.package pkgs.coreutils pkgs.curl pkgs.findutils pkgs.gnugrep]}
+    PATH+=:${lib.makeBinPath [pkgs.gnupg pkgs.gnused pkgs.gnutar pkgs.jq pkgs.util-linux]}
     sysupdate=${config.systemd.package}/lib/systemd/systemd-sysupdate
     decision=${pkgs.writeText "ollamalive-update.jq" decisionText}
     url=${lib.escapeShellArg (toString url)}

@@ -21,6 +21,10 @@ use std::process::Command;
 use libtest_mimic::{Arguments, Failed};
 use serde_json::Value;
 use xtask::causes::Causes;
+use xtask::mutant::Edit;
+
+/// Mutants of causes that the test's machines cannot have: the cause, and what of its words is changed to others.
+const SIMULATED: [(&str, &str); 1] = [("update-undone", r#""words":"was undone""#)];
 
 /// Cases that are about no cause.
 const WITHOUT: [&str; 2] = ["notice", "serving"];
@@ -131,6 +135,12 @@ fn mutants() -> Result<(), Failed> {
         tried += 1;
     }
     assert!(tried > 0, "no mutant is about a cause");
+    for (cause, words) in SIMULATED {
+        let mut mutant = record.clone();
+        let place = "/scripts/ollamalive-health.json";
+        Edit::Replace(place, words, r#""words":"other words""#).apply(&mut mutant)?;
+        assert!(!names(&decide(&mutant, cause)?, cause), "{cause}");
+    }
     Ok(())
 }
 
@@ -156,7 +166,7 @@ fn command() -> Result<(), Failed> {
         let output = Command::new("bash")
             .args(["-c", &script, "ollamalive"])
             .args(arguments)
-            .env("jq", "jq")
+            .envs([("jq", "jq"), ("update", "echo")])
             .output()?;
         let text = [output.stdout, output.stderr].concat();
         Ok((String::from_utf8(text)?, output.status.code()))
@@ -183,7 +193,13 @@ fn command() -> Result<(), Failed> {
         assert_eq!(run(&["status"])?, (text.to_string(), Some(0)));
         assert_eq!(run(&["status", "--json"])?, (format!("{json}\n"), Some(0)));
     }
-    let usage = "usage: ollamalive status [--json]\n".to_string();
-    assert_eq!(run(&["--status"])?, (usage, Some(2)));
+    let update = run(&["update", "--check", "a  b"])?;
+    assert_eq!(update, ("--check a  b\n".to_string(), Some(0)));
+    assert_eq!(run(&["update"])?, ("\n".to_string(), Some(0)));
+    let usage = "usage: ollamalive status [--json]\n       \
+                 ollamalive update [--check] [--yes] [--force] [--restart]\n";
+    for wrong in ["--status", "updates", "status --check"] {
+        assert_eq!(run(&[wrong])?, (usage.to_string(), Some(2)), "{wrong}");
+    }
     Ok(())
 }
