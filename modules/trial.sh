@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # Judges a new version, and names those that were undone (trial.nix). trial.nix sets, in front of this text:
-#   causes  a file with the causes that are the system's own doing, as JSON
+#   own     the causes that are the system's own doing, as a list in JSON
 #   port    SSH's port
 #   key     the public host key
 #   bless   systemd-bless-boot
 #   variable  a file that is there while the boot entry counts
-: "${causes:?}" "${port:?}" "${key:?}" "${bless:?}" "${variable:?}"
+: "${own:?}" "${port:?}" "${key:?}" "${bless:?}" "${variable:?}"
 
 run=/run/ollamalive
 boot=$run/boot
@@ -34,18 +34,18 @@ mount_boot() {
 # Prints what is wrong with this machine, from facts alone: the keys that SSH shows and that PERSIST has, where PERSIST is and was
 # ("stick" or "memory"), and the state of Ollama as JSON. Nothing if it is well; "wait" in front of what may still come.
 verdict() {
-  local shown=$1 own=$2 is=$3 was=$4 state=$5 found
+  local shown=$1 expected=$2 is=$3 was=$4 state=$5 found
   if [ -z "$shown" ]; then
     echo "wait: SSH does not answer"
-  elif [ "$shown" != "$own" ]; then
+  elif [ "$shown" != "$expected" ]; then
     echo "SSH shows another host key"
   elif [ "$was" = stick ] && [ "$is" != stick ]; then
     echo "PERSIST is not in use, and it was before"
   else
-    found=$(jq --raw-output --slurpfile own "$causes" '
+    found=$(jq --raw-output --argjson own "$own" '
       if .state == "starting" then "wait: Ollama does not answer"
       elif .state != "not serving" then empty
-      else [.causes[] | select(.id as $id | $own[0] | index($id))] | if length > 0 then "wait: \(.[0].says)" else empty end end' <<< "$state") \
+      else [.causes[] | select(.id as $id | $own | index($id))] | if length > 0 then "wait: \(.[0].says)" else empty end end' <<< "$state") \
       || found="wait: the state of Ollama is not known"
     echo "$found"
   fi

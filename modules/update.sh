@@ -120,14 +120,16 @@ install() {
   version=$(jq --raw-output .version "$1")
   shift
   [ ! -e /dev/ollamalive/PERSIST ] || [ "$(findmnt --noheadings --output FSTYPE --mountpoint /persist)" != ext4 ] || before=stick
-  # For the new version: whether PERSIST is as it was.
-  mkdir -p "$boot/loader"
-  echo "$before" > "$boot/loader/ollamalive-persist" || refuse "The stick is write-protected: nothing was installed."
+  case ,$(findmnt --noheadings --output OPTIONS --mountpoint "$boot"), in
+    *,ro,*) refuse "The stick is write-protected, so nothing can be installed." ;;
+  esac
   "$sysupdate" "$@" update "$version" > "$work/sysupdate" 2>&1 || {
     cat "$work/sysupdate" >&2
     refuse "Version $version was not installed. The system that runs is as it was. Try again later."
   }
   slots | grep -q " ollamalive_$version+" || refuse "Version $version was not installed. The system that runs is as it was. Try again later."
+  # For the new version: whether PERSIST is as it was.
+  mkdir -p "$boot/loader" && echo "$before" > "$boot/loader/ollamalive-persist"
   sync
   echo "Version $version is installed."
 }
@@ -207,6 +209,7 @@ case $task in
     tar --extract --directory "$pushed" --no-same-owner 2> "$work/problem" \
       || refuse "The update did not arrive whole: $(tail -n 1 "$work/problem"). Nothing was installed. Send it again."
     decided=$(decide "$pushed/update.json" force "${options[@]}")
+    if [ "$(jq --raw-output .verdict <<< "$decided")" = installed ] && [ -n "$restart" ]; then restart; fi
     obey "$decided"
     (cd "$pushed" && jq --raw-output '.files[] | "\(.sha256)  \(.file)"' update.json | sha256sum --check --status) \
       || refuse "The update did not arrive whole: a checksum differs. Nothing was installed. Send it again."

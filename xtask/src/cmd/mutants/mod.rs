@@ -270,12 +270,11 @@ mod tests {
         let (without, with): (Vec<&Mutant>, Vec<&Mutant>) =
             all.iter().partition(|mutant| mutant.nixos.is_none());
         assert!(!without.is_empty() && !with.is_empty());
-        assert_eq!(
-            fitting(all.clone(), GuestKind::Standin, false, true)
-                .unwrap()
-                .len(),
-            all.len()
-        );
+        let updates = all.iter().filter(|mutant| is_about_updates(mutant)).count();
+        let standin = |named| fitting(all.clone(), GuestKind::Standin, false, named);
+        assert_eq!(standin(false).unwrap().len(), all.len() - updates);
+        let error = standin(true).unwrap_err().to_string();
+        assert!(error.contains("--variant updates"), "{error}");
         assert_eq!(
             fitting(all.clone(), GuestKind::Nixos, true, false)
                 .unwrap()

@@ -23,6 +23,7 @@ pub const SOURCES: &[SourceFile] = promises![
     "firewall.rs",
     "stick.rs",
     "degraded_storage.rs",
+    "update.rs",
     "real_ollama.rs",
     "health.rs",
     "faults.rs"
