@@ -1,4 +1,4 @@
-//! The promises of `layout-1` and `update`: new versions.
+//! The promises of `layout-1` and of the scenarios about updates.
 
 use crate::scenario::Applies::{Always, WithUpdates};
 use crate::scenario::{Promise, update};
@@ -60,7 +60,7 @@ pub const PROMISES: &[Promise] = &[
     Promise {
         id: "update.by-push",
         sentence: "cargo xtask update sends a new version over SSH; one whose SSH is broken is undone without a hand, and the command says so",
-        scenario: "update-faults",
+        scenario: "update-push",
         applies: WithUpdates,
         check: update::by_push,
     },

@@ -14,7 +14,7 @@ const ELSEWHERE: &[(&str, &str)] = &[("libexec/sftp-server", "/usr/lib/openssh/s
 
 /// `/nix/store/<hash>-name-version[/…]`, and `/nix/store/name[/…]` as the record has it.
 static STORE_PATH: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"/nix/store/([^/\s"';]+)(?:/([^\s"';]+))?"#).expect("a valid pattern")
+    Regex::new(r#"/nix/store/([^/\s"':;]+)(?:/([^\s"':;]+))?"#).expect("a valid pattern")
 });
 
 /// `text` with Debian's paths: recorded scripts in [`SCRIPTS`], programs in /usr/bin or /usr/sbin, other files under /usr.
