@@ -1,17 +1,20 @@
 # shellcheck shell=bash
 # Judges a new version, and names those that were undone (trial.nix). trial.nix sets, in front of this text:
-#   own     the causes that are the system's own doing, as a list in JSON
+#   causes  the causes that are the system's own doing, as a list in JSON
 #   port    SSH's port
 #   key     the public host key
 #   bless   systemd-bless-boot
 #   variable  a file that is there while the boot entry counts
-: "${own:?}" "${port:?}" "${key:?}" "${bless:?}" "${variable:?}"
+# The units run with `set -e`, and one that fails while it judges restarts the PC.
+: "${causes:?}" "${port:?}" "${key:?}" "${bless:?}" "${variable:?}"
 
 run=/run/ollamalive
 boot=$run/boot
 undone=/persist/update-undone
 # Seconds that a version has to prove itself, and those that SSH may take of them.
 patience=900 ssh_patience=240
+# Seconds after which a network or a drive that is missing will not come by itself.
+settled=120
 
 runs() {
   sed -n 's/^IMAGE_VERSION="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release
@@ -22,52 +25,65 @@ tried() {
   tr -d '\0' < "$variable" | sed -n 's/.*ollamalive_\([0-9]\{14\}\).*/\1/p' | grep . || runs
 }
 
-# Mounts the ESP, which nothing else may mount meanwhile (esp.sh).
+# Mounts the ESP, which nothing else may mount meanwhile (esp.sh), until the shell or subshell ends.
 mount_boot() {
   mkdir -p "$boot"
   exec 9> "$run/esp.lock"
-  flock --timeout 120 9
-  mount -t vfat -o "$1",nosuid,nodev,noexec,umask=077,utf8 /dev/ollamalive/ESP "$boot"
+  flock --timeout 120 9 || return
+  # One who was killed has left it mounted.
+  umount "$boot" 2>/dev/null || true
+  mount -t vfat -o "$1",nosuid,nodev,noexec,umask=077,utf8 /dev/ollamalive/ESP "$boot" || return
   trap 'umount "$boot"' EXIT
 }
 
 # Prints what is wrong with this machine, from facts alone: the keys that SSH shows and that PERSIST has, where PERSIST is and was
-# ("stick" or "memory"), and the state of Ollama as JSON. Nothing if it is well; "wait" in front of what may still come.
+# ("stick" or "memory"), the state of Ollama as JSON, and how many seconds the trial takes so far. Nothing if it is well; "wait"
+# in front of what may still pass.
 verdict() {
-  local shown=$1 expected=$2 is=$3 was=$4 state=$5 found
+  local shown=$1 own=$2 is=$3 was=$4 state=$5 seconds=$6 found
   if [ -z "$shown" ]; then
     echo "wait: SSH does not answer"
-  elif [ "$shown" != "$expected" ]; then
+  elif [ "$shown" != "$own" ]; then
     echo "SSH shows another host key"
   elif [ "$was" = stick ] && [ "$is" != stick ]; then
     echo "PERSIST is not in use, and it was before"
   else
-    found=$(jq --raw-output --argjson own "$own" '
-      if .state == "starting" then "wait: Ollama does not answer"
-      elif .state != "not serving" then empty
-      else [.causes[] | select(.id as $id | $own | index($id))] | if length > 0 then "wait: \(.[0].says)" else empty end end' <<< "$state") \
-      || found="wait: the state of Ollama is not known"
-    echo "$found"
+    # What to do about a cause is said while it lasts, so only the first sentence counts here.
+    found=$(jq --raw-output --slurp --argjson waited "$((seconds >= settled))" --argjson own "$causes" '
+      .[0] as { $state, $causes }
+      | ([$causes[]? | select(.id as $id | $own | index($id))][0]) as $cause
+      | if $state == "serving" or $state == "degraded" then "well"
+        elif $state == "starting" and any($causes[]?; .id == "image-downloading") then "well"
+        elif $state == "starting" then "wait: Ollama does not answer"
+        elif $state != "not serving" then "wait: the state of Ollama is not known"
+        elif $cause != null then "wait: \($cause.says | split(". ")[0])"
+        elif $waited == 0 then "wait: Ollama does not serve"
+        else "well" end' <<< "$state" 2>/dev/null) || found=''
+    [ "$found" = well ] || echo "${found:-wait: the state of Ollama is not known}"
   fi
+}
+
+# Where PERSIST was when this version was installed (update.sh).
+persist_before() {
+  # In a shell of its own, so that the ESP is free again.
+  (mount_boot ro && cat "$boot/loader/ollamalive-persist") 2>/dev/null || echo memory
 }
 
 # ollamalive-trial.service. Fails if this version is not well; then the PC restarts.
 judge() {
   local start=$SECONDS version was problem limit
   version=$(tried)
+  mkdir -p "$run"
   : > "$run/trial"
-  mount_boot ro
-  was=$(cat "$boot/loader/ollamalive-persist" 2>/dev/null) || was=memory
-  umount "$boot"
-  trap - EXIT
-  exec 9>&-
+  was=$(persist_before)
   while true; do
     problem=$(verdict \
       "$(timeout 20 ssh-keyscan -T 10 -p "$port" -t ed25519 127.0.0.1 2>/dev/null | sed -n 's/^[^# ]* //p')" \
       "$(cut -d ' ' -f 1,2 "$key" 2>/dev/null)" \
       "$(if [ "$(findmnt --noheadings --output FSTYPE --mountpoint /persist)" = ext4 ]; then echo stick; else echo memory; fi)" \
       "$was" \
-      "$(cat "$run/status.json" 2>/dev/null)")
+      "$(cat "$run/status.json" 2>/dev/null)" \
+      "$((SECONDS - start))")
     if [ -z "$problem" ]; then
       echo "Version $version is well."
       return 0
@@ -79,24 +95,26 @@ judge() {
     sleep 5
   done
   problem=${problem#wait: }
-  echo "Version $version is undone: $problem"
-  mkdir -p "$undone"
-  echo "${problem%.}" > "$undone/$version"
+  problem=${problem%.}
+  echo "Version $version is undone: $problem."
+  mkdir -p "$undone" && echo "$problem" > "$undone/$version"
   journalctl --flush --sync 2>/dev/null || true
   sync
   return 1
 }
 
-# In place of systemd-bless-boot's own call.
+# In place of systemd-bless-boot's own call. It is no unit's script, so it goes on after what fails.
 bless_boot() {
-  mount_boot rw
-  "$bless" --path="$boot" good
+  mount_boot rw && "$bless" --path="$boot" good || return
   rm -f "$run/trial" "$undone/$(tried)"
 }
 
-# The versions, newer than this one, that have no tries left.
+# Of the names of UKIs that are read, the versions newer than $1 that have no tries left.
 without_tries() {
-  find "$boot/EFI/Linux" -name '*.efi' -printf '%f\n' | sed -n 's/^ollamalive_\([0-9]\{14\}\)+0\(-[0-9]*\)\{0,1\}\.efi$/\1/p' | sort -r
+  local version
+  sed -n 's/^ollamalive_\([0-9]\{14\}\)+0\(-[0-9]\{1,\}\)\{0,1\}\.efi$/\1/p' | sort -r | while read -r version; do
+    if [ "$version" -gt "$1" ]; then echo "$version"; fi
+  done
 }
 
 # ollamalive-slots.service
@@ -105,9 +123,9 @@ name_undone() {
   mkdir -p "$run/undone" "${notice%/*}"
   [ ! -e "$variable" ] || : > "$run/trial"
   mount_boot ro
-  for version in $(without_tries); do
-    [ "$version" != "$(runs)" ] || continue
-    why=$(cat "$undone/$version" 2>/dev/null) || why="it did not start"
+  for version in $(find "$boot/EFI/Linux" -name '*.efi' -printf '%f\n' | without_tries "$(runs)"); do
+    why=$(head -n 1 "$undone/$version" 2>/dev/null) || why=''
+    [ -n "$why" ] || why="it did not start"
     echo "$why" > "$run/undone/$version"
     echo "The update to version $version was undone: $why. The next version will be taken." >> "$notice.new"
   done

@@ -1,5 +1,5 @@
-# Decides whether an update is installed: from recorded facts alone, so that tests run it without a machine. The input is the
-# release's description of its update; the facts are texts by name, gathered by update.sh. Prints { verdict, says: [sentence] };
+# Decides whether an update is installed: from recorded facts alone, so that tests run it without a machine. The input is a list
+# with the release's description of its update; the facts are texts by name, gathered by update.sh. Prints { verdict, says: [sentence] };
 # the verdict is "install", "current", "installed", "ask" (the owner has to agree) or "refused".
 
 def fact($name): $ARGS.named[$name] // "";
@@ -18,14 +18,20 @@ def called: {
   }[.] // .;
 def shown: if . == null or . == "" then "none" else . end;
 
-. as $offer
+# Whether it names a file of this version for sysupdate, as update.nix matches them.
+def names($version; $kind):
+  type == "object" and (.file | type == "string" and test("^ollamalive_\($version)" + $kind + "$"))
+  and (.bytes | type == "number") and (.sha256 | type == "string" and test("^[0-9a-f]{64}$"));
+def partition($kind): "_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.\($kind)";
+
+.[0] as $offer
 | (fact("running") | fields | map_values(unquoted)) as $system
 | ($system.IMAGE_VERSION // "") as $runs
 | (fact("options") | rows) as $options
 # The UKIs, with their bytes.
 | [fact("slots") | rows[] | capture("^(?<bytes>[0-9]+) ollamalive_(?<version>[0-9]{14})(\\+(?<left>[0-9]+)(-[0-9]+)?)?\\.efi$")] as $slots
 | [$slots[] | select(.version != $runs and .left == "0") | .version] as $undone
-| (fact("room") | fields | map_values(number)) as $room
+| (fact("room") | fields | with_entries({ key, value: (.value | number) })) as $room
 # systemd-repart makes the ID of the store from the root of its hashes.
 | (fact("usrhash") | rows[0] // "" | .[:32]) as $store
 
@@ -33,38 +39,48 @@ def shown: if . == null or . == "" then "none" else . end;
      or ($offer.files | type) != "array" or ($offer.files | length) != 3 then
     answer("refused"; "The release has no files to update from. Flash it instead.")
   else
-    ([$offer.files[] | select(.file | endswith(".store"))][0]) as $data
-    | ([$offer.files[] | select(.file | endswith(".verity"))][0]) as $hashes
-    | ([$offer.files[] | select(.file | endswith(".efi"))][0]) as $uki
+    ([$offer.files[] | select(names($offer.version; partition("store")))][0]) as $data
+    | ([$offer.files[] | select(names($offer.version; partition("verity")))][0]) as $hashes
+    | ([$offer.files[] | select(names($offer.version; "\\.efi"))][0]) as $uki
     | ($offer.configuration // {}) as $new
     | [($system | keys_unsorted[]), ($new | keys_unsorted[])] as $keys
     | [$keys | unique[] | select(startswith("OLLAMALIVE_") and . != "OLLAMALIVE_LAYOUT")
        | select(($new[.] // "") != ($system[.] // ""))
        | "\(called) changes from \($system[.] | shown) to \($new[.] | shown)."] as $changes
     | ([$slots[] | select(.version != $runs) | .bytes | number] | add // 0) as $replaced
-    | if ($offer.layoutVersion | tostring) != ($system.OLLAMALIVE_LAYOUT // "") then
-        answer("refused"; "Version \($offer.version) is for sticks of layout \($offer.layoutVersion), and this one has layout \($system.OLLAMALIVE_LAYOUT). Flash the stick instead.")
-      elif $data == null or $hashes == null or $uki == null then
+    | ([$offer.files[] | objects | .bytes] | add) as $bytes
+    | "Version \($offer.version)" as $it
+    | if $data == null or $hashes == null or $uki == null then
         answer("refused"; "The release has no files to update from. Flash it instead.")
+      elif ($offer.layoutVersion | tostring) != ($system.OLLAMALIVE_LAYOUT // "") then
+        answer("refused"; "\($it) is for sticks of layout \($offer.layoutVersion), and this one has layout "
+          + "\($system.OLLAMALIVE_LAYOUT | shown). Flash the stick instead.")
       elif $offer.version == $runs then
-        if $data.file | gsub("-"; "") | contains($store) then answer("current"; "Version \($runs) is the newest, and runs.")
-        else answer("refused"; "Version \($runs) runs already, with other contents than the one offered. Commit once more, and make the update again: a version is the time of its commit.") end
+        if $data.file | gsub("-"; "") | contains($store) then answer("current"; "\($it) is the newest, and runs.")
+        else answer("refused"; "\($it) runs already, with other contents than the one offered. Commit once more, and build the "
+          + "update again: its version is the time of the commit.") end
       elif $offer.version < $runs then
-        answer("refused"; "Version \($offer.version) is older than \($runs), which runs. To go back, flash the stick.")
+        answer("refused"; "\($it) is older than \($runs), which runs. To go back, flash the stick.")
       elif any($undone[]; . == $offer.version) then
-        answer("refused"; "Version \($offer.version) was tried and undone: \(fact("why") | rows[0] // "it did not start"). The next version will be taken.")
+        answer("refused"; "\($it) was tried and undone: \(fact("why") | rows[0] // "it did not start"). The next version will be taken.")
       elif any($slots[]; .version == $offer.version) then
-        answer("installed"; "Version \($offer.version) is installed. It starts at the next restart: sudo systemctl reboot")
+        answer("installed"; "\($it) is installed. It starts at the next restart: sudo systemctl reboot")
+      elif fact("trial") != "" then
+        # It would replace the version to go back to.
+        answer("refused"; "Version \($runs), which runs, is still on trial. That takes 15 minutes at most: try again then.")
       elif any([$data, $room.store], [$hashes, $room.verity]; (.[0].bytes > .[1])) then
-        answer("refused"; "Version \($offer.version) does not fit: its files have \($data.bytes | mib) and \($hashes.bytes | mib), this stick has room for \($room.store | mib) and \($room.verity | mib). Flash the stick instead.")
+        answer("refused"; "\($it) does not fit: its files have \($data.bytes | mib) and \($hashes.bytes | mib), and this stick has room "
+          + "for \($room.store | mib) and \($room.verity | mib). Flash the stick instead.")
       elif $uki.bytes + 1048576 > $room.boot + $replaced then
-        answer("refused"; "The stick's first partition (ESP) has no room: version \($offer.version) needs \($uki.bytes + 1048576 - $room.boot - $replaced | mib) more. Delete files of yours there.")
-      elif $room.persist != null and ([$offer.files[].bytes] | add) > $room.persist then
-        answer("refused"; "PERSIST has no room for the update: it needs \(([$offer.files[].bytes] | add) - $room.persist | mib) more. Delete something under /persist (unused images: docker image prune --all).")
+        answer("refused"; "The stick's first partition (ESP) has no room: \($it | ascii_downcase) needs "
+          + "\($uki.bytes + 1048576 - $room.boot - $replaced | mib) more. Delete files of yours there.")
+      elif $room.persist != null and $bytes > $room.persist then
+        answer("refused"; "PERSIST has no room for the update: it needs \($bytes - $room.persist | mib) more. "
+          + "Delete something under /persist (unused images: docker image prune --all).")
       elif ($changes | length) > 0 and ($options | index("yes") | not) then
-        answer("ask"; ["Version \($offer.version) was built for another configuration:"] + [$changes[] | "- \(.)"])
+        answer("ask"; ["\($it) was built for another configuration:"] + [$changes[] | "- \(.)"])
       elif (fact("busy") | rows | length) > 0 and ($options | index("force") | not) then
         answer("refused"; "\(fact("busy") | rows[0]) Try again later, or add --force.")
-      else answer("install"; "Version \($offer.version) is newer than \($runs), which runs.")
+      else answer("install"; "\($it) is newer than \($runs), which runs.")
       end
   end

@@ -52,7 +52,8 @@
   };
   fromServer = transfers (pattern: {
     Type = "url-file";
-    Path = url;
+    # "%" begins a specifier of systemd's.
+    Path = lib.replaceStrings ["%"] ["%%"] (toString url);
     MatchPattern = pattern;
   });
   fromPush = transfers (pattern: {
@@ -94,8 +95,8 @@
     serviceConfig = {
       Type = "oneshot";
       ExecStart = "${cfg.update.program} ${arguments}";
-      # "Not now" is no failure.
-      SuccessExitStatus = 1;
+      # Not now (1), not while a model is loaded (3), and not without the owner's consent (4) are no failures.
+      SuccessExitStatus = [1 3 4];
       Nice = 10;
       IOSchedulingClass = "idle";
     };
@@ -107,7 +108,7 @@ in {
       default = null;
       example = "https://github.com/OWNER/REPO/releases/latest/download/";
       description = ''
-        Where the newest version is: a folder on a web server with a release's files, ending in `/`. Needs
+        The address of the newest release: a folder on a web server with the release's files, ending in `/`. Needs
         `ollamalive.update.publicKey`. With `null`, nothing is fetched.
       '';
     };
@@ -116,15 +117,16 @@ in {
       default = null;
       example = lib.literalExpression "./release-key.asc";
       description = ''
-        The OpenPGP public key that releases are signed with, as `gpg --armor --export` prints it. Only what it has signed is
-        installed. An update may bring another key.
+        A file with the OpenPGP public key that releases are signed with, as `gpg --armor --export` makes it. Over the network,
+        only what this key has signed is installed. An update may bring another key.
       '';
     };
     automatic = lib.mkOption {
       type = lib.types.bool;
       default = false;
       description = ''
-        Fetch a new version once a day, when no model is loaded. It starts at the next restart.
+        Look for a new version once a day, and install it unless a model is loaded or it was built for another configuration. It
+        starts at the next restart.
       '';
     };
     restartAt = lib.mkOption {
@@ -132,7 +134,8 @@ in {
       default = null;
       example = "04:30";
       description = ''
-        Restart into an installed version at this time of day, when no model is loaded. With `null`, the owner restarts.
+        Restart into an installed version at this time of day, unless a model is loaded. With `null`, the PC never restarts by
+        itself for it.
       '';
     };
     program = lib.mkOption {

@@ -31,18 +31,29 @@ busy() {
   ! grep -qs "is downloaded\.$" "$run/notices/image" || echo "Ollama's image is being downloaded."
 }
 
+# Two installations at once would write into the same slot, and into the same folder.
+alone() {
+  mkdir -p "$run"
+  exec 8> "$run/update.lock"
+  flock --nonblock 8 || refuse "Another update is being installed. Try again when it is done."
+}
+
 # The ESP, which nothing else may mount meanwhile (esp.sh).
 mount_boot() {
   mkdir -p "$boot"
   exec 9> "$run/esp.lock"
   flock --timeout 120 9 || refuse "The stick's first partition (ESP) is in use. Try again in a minute."
   trap 'umount "$boot" 2>/dev/null; clean' EXIT
+  # One who was killed has left it mounted.
+  umount "$boot" 2>/dev/null
   mount -t vfat -o "$1",nosuid,nodev,noexec,umask=077,utf8 /dev/ollamalive/ESP "$boot" 2>/dev/null \
     || refuse "The stick's first partition (ESP) cannot be mounted. Repair it in Windows, or flash the stick again."
 }
 
 clean() {
-  rm -rf "$pushed" "${work:-}"
+  rm -rf "$work"
+  # Without it, the files there are another's.
+  [ -z "$receives" ] || rm -rf "$pushed"
 }
 
 slots() {
@@ -54,63 +65,94 @@ slot_bytes() {
   lsblk --bytes --noheadings --raw --output SIZE,PARTTYPE /dev/ollamalive/stick | sed -n "s/ $1\$//p" | sort -n | head -n 1
 }
 
-# Asks update.jq about the description in file $1; the rest are the options that count.
+# What update.jq decides about the description in file $1, from the facts in the folder $2.
+judge() {
+  local fact arguments=() answer
+  for fact in "$2"/*; do
+    arguments+=(--rawfile "${fact##*/}" "$fact")
+  done
+  answer=$(jq --slurp --compact-output "${arguments[@]}" --from-file "$decision" "$1" 2>/dev/null)
+  [ -n "$answer" ] || answer='{"verdict":"refused","says":["What was offered is no description of an update."]}'
+  echo "$answer"
+}
+
+# Asks about the description in file $1; the rest are the options that count.
 decide() {
-  local offer=$1 facts=$work/facts fact arguments=()
+  local offer=$1 facts=$work/facts persist
   shift
   mkdir -p "$facts"
   cp /etc/os-release "$facts/running"
   slots > "$facts/slots"
   busy > "$facts/busy"
+  [ ! -e "$run/trial" ] || echo trial > "$facts/trial"
   sed -n 's/.*usrhash=\([0-9a-f]*\).*/\1/p' /proc/cmdline > "$facts/usrhash"
-  cat "$undone/$(jq --raw-output .version "$offer" 2>/dev/null)" > "$facts/why" 2>/dev/null || true
+  cat "$undone/$(jq --raw-output .version "$offer" 2>/dev/null)" > "$facts/why" 2>/dev/null
   printf '%s\n' "$@" > "$facts/options"
   {
     echo "boot=$(df --block-size=1 --output=avail "$boot" | tail -n 1)"
     echo "store=$(slot_bytes 8484680c-9521-48c6-9c11-b0720656f69e)"
     echo "verity=$(slot_bytes 77ff5f63-e7b6-4633-acf4-1565b864c0e6)"
-    [ -z "$push" ] || echo "persist=$(df --block-size=1 --output=avail /persist | tail -n 1)"
+    if [ -n "$push" ]; then
+      persist=$(df --block-size=1 --output=avail /persist | tail -n 1)
+      # With what is there of an update already.
+      echo "persist=$((persist + $(du --summarize --bytes "$pushed" 2>/dev/null | cut -f 1) + 0))"
+    fi
   } > "$facts/room"
-  for fact in "$facts"/*; do
-    arguments+=(--rawfile "${fact##*/}" "$fact")
-  done
-  jq --compact-output "${arguments[@]}" --from-file "$decision" "$offer" 2>/dev/null \
-    || echo '{"verdict":"refused","says":["What was sent is no description of an update."]}'
+  judge "$offer" "$facts"
 }
 
 download() {
   curl --silent --show-error --fail --location --proto '=http,https' --connect-timeout 20 --max-time 120 --max-filesize 4194304 \
-    --output "$work/$1" "$url$1" 2> "$work/problem" || refuse "$url$1 cannot be downloaded: $(tail -n 1 "$work/problem")."
+    --output "$work/$1" "$url$1" 2> "$work/problem" || refuse "$url$1 cannot be downloaded: $(tail -n 1 "$work/problem" | sed 's/^curl: ([0-9]*) //')."
 }
 
-# Whether the release's list of checksums is signed with our key. gpg's own status does not count expired and revoked keys.
+# Whether the release's list of checksums is signed with our key. gpg succeeds with expired and revoked keys too, and says
+# GOODSIG of ours beside a stranger's, which sysupdate does not take.
 is_signed() {
+  local found
   mkdir -m 0700 "$work/gpg"
-  gpg --homedir "$work/gpg" --batch --quiet --no-default-keyring --keyring "$key" --trust-model always --status-fd 1 \
-    --verify "$work/SHA256SUMS.gpg" "$work/SHA256SUMS" 2>/dev/null | grep -q '^\[GNUPG:\] GOODSIG '
+  found=$(gpg --homedir "$work/gpg" --batch --quiet --no-default-keyring --keyring "$key" --trust-model always --status-fd 1 \
+    --verify "$work/SHA256SUMS.gpg" "$work/SHA256SUMS" 2>/dev/null) || return 1
+  grep -q '^\[GNUPG:\] GOODSIG ' <<< "$found"
 }
 
 # Puts the description of the newest release into $work/update.json.
 describe_newest() {
-  [ -n "$url" ] || refuse "No address of releases is set: set ollamalive.update.url, or push an update from another computer: cargo xtask update."
+  [ -n "$url" ] \
+    || refuse "ollamalive.update.url is not set. Set it and flash the stick, or update from another computer: cargo xtask update"
   download SHA256SUMS
   download SHA256SUMS.gpg
-  is_signed || refuse "The release at $url is not signed with the key of this system (ollamalive.update.publicKey): it is not installed."
+  is_signed || refuse "The release at $url is not signed with the key in ollamalive.update.publicKey: it is not installed."
   download manifest.json
   (cd "$work" && grep ' [ *]manifest\.json$' SHA256SUMS | sha256sum --check --status) \
     || refuse "The file manifest.json at $url is not the one that was signed: it is not installed. Try again later."
   jq .update "$work/manifest.json" > "$work/update.json"
 }
 
-# Says what was decided, and ends unless there is something to install.
+# Prints what was decided in $1.
+say() {
+  jq --raw-output '.says[]' <<< "$1"
+  if [ "$task:$(verdict "$1")" = pull:ask ]; then
+    echo "To install it all the same: sudo ollamalive update --yes"
+  fi
+}
+
+verdict() {
+  jq --raw-output .verdict <<< "$1"
+}
+
+# Says what was decided in $1, and ends unless there is something to install.
 obey() {
-  local verdict
-  verdict=$(jq --raw-output .verdict <<< "$1")
-  case $verdict in
-    install) jq --raw-output '.says[]' <<< "$1" ;;
-    ask) jq --raw-output '.says[]' <<< "$1" && exit 4 ;;
-    refused) refuse "$(jq --raw-output '.says[]' <<< "$1")" ;;
-    *) jq --raw-output '.says[]' <<< "$1" && exit 0 ;;
+  case $(verdict "$1") in
+    install) say "$1" ;;
+    ask) say "$1" && exit 4 ;;
+    current) say "$1" && exit ;;
+    installed)
+      say "$1"
+      [ -z "$restart" ] || restart
+      exit 0
+      ;;
+    *) refuse "$(say "$1")" ;;
   esac
 }
 
@@ -123,7 +165,9 @@ install() {
   case ,$(findmnt --noheadings --output OPTIONS --mountpoint "$boot"), in
     *,ro,*) refuse "The stick is write-protected, so nothing can be installed." ;;
   esac
-  "$sysupdate" "$@" update "$version" > "$work/sysupdate" 2>&1 || {
+  echo "Installing version $version, which takes some minutes."
+  # With --foreground, Ctrl-C reaches it.
+  timeout --foreground 12h "$sysupdate" "$@" update "$version" > "$work/sysupdate" 2>&1 || {
     cat "$work/sysupdate" >&2
     refuse "Version $version was not installed. The system that runs is as it was. Try again later."
   }
@@ -141,6 +185,7 @@ restart() {
     echo "$reason The PC is not restarted. Do it later: sudo systemctl reboot"
     exit 3
   fi
+  umount "$boot" 2>/dev/null
   echo "Restarting."
   systemctl reboot
   exit
@@ -156,7 +201,7 @@ state() {
   done | jq --compact-output --slurp --arg version "$version" --argjson trial "$trial" '{ version: $version, trial: $trial, undone: . }'
 }
 
-task=pull check='' options=() force='' restart='' push=''
+task=pull check='' options=() force='' restart='' push='' receives=''
 for argument; do
   case $argument in
     --check) check=1 ;;
@@ -174,44 +219,49 @@ if [ "$task" = state ]; then
   state
   exit
 fi
-[ "$(id -u)" = 0 ] || refuse "That needs the rights of root: sudo ollamalive update"
+[ "$(id -u)" = 0 ] || refuse "That needs the rights of root: sudo ollamalive update $*"
 [ -e /dev/ollamalive/stick ] || refuse "This system does not run from a stick, so it cannot be updated."
 work=$(mktemp -d)
 trap clean EXIT
 
 case $task in
   pull)
+    alone
     describe_newest
     mount_boot rw
     decided=$(decide "$work/update.json" "${options[@]}")
     if [ -n "$check" ]; then
-      jq --raw-output '.says[]' <<< "$decided"
+      say "$decided"
       exit 0
     fi
-    if [ "$(jq --raw-output .verdict <<< "$decided")" = installed ] && [ -n "$restart" ]; then restart; fi
     obey "$decided"
     install "$work/update.json"
     ;;
   examine)
-    push=1
-    cat > "$work/update.json"
+    # It changes nothing.
+    push=1 restart=''
+    timeout --foreground 1m cat > "$work/update.json"
     mount_boot ro
-    # Whether the PC may restart is asked when it would.
+    # A model that is loaded is in the way of the restart alone.
     decided=$(decide "$work/update.json" force "${options[@]}")
     obey "$decided"
     exit
     ;;
   pushed)
-    push=1
-    mount_boot rw
+    alone
+    push=1 receives=1
     rm -rf "$pushed"
-    mkdir -m 0700 "$pushed"
-    tar --extract --directory "$pushed" --no-same-owner 2> "$work/problem" \
-      || refuse "The update did not arrive whole: $(tail -n 1 "$work/problem"). Nothing was installed. Send it again."
+    mkdir -m 0700 "$pushed" 2> "$work/problem" || refuse "/persist cannot be written to: $(tail -n 1 "$work/problem")."
+    # Its first complaint says why.
+    timeout --foreground 3h tar --extract --directory "$pushed" --no-same-owner 2> "$work/problem" || {
+      ! grep -q "No space left" "$work/problem" \
+        || refuse "PERSIST has no room for the update: nothing was installed. Delete something under /persist, and send it again."
+      refuse "The update did not arrive whole: $(head -n 1 "$work/problem"). Nothing was installed. Send it again."
+    }
+    mount_boot rw
     decided=$(decide "$pushed/update.json" force "${options[@]}")
-    if [ "$(jq --raw-output .verdict <<< "$decided")" = installed ] && [ -n "$restart" ]; then restart; fi
     obey "$decided"
-    (cd "$pushed" && jq --raw-output '.files[] | "\(.sha256)  \(.file)"' update.json | sha256sum --check --status) \
+    (cd "$pushed" && jq --raw-output '.files[] | "\(.sha256)  \(.file)"' update.json | sha256sum --check --status 2>/dev/null) \
       || refuse "The update did not arrive whole: a checksum differs. Nothing was installed. Send it again."
     install "$pushed/update.json" --definitions=/etc/ollamalive/pushed.d --verify=no
     ;;

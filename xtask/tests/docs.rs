@@ -162,6 +162,8 @@ fn a_command_that_does_not_exist_is_reported() {
         "journalctl -u ollama",
         "ssh me@there ollamalive",
         "ollamalive state",
+        "ollamalive update --now",
+        "ollamalive update --check check",
         "sudo systemctl restart nothing.service",
         "docker exec -it olama ollama list",
         "docker save ollama/ollama:latest -o x.tar",
@@ -183,7 +185,9 @@ fn a_command_that_does_not_exist_is_reported() {
         Ok(vec!["ssh"])
     );
     assert_eq!(
-        facts.check("ollamalive status && ollamalive status --json"),
+        facts.check(
+            "ollamalive status && ollamalive status --json && sudo ollamalive update --check --yes"
+        ),
         Ok(vec![])
     );
 }

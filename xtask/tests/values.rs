@@ -7,6 +7,8 @@ mod drives;
 mod images;
 #[path = "values/ollama.rs"]
 mod ollama;
+#[path = "values/update.rs"]
+mod update;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use xtask::nix::Nix;
@@ -15,7 +17,7 @@ type Check = fn(&Nix) -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let checks: [(&str, Check); 12] = [
+    let checks: [(&str, Check); 13] = [
         ("a_drive_is_named_as_linux_finds_it", drives::names),
         ("a_folder_is_named_as_seen_from_the_drive", drives::folders),
         ("a_network_has_no_host_bits", networks),
@@ -33,6 +35,7 @@ fn main() {
             ollama::registries,
         ),
         ("a_setting_of_ollama_is_one_that_it_reads", ollama::settings),
+        ("an_update_has_an_address_and_a_key", update::problems),
         ("a_gpu_driver_is_one_that_there_is", gpu_drivers),
     ];
     let nix = Nix::find(&common::root(), std::env::var("OLLAMALIVE_NIXPKGS").ok());

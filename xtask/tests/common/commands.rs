@@ -13,6 +13,10 @@ use super::root;
 /// Programs whose calls are not checked further, each with the reason.
 pub const UNCHECKED: &[(&str, &str)] = &[
     ("apt-get", "installs packages on the reader's computer"),
+    (
+        "cargo xtask update",
+        "needs a machine of the reader's; its own tests call it with the same options",
+    ),
     ("cat", "prints one of the reader's files"),
     ("cd", "goes to one of the reader's folders"),
     ("cp", "copies one of the reader's files"),
@@ -54,6 +58,8 @@ pub struct Facts {
     image: String,
     /// The script of the machine's command `ollamalive`.
     status: String,
+    /// The one of `ollamalive update`.
+    update: String,
 }
 
 impl Facts {
@@ -73,6 +79,7 @@ impl Facts {
             container: contract.ollama.container,
             image: contract.ollama.image,
             status: fs::read_to_string(root().join("modules/status.sh")).expect("status.sh"),
+            update: fs::read_to_string(root().join("modules/update.sh")).expect("update.sh"),
         }
     }
 
@@ -108,6 +115,7 @@ impl Facts {
             [] => Ok(Vec::new()),
             ["sudo", rest @ ..] => self.command(rest),
             [variable, rest @ ..] if is_assignment(variable) => self.command(rest),
+            ["cargo", "xtask", "update", ..] => Ok(vec!["cargo xtask update"]),
             ["cargo", "xtask", ..] => self.xtask(&words[1..]),
             // The same tool, run as root.
             ["cargo", "build", "--package", "xtask"] => Ok(Vec::new()),
@@ -220,8 +228,17 @@ impl Facts {
         }
     }
 
-    /// `ollamalive status` and the like: the script has a case for these words.
+    /// `ollamalive status` and the like: the script has a case for these words, or the usage of `update` names them.
     fn ollamalive(&self, words: &[&str]) -> Result<Vec<&'static str>, String> {
+        if let ["update", options @ ..] = words {
+            let usage = self.update.lines().find(|line| line.starts_with("usage="));
+            let usage = usage.expect("its usage");
+            let known = |option: &&str| usage.contains(&format!("[{option}]"));
+            return match options.iter().find(|option| !known(option)) {
+                Some(option) => Err(format!("ollamalive update does not know {option}")),
+                None => Ok(Vec::new()),
+            };
+        }
         let words = words.join(" ");
         let cases = [format!("{words})"), format!("\"{words}\")")];
         let is_case = |line: &str| cases.iter().any(|case| line.trim_start().starts_with(case));
