@@ -22,7 +22,7 @@ runs() {
 
 # The version on trial, by the boot entry that counts: a path in UTF-16, such as \EFI\Linux\ollamalive_20260101000000+2-1.efi.
 tried() {
-  tr -d '\0' < "$variable" | sed -n 's/.*ollamalive_\([0-9]\{14\}\).*/\1/p' | grep . || runs
+  { tr -d '\0' < "$variable"; } 2>/dev/null | sed -n 's/.*ollamalive_\([0-9]\{14\}\).*/\1/p' | grep . || runs
 }
 
 # Mounts the ESP, which nothing else may mount meanwhile (esp.sh), until the shell or subshell ends.

@@ -72,8 +72,9 @@ check: {
   vm-update = check "update";
   # boot.store-damaged
   # update.undoes-crashes
-  # update.by-push
   vm-update-faults = check "update-faults";
+  # update.by-push
+  vm-update-push = check "update-push";
   # ollama.openai-api
   # ollama.many
   # ollama.survives-oom
