@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # Judges a new version, and names those that were undone (trial.nix). trial.nix sets, in front of this text:
-#   causes  a file with the causes that are the system's own doing, as JSON
-#   port    SSH's port
-#   key     the public host key
-#   bless   systemd-bless-boot
+#   causes    the causes that are the system's own doing
+#   port      SSH's port
+#   key       the public host key
+#   bless     systemd-bless-boot
 #   variable  a file that is there while the boot entry counts
 # The units run with `set -e`, and one that fails while it judges restarts the PC.
 : "${causes:?}" "${port:?}" "${key:?}" "${bless:?}" "${variable:?}"
@@ -44,9 +44,9 @@ verdict() {
     echo "PERSIST is not in use, and it was before"
   else
     # What to do about a cause is said while it lasts, so only the first sentence counts here.
-    found=$(jq --raw-output --slurp --argjson waited "$((seconds >= settled))" --slurpfile own "$causes" '
+    found=$(jq --raw-output --slurp --argjson waited "$((seconds >= settled))" --arg own "$causes" '
       .[0] as { $state, $causes }
-      | ([$causes[]? | select(.id as $id | $own[0] | index($id))][0]) as $cause
+      | ([$causes[]? | select(.id as $id | $own | split(" ") | index($id))][0]) as $cause
       | if $state == "serving" or $state == "degraded" then "well"
         elif $state == "starting" and any($causes[]?; .id == "image-downloading") then "well"
         elif $state == "starting" then "wait: Ollama does not answer"
