@@ -10,8 +10,9 @@
   cfg = config.ollamalive;
   # systemd-boot sets it when an entry counts.
   counts = "/sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+  own = map (cause: cause.id) (lib.filter (cause: cause.own or false) (import ./causes.nix));
   script = ''
-    causes='${builtins.toJSON (map (cause: cause.id) (lib.filter (cause: cause.own or false) (import ./causes.nix)))}'
+    causes=${lib.escapeShellArg (toString own)}
     port=${toString cfg.ssh.port}
     key=${(lib.head config.services.openssh.hostKeys).path}.pub
     bless=${config.systemd.package}/lib/systemd/systemd-bless-boot

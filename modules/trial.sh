@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # Judges a new version, and names those that were undone (trial.nix). trial.nix sets, in front of this text:
-#   causes  the causes that are the system's own doing, as a list in JSON
-#   port    SSH's port
-#   key     the public host key
-#   bless   systemd-bless-boot
+#   causes    the causes that are the system's own doing
+#   port      SSH's port
+#   key       the public host key
+#   bless     systemd-bless-boot
 #   variable  a file that is there while the boot entry counts
 # The units run with `set -e`, and one that fails while it judges restarts the PC.
 : "${causes:?}" "${port:?}" "${key:?}" "${bless:?}" "${variable:?}"
@@ -49,9 +49,9 @@ verdict() {
     echo "PERSIST is not in use, and it was before"
   else
     # What to do about a cause is said while it lasts, so only the first sentence counts here.
-    found=$(jq --raw-output --slurp --argjson waited "$((seconds >= settled))" --argjson own "$causes" '
+    found=$(jq --raw-output --slurp --argjson waited "$((seconds >= settled))" --arg own "$causes" '
       .[0] as { $state, $causes }
-      | ([$causes[]? | select(.id as $id | $own | index($id))][0]) as $cause
+      | ([$causes[]? | select(.id as $id | $own | split(" ") | index($id))][0]) as $cause
       | if $state == "serving" or $state == "degraded" then "well"
         elif $state == "starting" and any($causes[]?; .id == "image-downloading") then "well"
         elif $state == "starting" then "wait: Ollama does not answer"
