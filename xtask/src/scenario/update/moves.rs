@@ -12,8 +12,7 @@ use crate::scenario::durability::host_keys;
 use crate::scenario::{Context, Finding};
 
 /// The commands of docs/owner.md, "Sticks of layout 1", that run on the machine.
-pub const SAVE: &str =
-    "sudo tar --create --directory /persist --exclude ./docker --exclude ./lost+found .";
+pub const SAVE: &str = "sudo tar --create --directory /persist --exclude ./docker --exclude ./journal --exclude ./lost+found .";
 pub const RESTORE: &str = "sudo tar --extract --numeric-owner --directory /persist";
 const DEADLINE: Duration = Duration::from_secs(300);
 /// Files of an owner: path and mode.
