@@ -74,6 +74,7 @@ check: {
   # update.undoes-crashes
   vm-update-faults = check "update-faults";
   # update.by-push
+  # update.twice
   vm-update-push = check "update-push";
   # ollama.openai-api
   # ollama.many

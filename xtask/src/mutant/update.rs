@@ -65,6 +65,25 @@ pub const MUTANTS: &[Mutant] = &[
         "boot.kernelParams = [ \"systemd.verity_usr_options=ignore-corruption\" ];",
     ),
     on_nixos(
+        "update.no-second-slot",
+        "no partition has the type that a new store is written to",
+        "update.twice",
+        "the second update was not installed",
+        "environment.etc.\"sysupdate.d/20-store.transfer\".source = lib.mkForce (pkgs.writeText \"store\" ''
+           [Transfer]
+           ProtectVersion=%A
+           [Source]
+           Type=url-file
+           Path=http://192.0.2.81/
+           MatchPattern=ollamalive_@v_@u.store
+           [Target]
+           Type=partition
+           Path=/dev/ollamalive/stick
+           MatchPattern=store_@v
+           MatchPartitionType=srv
+         '');",
+    ),
+    on_nixos(
         "update.no-watchdog",
         "the watchdog is not used",
         "update.undoes-crashes",

@@ -64,4 +64,11 @@ pub const PROMISES: &[Promise] = &[
         applies: WithUpdates,
         check: update::by_push,
     },
+    Promise {
+        id: "update.twice",
+        sentence: "a second update goes into the slot that the first one left, and never over the system that runs",
+        scenario: "update-push",
+        applies: WithUpdates,
+        check: update::twice,
+    },
 ];

@@ -13,6 +13,7 @@ mod refuses;
 mod slots;
 mod store_damaged;
 mod trial;
+mod twice;
 mod undoes;
 
 pub use by_push::check as by_push;
@@ -22,4 +23,5 @@ pub use moves::check as moves_from_layout_1;
 pub use published::NEWER;
 pub use refuses::check as refuses;
 pub use store_damaged::check as store_damaged;
+pub use twice::check as twice;
 pub use undoes::check as undoes_crashes;

@@ -19,6 +19,9 @@ pub const BAD: &str = "20980101000000";
 /// The version of the newer image.
 pub const NEWER: &str = "20990101000000";
 
+/// The version of an update after [`NEWER`].
+pub const NEWEST: &str = "21000101000000";
+
 /// What is published in the tests of one machine.
 pub struct Published {
     pub server: UpdateServer,
