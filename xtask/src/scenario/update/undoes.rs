@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use super::attempt::{Attempt, update};
 use super::published::{NEWER, Published, connect};
 use super::trial::{self, Settled};
+use crate::disk_fixtures::MODELS;
 use crate::scenario::{Context, Finding};
 
 /// What befalls a version on trial, each in one of its tries: words, and a command line.
@@ -41,7 +42,13 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         .server
         .publish(published.newer.signed(&published.signer)?);
     let installed = update(cx, "")?;
-    cx.machine.reboot()?;
+    cx.machine.succeed("systemctl reboot --no-block")?;
+    cx.machine.ends_within(RESTART)?;
+    cx.machine.power_cut();
+    // While its drive may still come, a version is neither good nor bad: there is time for the blows.
+    cx.machine
+        .reconfigure(|config| config.disks.retain(|disk| disk.serial != MODELS))?;
+    cx.machine.boot()?;
     let mut stuck = Vec::new();
     for (what, blow) in BLOWS {
         ensure!(
