@@ -103,7 +103,8 @@ decide() {
 
 download() {
   curl --silent --show-error --fail --location --proto '=http,https' --connect-timeout 20 --max-time 120 --max-filesize 4194304 \
-    --output "$work/$1" "$url$1" 2> "$work/problem" || refuse "$url$1 cannot be downloaded: $(tail -n 1 "$work/problem" | sed 's/^curl: ([0-9]*) //')."
+    --output "$work/$1" "$url$1" 2> "$work/problem" && return
+  refuse "$url$1 cannot be downloaded: $(tail -n 1 "$work/problem" | sed 's/^curl: ([0-9]*) //')."
 }
 
 # Whether the release's list of checksums is signed with our key. gpg succeeds with expired and revoked keys too, and says
@@ -158,8 +159,9 @@ obey() {
 
 # Installs the version in file $1; the rest are sysupdate's options.
 install() {
-  local version before=memory
+  local version before=memory failed
   version=$(jq --raw-output .version "$1")
+  failed="Version $version was not installed. The system that runs is as it was. Try again later."
   shift
   [ ! -e /dev/ollamalive/PERSIST ] || [ "$(findmnt --noheadings --output FSTYPE --mountpoint /persist)" != ext4 ] || before=stick
   case ,$(findmnt --noheadings --output OPTIONS --mountpoint "$boot"), in
@@ -169,9 +171,9 @@ install() {
   # With --foreground, Ctrl-C reaches it.
   timeout --foreground 12h "$sysupdate" "$@" update "$version" > "$work/sysupdate" 2>&1 || {
     cat "$work/sysupdate" >&2
-    refuse "Version $version was not installed. The system that runs is as it was. Try again later."
+    refuse "$failed"
   }
-  slots | grep -q " ollamalive_$version+" || refuse "Version $version was not installed. The system that runs is as it was. Try again later."
+  slots | grep -q " ollamalive_$version+" || refuse "$failed"
   # For the new version: whether PERSIST is as it was.
   mkdir -p "$boot/loader" && echo "$before" > "$boot/loader/ollamalive-persist"
   sync
