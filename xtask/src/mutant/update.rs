@@ -47,7 +47,7 @@ pub const MUTANTS: &[Mutant] = &[
         "update.another-key",
         "the machine does not know the key that releases are signed with",
         "update.from-network",
-        "is not signed with the key of this system",
+        "is not signed with the key",
         "environment.etc.\"systemd/import-pubring.gpg\".source = lib.mkForce (pkgs.writeText \"no-key\" \"\");",
     ),
     on_nixos(

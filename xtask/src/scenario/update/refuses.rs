@@ -80,12 +80,12 @@ fn cases(published: &Published) -> Result<Vec<Case>> {
         case(
             "a stranger's signature",
             newer.signed(stranger)?,
-            "is not signed with the key of this system",
+            "is not signed with the key",
         ),
         case(
             "a checksum that was changed",
             change_sum(&good, "manifest")?,
-            "is not signed with the key of this system",
+            "is not signed with the key",
         ),
         case(
             "an older version",
