@@ -31,7 +31,7 @@ const STEP: Duration = Duration::from_secs(1800);
 /// How many variants run with KVM. Under emulation none does.
 const VARIANTS: usize = 2;
 /// The scenarios that take longest for their few promises: they run with KVM only.
-const LONGEST: &[&str] = &["gpu", "causes"];
+const LONGEST: &[&str] = &["gpu", "causes", "faults", "layout-1"];
 /// Takes minutes under emulation, and is the same for every owner and on both guests: then only the stand-in runs it.
 const HEALTH: &str = "health";
 
