@@ -313,6 +313,14 @@ fn the_nightly_workflow_tries_all_mutants_on_both_guests() {
         })
         .filter(|script| script.starts_with("cargo xtask mutants "))
         .collect();
+    // Those about updates take an owner who gets them.
+    let (updates, guests): (Vec<String>, Vec<String>) = guests
+        .into_iter()
+        .partition(|script| script.contains("--variant updates"));
+    assert_eq!(updates.len(), 1, "{updates:?}");
+    for mutant in xtask::mutant::all().filter(|mutant| mutant.edits.is_empty()) {
+        assert!(updates[0].contains(mutant.id), "{}", mutant.id);
+    }
     assert_eq!(guests.len(), 2, "{guests:?}");
     for guest in ["--guest standin ", "--guest nixos "] {
         assert!(
