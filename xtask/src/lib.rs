@@ -39,4 +39,5 @@ pub mod test_machine;
 mod tiny_model;
 pub mod update_release;
 pub mod update_server;
+pub mod update_state;
 pub mod variant;

@@ -11,8 +11,9 @@ use stick::update::Update;
 use vm::process::{self, Finished};
 
 use super::payload::Payload;
-use super::reply::{self, Examined, Pushed, Sent, State};
+use super::reply::{self, Examined, Pushed, Sent};
 use crate::error::usage;
+use crate::update_state::State;
 
 /// One question to the machine.
 const ASK: Duration = Duration::from_secs(60);

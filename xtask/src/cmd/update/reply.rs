@@ -1,6 +1,6 @@
 //! What the machine's answers mean. Its commands are in modules/update.sh.
 
-use serde::Deserialize;
+use crate::update_state::State;
 
 /// ssh's own exit code, for every failure of the connection (ssh(1), "EXIT STATUS").
 const SSH_FAILED: i32 = 255;
@@ -30,33 +30,6 @@ impl Answer<'_> {
 
 fn last(text: &str) -> Option<&str> {
     text.lines().map(str::trim).rfind(|line| !line.is_empty())
-}
-
-/// What a machine runs (`--state`).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct State {
-    pub version: String,
-    /// The version that runs has not been declared good yet.
-    pub trial: bool,
-    /// Versions that were tried and given up.
-    pub undone: Vec<Undone>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Undone {
-    pub version: String,
-    pub why: String,
-}
-
-impl State {
-    /// Why `version` was given up, if it was.
-    pub fn undone_why(&self, version: &str) -> Option<&str> {
-        let undone = self
-            .undone
-            .iter()
-            .find(|undone| undone.version == version)?;
-        Some(&undone.why)
-    }
 }
 
 /// What `host` runs.

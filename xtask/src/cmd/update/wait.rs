@@ -6,7 +6,7 @@ use anyhow::Result;
 use vm::process;
 
 use super::remote::Remote;
-use super::reply::State;
+use crate::update_state::State;
 
 /// Between two questions.
 const EVERY: Duration = Duration::from_secs(3);
@@ -155,7 +155,7 @@ pub fn until_settled(remote: &Remote, attempt: &Attempt) -> Result<Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::update::reply::Undone;
+    use crate::update_state::Undone;
 
     const MINUTE: u64 = 60;
 

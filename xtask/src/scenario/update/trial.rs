@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde::Deserialize;
 use vm::process::pause;
 use vm::{Ended, NoLogin};
 
 use crate::scenario::Context;
+pub use crate::update_state::{State, Undone};
 
 /// From the first start of a new version to the last of an old one.
 const DEADLINE: Duration = Duration::from_secs(3600);
@@ -17,20 +17,6 @@ const SHUTDOWN: Duration = Duration::from_secs(180);
 const RESTART: Duration = Duration::from_secs(120);
 /// Three tries, and the version before; more means that a machine restarts for ever.
 const MOST_STARTS: usize = 8;
-
-/// What `ollamalive update --state` prints.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct State {
-    pub version: String,
-    pub trial: bool,
-    pub undone: Vec<Undone>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Undone {
-    pub version: String,
-    pub why: String,
-}
 
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
