@@ -17,6 +17,7 @@
     key=${(lib.head config.services.openssh.hostKeys).path}.pub
     bless=${config.systemd.package}/lib/systemd/systemd-bless-boot
     variable=${counts}
+    ${(import ./versions.nix).script}
     ${builtins.readFile ./trial.sh}'';
   path = [
     config.programs.ssh.package

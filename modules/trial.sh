@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Judges a new version, and names those that were undone (trial.nix). trial.nix sets, in front of this text:
+# Judges a new version, and names those that were undone. trial.nix sets, in front of this text and of versions.sh:
 #   causes    the causes that are the system's own doing
 #   port      SSH's port
 #   key       the public host key
@@ -7,32 +7,21 @@
 #   variable  a file that is there while the boot entry counts
 # The units run with `set -e`, and one that fails while it judges restarts the PC.
 : "${causes:?}" "${port:?}" "${key:?}" "${bless:?}" "${variable:?}"
+: "${run:?}" "${boot:?}" "${undone:?}"
 
-run=/run/ollamalive
-boot=$run/boot
-undone=/persist/update-undone
 # Seconds that a version has to prove itself, and those that SSH may take of them.
 patience=900 ssh_patience=240
 # Seconds after which a network or a drive that is missing will not come by itself.
 settled=120
-
-runs() {
-  sed -n 's/^IMAGE_VERSION="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release
-}
 
 # The version on trial, by the boot entry that counts: a path in UTF-16, such as \EFI\Linux\ollamalive_20260101000000+2-1.efi.
 tried() {
   { tr -d '\0' < "$variable"; } 2>/dev/null | sed -n 's/.*ollamalive_\([0-9]\{14\}\).*/\1/p' | grep . || runs
 }
 
-# Mounts the ESP, which nothing else may mount meanwhile (esp.sh), until the shell or subshell ends.
-mount_boot() {
-  mkdir -p "$boot"
-  exec 9> "$run/esp.lock"
-  flock --timeout 120 9 || return
-  # One who was killed has left it mounted.
-  umount "$boot" 2>/dev/null || true
-  mount -t vfat -o "$1",nosuid,nodev,noexec,umask=077,utf8 /dev/ollamalive/ESP "$boot" || return
+# Mounts the ESP with the option $1 (versions.sh) until this shell or subshell ends.
+open_boot() {
+  mount_boot "$1" || return
   trap 'umount "$boot"' EXIT
 }
 
@@ -66,7 +55,7 @@ verdict() {
 # Where PERSIST was when this version was installed (update.sh).
 persist_before() {
   # In a shell of its own, so that the ESP is free again.
-  (mount_boot ro && cat "$boot/loader/ollamalive-persist") 2>/dev/null || echo memory
+  (open_boot ro && cat "$boot/loader/ollamalive-persist") 2>/dev/null || echo memory
 }
 
 # ollamalive-trial.service. Fails if this version is not well; then the PC restarts.
@@ -105,7 +94,7 @@ judge() {
 
 # In place of systemd-bless-boot's own call. It is no unit's script, so it goes on after what fails.
 bless_boot() {
-  mount_boot rw && "$bless" --path="$boot" good || return
+  open_boot rw && "$bless" --path="$boot" good || return
   rm -f "$run/trial" "$undone/$(tried)"
 }
 
@@ -122,7 +111,7 @@ name_undone() {
   local version why notice=$run/notices/update
   mkdir -p "$run/undone" "${notice%/*}"
   [ ! -e "$variable" ] || : > "$run/trial"
-  mount_boot ro
+  open_boot ro
   for version in $(find "$boot/EFI/Linux" -name '*.efi' -printf '%f\n' | without_tries "$(runs)"); do
     why=$(head -n 1 "$undone/$version" 2>/dev/null) || why=''
     [ -n "$why" ] || why="it did not start"

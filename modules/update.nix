@@ -10,11 +10,10 @@
   inherit (cfg.update) url publicKey;
   ini = pkgs.formats.ini {listToValue = toString;};
   shell = "#!${pkgs.runtimeShell}";
+  versions = import ./versions.nix;
 
   # Where pushed files wait until all of them are there.
   pushed = "/persist/update";
-  # Where update.sh mounts the ESP.
-  boot = "/run/ollamalive/boot";
 
   # The order counts: the UKI makes the new version start, so it comes last.
   transfers = source: let
@@ -40,7 +39,7 @@
       Source = source "ollamalive_@v.efi";
       Target = {
         Type = "regular-file";
-        Path = "${boot}/EFI/Linux";
+        Path = "${versions.boot}/EFI/Linux";
         MatchPattern = ["ollamalive_@v+@l-@d.efi" "ollamalive_@v+@l.efi" "ollamalive_@v.efi"];
         Mode = "0444";
         # Switching the PC off while it starts takes one.
@@ -82,8 +81,8 @@
     url=${lib.escapeShellArg (toString url)}
     key=${lib.optionalString (publicKey != null) "/etc/systemd/import-pubring.gpg"}
     pushed=${pushed}
-    boot=${boot}
     port=${toString cfg.ollama.port}
+    ${versions.script}
     ${builtins.readFile ./update.sh}'';
 
   timer = when: {

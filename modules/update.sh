@@ -1,17 +1,14 @@
 # shellcheck shell=bash
-# The command `ollamalive update`. update.nix sets, in front of this text:
+# The command `ollamalive update`. update.nix sets, in front of this text and of versions.sh:
 #   sysupdate  systemd-sysupdate
 #   decision   update.jq
 #   url        where releases are, or nothing
 #   key        the key that they are signed with, or nothing
 #   pushed     the folder that takes what is pushed
-#   boot       the folder where the ESP is mounted while an update is installed
 #   port       the port where Ollama answers
-: "${sysupdate:?}" "${decision:?}" "${url?}" "${key?}" "${pushed:?}" "${boot:?}" "${port:?}"
+: "${sysupdate:?}" "${decision:?}" "${url?}" "${key?}" "${pushed:?}" "${port:?}"
+: "${run:?}" "${boot:?}" "${undone:?}"
 
-run=/run/ollamalive
-# Why versions were undone: files with their names (trial.sh).
-undone=/persist/update-undone
 usage="usage: ollamalive update [--check] [--yes] [--force] [--restart]"
 
 refuse() {
@@ -38,16 +35,15 @@ alone() {
   flock --nonblock 8 || refuse "Another update is being installed. Try again when it is done."
 }
 
-# The ESP, which nothing else may mount meanwhile (esp.sh).
-mount_boot() {
-  mkdir -p "$boot"
-  exec 9> "$run/esp.lock"
-  flock --timeout 120 9 || refuse "The stick's first partition (ESP) is in use. Try again in a minute."
-  trap 'umount "$boot" 2>/dev/null; clean' EXIT
-  # One who was killed has left it mounted.
-  umount "$boot" 2>/dev/null
-  mount -t vfat -o "$1",nosuid,nodev,noexec,umask=077,utf8 /dev/ollamalive/ESP "$boot" 2>/dev/null \
-    || refuse "The stick's first partition (ESP) cannot be mounted. Repair it in Windows, or flash the stick again."
+# Mounts the ESP with the option $1 (versions.sh), or ends.
+open_boot() {
+  local problem=0
+  mount_boot "$1" || problem=$?
+  case $problem in
+    0) trap 'umount "$boot" 2>/dev/null; clean' EXIT ;;
+    1) refuse "The stick's first partition (ESP) is in use. Try again in a minute." ;;
+    *) refuse "The stick's first partition (ESP) cannot be mounted. Repair it in Windows, or flash the stick again." ;;
+  esac
 }
 
 clean() {
@@ -60,9 +56,10 @@ slots() {
   find "$boot/EFI/Linux" -name '*.efi' -printf '%s %f\n'
 }
 
-# Bytes of this stick's partition of type $1.
+# Bytes of the smaller of this stick's two partitions of type $1, by systemd's name for it.
 slot_bytes() {
-  lsblk --bytes --noheadings --raw --output SIZE,PARTTYPE /dev/ollamalive/stick | sed -n "s/ $1\$//p" | sort -n | head -n 1
+  lsblk --bytes --noheadings --raw --output SIZE,PARTTYPE /dev/ollamalive/stick \
+    | sed -n "s/ $(systemd-id128 --value --uuid show "$1")\$//p" | sort -n | head -n 1
 }
 
 # What update.jq decides about the description in file $1, from the facts in the folder $2.
@@ -90,8 +87,8 @@ decide() {
   printf '%s\n' "$@" > "$facts/options"
   {
     echo "boot=$(df --block-size=1 --output=avail "$boot" | tail -n 1)"
-    echo "store=$(slot_bytes 8484680c-9521-48c6-9c11-b0720656f69e)"
-    echo "verity=$(slot_bytes 77ff5f63-e7b6-4633-acf4-1565b864c0e6)"
+    echo "store=$(slot_bytes usr-x86-64)"
+    echo "verity=$(slot_bytes usr-x86-64-verity)"
     if [ -n "$push" ]; then
       persist=$(df --block-size=1 --output=avail /persist | tail -n 1)
       # With what is there of an update already.
@@ -194,13 +191,12 @@ restart() {
 }
 
 state() {
-  local version trial=false
-  version=$(sed -n 's/^IMAGE_VERSION="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release)
+  local trial=false
   [ ! -e "$run/trial" ] || trial=true
   for file in "$run"/undone/*; do
     [ -e "$file" ] || continue
     jq --null-input --arg version "${file##*/}" --rawfile why "$file" '{ version: $version, why: ($why | rtrimstr("\n")) }'
-  done | jq --compact-output --slurp --arg version "$version" --argjson trial "$trial" '{ version: $version, trial: $trial, undone: . }'
+  done | jq --compact-output --slurp --arg version "$(runs)" --argjson trial "$trial" '{ version: $version, trial: $trial, undone: . }'
 }
 
 task=pull check='' options=() force='' restart='' push='' receives=''
@@ -230,7 +226,7 @@ case $task in
   pull)
     alone
     describe_newest
-    mount_boot rw
+    open_boot rw
     decided=$(decide "$work/update.json" "${options[@]}")
     if [ -n "$check" ]; then
       say "$decided"
@@ -243,7 +239,7 @@ case $task in
     # It changes nothing.
     push=1 restart=''
     timeout --foreground 1m cat > "$work/update.json"
-    mount_boot ro
+    open_boot ro
     # A model that is loaded is in the way of the restart alone.
     decided=$(decide "$work/update.json" force "${options[@]}")
     obey "$decided"
@@ -260,7 +256,7 @@ case $task in
         || refuse "PERSIST has no room for the update: nothing was installed. Delete something under /persist, and send it again."
       refuse "The update did not arrive whole: $(head -n 1 "$work/problem"). Nothing was installed. Send it again."
     }
-    mount_boot rw
+    open_boot rw
     decided=$(decide "$pushed/update.json" force "${options[@]}")
     obey "$decided"
     (cd "$pushed" && jq --raw-output '.files[] | "\(.sha256)  \(.file)"' update.json | sha256sum --check --status 2>/dev/null) \
@@ -268,10 +264,9 @@ case $task in
     install "$pushed/update.json" --definitions=/etc/ollamalive/pushed.d --verify=no
     ;;
   into)
-    mount_boot ro
-    running=$(sed -n 's/^IMAGE_VERSION="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release)
+    open_boot ro
     newest=$(slots | sed -n 's/.* ollamalive_\([0-9]*\)+[1-9].*/\1/p' | sort | tail -n 1)
-    [ "${newest:-0}" -gt "$running" ] || exit 0
+    [ "${newest:-0}" -gt "$(runs)" ] || exit 0
     restart
     ;;
 esac

@@ -18,6 +18,7 @@ pub fn run(script: &str, command: &str, arguments: &[&str]) -> Result<(String, b
         .env("causes", causes.join(" "))
         .envs([("port", "22"), ("key", "key")])
         .envs([("bless", "bless"), ("variable", "variable")])
+        .envs([("run", "run"), ("boot", "boot"), ("undone", "undone")])
         .current_dir(folder.path())
         .output()?;
     let text = [output.stdout, output.stderr].concat();
