@@ -76,6 +76,8 @@ check: {
   # update.by-push
   # update.twice
   vm-update-push = check "update-push";
+  # update.survives-power-cut
+  vm-update-power-cuts = check "update-power-cuts";
   # ollama.openai-api
   # ollama.many
   # ollama.survives-oom

@@ -8,6 +8,9 @@ const PERSIST_UNIT: &str = "/texts/units/persist.service";
 const IMPORT: &str = "/scripts/esp-import-start";
 const REPORT: &str = "/scripts/esp-report-start";
 
+/// For NixOS: /home is in memory, and saved only on a clean shutdown.
+pub const HOME_IN_MEMORY: &str = r#"systemd.services.home-in-memory = { path = [ pkgs.util-linux ]; script = "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home"; preStop = "cp -a /persist/home/. /run/saved && sync"; wantedBy = [ "multi-user.target" ]; before = [ "sshd.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; };"#;
+
 pub const MUTANTS: &[Mutant] = &[
     mutant(
         "stick.folder-open-to-all",
@@ -146,9 +149,7 @@ pub const MUTANTS: &[Mutant] = &[
                  ExecStop=/bin/sh -c \"cp -a /persist/home/. /run/saved && sync\"\n\
                  [Install]\nWantedBy=multi-user.target\n",
             )],
-            Some(
-                r#"systemd.services.home-in-memory = { path = [ pkgs.util-linux ]; script = "mkdir -p /run/saved && mount --bind /persist/home /run/saved && mount -t tmpfs -o mode=0755 tmpfs /persist/home && cp -a /run/saved/. /persist/home"; preStop = "cp -a /persist/home/. /run/saved && sync"; wantedBy = [ "multi-user.target" ]; before = [ "sshd.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; };"#,
-            ),
+            Some(HOME_IN_MEMORY),
         )
     },
     mutant(

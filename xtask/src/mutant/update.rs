@@ -2,7 +2,7 @@
 //! decision has its case (xtask/tests/update_decision); here are defects of the machine around it. Only NixOS has two slots.
 
 use super::Edit::Replace;
-use super::{Mutant, in_both, mutant};
+use super::{Mutant, in_both, mutant, stick};
 
 const PERSIST: &str = "/scripts/persist-start";
 
@@ -38,7 +38,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     on_nixos(
         "update.trial-waits",
-        "a new version that does not start waits for somebody at the screen",
+        "a PC whose new version does not start stays there, and does not restart",
         "update.falls-back",
         "does not restart",
         "boot.initrd.systemd.services.trial-failed.enable = false;",
@@ -96,5 +96,12 @@ pub const MUTANTS: &[Mutant] = &[
         "update.by-push",
         "does not restart",
         "systemd.services.ollamalive-trial.script = lib.mkForce \":\";",
+    ),
+    on_nixos(
+        "update.home-saved-at-shutdown",
+        "/home is in memory and saved to PERSIST only on a clean shutdown",
+        "update.survives-power-cut",
+        "the owner's file changed",
+        stick::HOME_IN_MEMORY,
     ),
 ];

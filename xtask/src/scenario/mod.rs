@@ -15,6 +15,7 @@ mod first_boot;
 mod gpu;
 mod health;
 mod memo;
+mod moment;
 mod network;
 mod ollama;
 mod persist;

@@ -134,6 +134,14 @@ pub const SCENARIOS: &[Scenario] = &[
         real_ollama: false,
     },
     Scenario {
+        name: "update-power-cuts",
+        about: "twenty power cuts at random moments of an update",
+        disks: DiskSetup::Updates,
+        boots: 30,
+        fault: true,
+        real_ollama: false,
+    },
+    Scenario {
         name: "real-ollama",
         about: "a real Ollama: prompts, pulls, and the machine switched off in the middle of an answer",
         disks: DiskSetup::Complete,

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use uuid::Uuid;
 use vm::process::pause;
 
 use super::Context;
 use super::durability::{DATA, RECORDS, host_keys, start_writing, synced, whole_records};
+use super::moment::up_to;
 use crate::disk_fixtures::DiskSetup;
 
 /// What interrupts the machine.
@@ -31,12 +31,6 @@ impl Interruption {
         Interruption::WhileRebooting,
         Interruption::WhileFirstBooting,
     ];
-}
-
-/// A random time up to `most`.
-fn up_to(most: Duration) -> Duration {
-    let share = Uuid::new_v4().as_u128() % 1_000_000;
-    most.mul_f64(share as f64 / 1e6)
 }
 
 /// The machine before an interruption.

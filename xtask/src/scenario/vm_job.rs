@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn scenarios_with_the_same_disks_share_a_machine() {
         let plan = plan_all();
-        assert_eq!(plan.vm_jobs.len(), 13);
+        assert_eq!(plan.vm_jobs.len(), 14);
         assert_eq!(plan.vm_jobs[0].scenarios[0].name, "boot");
         assert_eq!(
             plan.vm_jobs

@@ -1,15 +1,21 @@
 //! One cause that is made to happen, said, and undone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use vm::process::pause;
+use vm::shell::Output;
 
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding};
 
 /// For one episode, under emulation. The shell's own loops end long before.
-const DEADLINE: Duration = Duration::from_secs(400);
+const DEADLINE: Duration = Duration::from_secs(600);
+/// For one look at whether it is over.
+const ANSWER: Duration = Duration::from_secs(20);
+/// What the script of the last episode has printed, once it is over.
+const PLAYED: &str = "/run/played";
 
 /// A cause, or several that come together.
 #[derive(Debug)]
@@ -38,26 +44,39 @@ pub fn gather(cx: &mut Context, episodes: &[Episode]) -> Result<Vec<Said>> {
     episodes.iter().map(|episode| play(cx, episode)).collect()
 }
 
+/// Lets the machine play it alone, since some episodes take the cable away. What it has written is fetched afterwards.
 fn play(cx: &mut Context, episode: &Episode) -> Result<Said> {
-    let [played] = <[_; 1]>::try_from(
-        cx.machine
-            .exec_within(&[&script(cx.contract, episode)], DEADLINE)?,
-    )
-    .map_err(|_| anyhow::anyhow!("another number of outputs"))?;
-    let mut parts = played.text.split("\n====\n");
-    let (Some(during), Some(after)) = (parts.next(), parts.next()) else {
-        anyhow::bail!("{}: {}", episode.causes.join(", "), played.text);
+    let causes = episode.causes.join(", ");
+    let script = script(cx.contract, episode);
+    let script = shlex::try_quote(&script)?;
+    cx.machine.succeed(&format!(
+        "rm -f {PLAYED}; setsid sh -c {script} < /dev/null > {PLAYED}.new 2>&1 && mv {PLAYED}.new {PLAYED} &"
+    ))?;
+    let end = Instant::now() + DEADLINE;
+    let played = loop {
+        pause(Duration::from_secs(2))?;
+        // There is no shell while the cable is away.
+        let look = cx
+            .machine
+            .exec_within(&[&format!("cat {PLAYED}")], ANSWER)
+            .ok()
+            .and_then(|mut outputs| outputs.pop())
+            .filter(Output::ok);
+        if let Some(output) = look {
+            break output.text;
+        }
+        ensure!(
+            Instant::now() < end,
+            "{causes}: not played within {} s",
+            DEADLINE.as_secs()
+        );
     };
-    let line = |text: &str| text.trim().to_string();
-    ensure!(
-        played.ok(),
-        "{}: {}",
-        episode.causes.join(", "),
-        played.text
-    );
+    let (during, after) = played
+        .split_once("\n====\n")
+        .with_context(|| format!("{causes}: {played}"))?;
     Ok(Said {
-        during: line(during),
-        after: line(after),
+        during: during.trim().to_string(),
+        after: after.trim().to_string(),
     })
 }
 

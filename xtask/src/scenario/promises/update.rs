@@ -71,4 +71,11 @@ pub const PROMISES: &[Promise] = &[
         applies: WithUpdates,
         check: update::twice,
     },
+    Promise {
+        id: "update.survives-power-cut",
+        sentence: "after a power cut at any moment of an update, the version before or the new one runs, and PERSIST is as it was",
+        scenario: "update-power-cuts",
+        applies: WithUpdates,
+        check: update::survives_power_cut,
+    },
 ];

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::scenario::{Context, one_line};
 
 /// A download of the whole system, written to a slow stick, under emulation.
-const DEADLINE: Duration = Duration::from_secs(900);
+pub const DEADLINE: Duration = Duration::from_secs(900);
 
 /// What `ollamalive update` said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,14 @@ pub struct Attempt {
     pub status: i32,
     /// On one line.
     pub said: String,
+}
+
+impl Attempt {
+    /// What is wrong if `what` should have been installed.
+    pub fn fault(&self, what: &str) -> Option<String> {
+        let Attempt { status, said } = self;
+        (*status != 0).then(|| format!("{what} was not installed: exit {status}: {said}"))
+    }
 }
 
 /// Runs `ollamalive update` with `arguments`.

@@ -26,7 +26,6 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 
 fn gather(cx: &mut Context) -> Result<Facts> {
     let published = Published::shared(cx)?;
-    connect(cx, &published.server)?;
     // The initrd does not find the system's first program.
     let edit = ParameterEdit::Set {
         name: "init".into(),
@@ -34,8 +33,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     };
     let image = worse(cx, vec![edit])?;
     let bad = UpdateRelease::make(&image, &cx.folder.join("bad"))?;
-    published.server.publish(bad.signed(&published.signer)?);
-    let installed = update(cx, "")?;
+    let installed = published.offer(cx, bad.signed(&published.signer)?)?;
     let settled = trial::restart(cx)?;
     connect(cx, &published.server)?;
     let banner = cx
@@ -52,13 +50,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
 }
 
 fn judge(facts: &Facts) -> Finding {
-    let mut faults = Vec::new();
-    let Attempt { status, said } = &facts.installed;
-    if *status != 0 {
-        faults.push(format!(
-            "the update was not installed: exit {status}: {said}"
-        ));
-    }
+    let mut faults: Vec<String> = facts.installed.fault("the update").into_iter().collect();
     let State {
         version, undone, ..
     } = &facts.settled.state;

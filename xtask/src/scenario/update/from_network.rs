@@ -1,14 +1,13 @@
 //! `update.from-network`, `update.keeps-persist`
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use anyhow::Result;
 
 use super::attempt::{Attempt, update};
+use super::belongings::{self, Belongings};
 use super::published::{NEWER, Published, connect};
 use super::trial::{self, Settled};
-use crate::scenario::durability::host_keys;
 use crate::scenario::{Context, Finding, systemd};
 
 /// More than this is not free on a PC that Windows and a model share, in MiB.
@@ -16,18 +15,6 @@ const MOST_MEMORY: u64 = 200;
 /// Prints the least memory that was available while the command before it ran: sampled once a second, in MiB.
 const SAMPLE: &str = "(while :; do awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo; sleep 1; done > /run/memory) & echo $! > /run/sampler";
 const LEAST: &str = "kill $(cat /run/sampler); sort -n /run/memory | sed -n '1p;$p'";
-/// A file of the owner's.
-const DATA: &str = "/persist/home/before-the-update";
-
-/// What an owner has on the stick.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Belongings {
-    host_keys: BTreeSet<String>,
-    machine_id: String,
-    /// UUID of PERSIST's file system.
-    file_system: String,
-    data: String,
-}
 
 #[derive(Debug, Clone)]
 struct Facts {
@@ -47,32 +34,14 @@ fn facts(cx: &mut Context) -> Result<Rc<Facts>> {
     cx.shared(gather)
 }
 
-fn belongings(cx: &mut Context) -> Result<Belongings> {
-    let [machine_id, file_system, data] = cx
-        .exec([
-            "cat /etc/machine-id",
-            "findmnt -no UUID --mountpoint /persist",
-            &format!("sha256sum < {DATA}"),
-        ])?
-        .map(|output| output.text.trim().to_string());
-    Ok(Belongings {
-        host_keys: host_keys(cx)?,
-        machine_id,
-        file_system,
-        data,
-    })
-}
-
 fn gather(cx: &mut Context) -> Result<Facts> {
     let published = Published::shared(cx)?;
     connect(cx, &published.server)?;
     published
         .server
         .publish(published.newer.signed(&published.signer)?);
-    cx.machine.succeed(&format!(
-        "head -c 1000000 /dev/urandom > {DATA} && sync {DATA}"
-    ))?;
-    let before = belongings(cx)?;
+    belongings::write(cx)?;
+    let before = belongings::look(cx)?;
     let looked = update(cx, "--check")?;
     cx.machine.succeed(SAMPLE)?;
     let installed = update(cx, "")?;
@@ -92,7 +61,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
         runs: runs.trim().to_string(),
         failed: failed.trim().to_string(),
         before,
-        after: belongings(cx)?,
+        after: belongings::look(cx)?,
     })
 }
 
@@ -158,19 +127,7 @@ fn judge_belongings(facts: &Facts) -> Finding {
             facts.settled.state.version
         ));
     }
-    for (what, same) in [
-        ("the host keys", before.host_keys == after.host_keys),
-        ("the machine ID", before.machine_id == after.machine_id),
-        (
-            "PERSIST's file system",
-            before.file_system == after.file_system,
-        ),
-        ("the owner's file", before.data == after.data),
-    ] {
-        if !same {
-            faults.push(format!("{what} changed: {before:?} and {after:?}"));
-        }
-    }
+    faults.extend(before.changes(after));
     Finding::from_faults(
         &faults,
         "the same host keys, machine ID, file system and data",
@@ -181,16 +138,11 @@ fn judge_belongings(facts: &Facts) -> Finding {
 mod tests {
     use super::*;
     use crate::scenario::testing::{assert_each_breaks, assert_kept};
+    use crate::scenario::update::belongings::testing::belongings;
     use crate::scenario::update::trial::{State, Undone};
 
     fn good() -> Facts {
         let attempt = |said: String| Attempt { status: 0, said };
-        let belongings = Belongings {
-            host_keys: BTreeSet::from(["ssh-ed25519 SHA256:f1".to_string()]),
-            machine_id: "6f".into(),
-            file_system: "u".into(),
-            data: "d".into(),
-        };
         Facts {
             looked: attempt(format!("Version {NEWER} is newer than 1, which runs.")),
             installed: attempt(format!("Version {NEWER} is installed.")),
@@ -206,8 +158,8 @@ mod tests {
             },
             runs: NEWER.into(),
             failed: String::new(),
-            before: belongings.clone(),
-            after: belongings,
+            before: belongings(),
+            after: belongings(),
         }
     }
 
@@ -265,17 +217,17 @@ mod tests {
 
     #[test]
     fn a_change_of_the_owners_state_breaks_it() {
-        let changes: [fn(&mut Facts); 4] = [
-            |facts| facts.after.host_keys.clear(),
-            |facts| facts.after.machine_id.clear(),
-            |facts| facts.after.file_system.clear(),
-            |facts| facts.after.data.clear(),
-        ];
-        for change in changes {
-            let mut facts = good();
-            change(&mut facts);
-            assert!(matches!(judge_belongings(&facts), Finding::Broken(_)));
-        }
+        assert_each_breaks(
+            &good(),
+            judge_belongings,
+            &[(
+                |facts| facts.settled.state.version = "1".into(),
+                "1 runs, not the update",
+            )],
+        );
+        let mut facts = good();
+        facts.after.data.clear();
+        assert!(matches!(judge_belongings(&facts), Finding::Broken(_)));
     }
 
     #[test]

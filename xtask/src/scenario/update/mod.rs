@@ -4,10 +4,12 @@
 //! The promises of a scenario build on each other, in their order: what is installed at the end of one runs in the next.
 
 mod attempt;
+mod belongings;
 mod by_push;
 mod falls_back;
 mod from_network;
 mod moves;
+mod power_cuts;
 mod published;
 mod refuses;
 mod slots;
@@ -20,6 +22,7 @@ pub use by_push::check as by_push;
 pub use falls_back::check as falls_back;
 pub use from_network::{check as from_network, keeps_persist};
 pub use moves::check as moves_from_layout_1;
+pub use power_cuts::check as survives_power_cut;
 pub use published::NEWER;
 pub use refuses::check as refuses;
 pub use store_damaged::check as store_damaged;

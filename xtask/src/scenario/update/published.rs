@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
 
+use super::attempt::{Attempt, update};
 use crate::project;
 use crate::release::signature::signer::Signer;
 use crate::scenario::Context;
@@ -49,6 +50,16 @@ impl Published {
                 newer: UpdateRelease::make(newer, &cx.folder.join("newer"))?,
             })
         })
+    }
+
+    /// Publishes `files`, and has the machine fetch them.
+    ///
+    /// # Errors
+    /// As [`connect`] and [`update`].
+    pub fn offer(&self, cx: &mut Context, files: Files) -> Result<Attempt> {
+        connect(cx, &self.server)?;
+        self.server.publish(files);
+        update(cx, "")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use vm::process::pause;
 use vm::{Ended, NoLogin};
 
@@ -41,13 +41,22 @@ pub fn state(cx: &mut Context) -> Result<State> {
 /// # Errors
 /// As [`settle`], or it does not shut down.
 pub fn restart(cx: &mut Context) -> Result<Settled> {
+    shut_down(cx)?;
+    settle(cx)
+}
+
+/// Restarts the machine, which stays off: QEMU does not start it again.
+///
+/// # Errors
+/// It does not shut down.
+pub fn shut_down(cx: &mut Context) -> Result<()> {
     cx.machine.succeed("systemctl reboot --no-block")?;
     ensure!(
         cx.machine.ends_within(SHUTDOWN)?,
         "the machine did not shut down within {} s",
         SHUTDOWN.as_secs()
     );
-    settle(cx)
+    Ok(())
 }
 
 /// Switches the machine on, and again whenever it restarts, until the version that runs is no longer on trial.
@@ -68,23 +77,11 @@ pub fn settle_and(
 ) -> Result<Settled> {
     let begin = Instant::now();
     for starts in 1..=MOST_STARTS {
-        let came_up = match cx.machine.boot() {
-            Ok(_) => true,
-            Err(error) if error.is::<Ended>() => false,
-            Err(error) => {
-                ensure!(error.is::<NoLogin>(), error);
-                if !cx.machine.ends_within(RESTART)? {
-                    return Err(
-                        error.context("a version on trial does not start, and does not restart")
-                    );
-                }
-                false
-            }
-        };
-        if came_up {
-            started(cx)?;
+        if !start(cx)? {
+            continue;
         }
-        if came_up && let Some(state) = after_trial(cx, begin + DEADLINE)? {
+        started(cx)?;
+        if let Some(state) = after_trial(cx, begin + DEADLINE)? {
             return Ok(Settled {
                 starts,
                 state,
@@ -92,7 +89,51 @@ pub fn settle_and(
             });
         }
     }
-    bail!("the machine has started {MOST_STARTS} times, and restarts for ever")
+    Err(restarts_for_ever())
+}
+
+/// Switches the machine on, and again whenever it restarts, until there is a login. Returns the state then.
+///
+/// # Errors
+/// As [`settle`].
+pub fn come_up(cx: &mut Context) -> Result<State> {
+    for _ in 1..=MOST_STARTS {
+        if start(cx)? {
+            return state(cx);
+        }
+    }
+    Err(restarts_for_ever())
+}
+
+/// Waits until the version that runs is no longer on trial; see [`settle`].
+///
+/// # Errors
+/// As [`settle`].
+pub fn await_verdict(cx: &mut Context) -> Result<()> {
+    if after_trial(cx, Instant::now() + DEADLINE)?.is_none() {
+        settle(cx)?;
+    }
+    Ok(())
+}
+
+fn restarts_for_ever() -> anyhow::Error {
+    anyhow!("the machine has started {MOST_STARTS} times, and restarts for ever")
+}
+
+/// Switches the machine on. `false`: it has restarted in place of a login.
+fn start(cx: &mut Context) -> Result<bool> {
+    match cx.machine.boot() {
+        Ok(_) => Ok(true),
+        Err(error) if error.is::<Ended>() => Ok(false),
+        Err(error) => {
+            ensure!(error.is::<NoLogin>(), error);
+            ensure!(
+                cx.machine.ends_within(RESTART)?,
+                error.context("a version on trial does not start, and does not restart")
+            );
+            Ok(false)
+        }
+    }
 }
 
 /// The state once the trial is over; `None` if the machine restarts before.

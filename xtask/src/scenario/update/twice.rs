@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 
-use super::attempt::{Attempt, update};
-use super::published::{NEWER, NEWEST, Published, connect};
+use super::attempt::Attempt;
+use super::published::{NEWER, NEWEST, Published};
 use super::trial::{self, Settled};
 use crate::scenario::{Context, Finding};
 use crate::update_release::UpdateRelease;
@@ -31,7 +31,6 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 
 fn gather(cx: &mut Context) -> Result<Facts> {
     let published = Published::shared(cx)?;
-    connect(cx, &published.server)?;
     let image = cx.folder.join("newest.raw");
     let newer = cx.newer.clone().context("there is no newer image")?;
     let changes = Changes {
@@ -42,16 +41,13 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     let newest = UpdateRelease::make(&image, &cx.folder.join("newest"))?;
     if trial::state(cx)?.version != NEWER {
         let files = published.newer.signed(&published.signer)?;
-        published.server.publish(files);
         // Where it is not installed, the second one will tell.
-        if update(cx, "")?.status == 0 {
+        if published.offer(cx, files)?.status == 0 {
             trial::restart(cx)?;
-            connect(cx, &published.server)?;
         }
     }
-    published.server.publish(newest.signed(&published.signer)?);
     let before = cx.machine.succeed(SLOT)?;
-    let installed = update(cx, "")?;
+    let installed = published.offer(cx, newest.signed(&published.signer)?)?;
     let settled = trial::restart(cx)?;
     Ok(Facts {
         before: squeezed(&before),
@@ -67,13 +63,11 @@ fn squeezed(text: &str) -> String {
 }
 
 fn judge(facts: &Facts) -> Finding {
-    let mut faults = Vec::new();
-    let Attempt { status, said } = &facts.installed;
-    if *status != 0 {
-        faults.push(format!(
-            "the second update was not installed: exit {status}: {said}"
-        ));
-    }
+    let mut faults: Vec<String> = facts
+        .installed
+        .fault("the second update")
+        .into_iter()
+        .collect();
     let device = |slot: &str| slot.split(' ').next().unwrap_or_default().to_string();
     if !facts.before.ends_with(&format!("store_{NEWER}")) {
         faults.push(format!("before it, {} ran", facts.before));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::attempt::{Attempt, update};
-use super::published::{NEWER, Published, connect};
+use super::attempt::Attempt;
+use super::published::{NEWER, Published};
 use super::trial::{self, Settled};
 use crate::disk_fixtures::MODELS;
 use crate::scenario::{Context, Finding};
@@ -37,14 +37,9 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 
 fn gather(cx: &mut Context) -> Result<Facts> {
     let published = Published::shared(cx)?;
-    connect(cx, &published.server)?;
-    published
-        .server
-        .publish(published.newer.signed(&published.signer)?);
-    let installed = update(cx, "")?;
-    cx.machine.succeed("systemctl reboot --no-block")?;
-    cx.machine.ends_within(RESTART)?;
-    cx.machine.power_cut();
+    let good = published.newer.signed(&published.signer)?;
+    let installed = published.offer(cx, good)?;
+    trial::shut_down(cx)?;
     // While its drive may still come, a version is neither good nor bad: there is time for the blows.
     cx.machine
         .reconfigure(|config| config.disks.retain(|disk| disk.serial != MODELS))?;
@@ -78,13 +73,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
 }
 
 fn judge(facts: &Facts) -> Finding {
-    let mut faults = Vec::new();
-    let Attempt { status, said } = &facts.installed;
-    if *status != 0 {
-        faults.push(format!(
-            "the update was not installed: exit {status}: {said}"
-        ));
-    }
+    let mut faults: Vec<String> = facts.installed.fault("the update").into_iter().collect();
     for what in &facts.stuck {
         faults.push(format!("the machine does not restart when {what}"));
     }
