@@ -146,7 +146,12 @@ impl Facts {
             ["docker", "pull" | "save", ..] => Err(format!("the image is {}", self.image)),
             ["ssh", rest @ ..] => {
                 let options = rest.iter().take_while(|word| word.starts_with('-')).count();
-                let mut programs = self.command(rest.get(options + 1..).unwrap_or_default())?;
+                let mut programs = match rest.get(options + 1..).unwrap_or_default() {
+                    [line, ..] if line.contains(' ') => {
+                        self.check(line).map_err(|wrong| wrong.join("; "))?
+                    }
+                    words => self.command(words)?,
+                };
                 programs.push("ssh");
                 Ok(programs)
             }

@@ -110,8 +110,8 @@ mod tests {
         );
         assert_eq!(chosen(&["ssh".to_string()], false).unwrap().len(), 1);
         assert_eq!(chosen(&["faults".to_string()], false).unwrap().len(), 1);
-        assert_eq!(chosen(&["ssh".to_string()], true).unwrap().len(), 6);
+        assert_eq!(chosen(&["ssh".to_string()], true).unwrap().len(), 7);
         assert_eq!(chosen(&[], true).unwrap().len(), SCENARIOS.len());
-        assert_eq!(chosen(&[], false).unwrap().len(), SCENARIOS.len() - 5);
+        assert_eq!(chosen(&[], false).unwrap().len(), SCENARIOS.len() - 6);
     }
 }
