@@ -98,6 +98,18 @@ pub fn chosen(root: &Path, name: &str) -> Result<Vec<Variant>> {
     }
 }
 
+/// The variant of an option that takes one; `None` if it is not given.
+///
+/// # Errors
+/// As [`chosen`], or [`ALL`].
+pub fn one(root: &Path, name: Option<&str>) -> Result<Option<Variant>> {
+    let Some(name) = name else { return Ok(None) };
+    match chosen(root, name)?.as_slice() {
+        [one] if name != ALL => Ok(Some(one.clone())),
+        _ => Err(usage("--variant all: give the name of one variant")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! `SHA256SUMS`, as sha256sum(1) writes and checks it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result};
@@ -32,10 +33,13 @@ pub fn render(assets: &[Asset]) -> String {
 pub fn read(folder: &Path) -> Result<Vec<SumLine>> {
     let path = folder.join(SUMS);
     let text = fs::read_to_string(&path).map_err(|error| {
-        Error::msg(format!(
-            "cannot read {}: {error}; the release's {SUMS} belongs beside its files",
-            path.display()
-        ))
+        let path = path.display();
+        Error::msg(match error.kind() {
+            ErrorKind::NotFound => {
+                format!("there is no {path}: the release's {SUMS} belongs beside its files")
+            }
+            _ => format!("cannot read {path}: {error}"),
+        })
     })?;
     let sums = parse(&text).map_err(|why| Error::msg(format!("{}: {why}", path.display())))?;
     if sums.is_empty() {

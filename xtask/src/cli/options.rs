@@ -164,6 +164,9 @@ pub struct Bench {
     pub nixpkgs: Nixpkgs,
     #[command(flatten)]
     pub ollama: Ollama,
+    /// The owner's configuration that is measured: a file of tests/variants, without .nix [default: configuration.nix]
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

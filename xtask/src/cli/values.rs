@@ -35,6 +35,8 @@ pub enum Measure {
     Reflashes,
     /// A real Ollama, in its container and directly on the machine: tokens, loads, the first answer; needs --ollama
     Server,
+    /// An update, compared with curl and dd; needs --guest nixos --variant updates
+    Update,
 }
 
 /// The shells that complete both `xtask` and `cargo xtask`.

@@ -66,12 +66,24 @@ pub fn reason(stderr: &str) -> String {
         .filter(|line| !line.is_empty())
         .take(6)
         .collect();
-    lines.join(" ")
+    let reason = lines.join(" ");
+    // Nix puts some errors into the parentheses of others.
+    match reason.strip_suffix(')') {
+        Some(inner) if reason.matches(')').count() > reason.matches('(').count() => inner.into(),
+        _ => reason,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_inside_of_another_loses_its_parenthesis() {
+        let inside = "error: Failed (Source threw exception: error: no host name (6) x.org)\n";
+        assert_eq!(reason(inside), "no host name (6) x.org");
+        assert_eq!(reason("error: bad (6)\n"), "bad (6)");
+    }
 
     #[test]
     fn derivations_are_read_from_a_dry_run() {

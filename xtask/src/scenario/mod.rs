@@ -5,6 +5,7 @@
 
 mod applies;
 mod boot;
+pub mod comparison;
 mod console_patterns;
 mod degraded_storage;
 mod docker;
@@ -28,7 +29,7 @@ pub mod soak;
 mod ssh;
 mod system;
 mod systemd;
-mod update;
+pub mod update;
 mod vm_job;
 
 pub use applies::Applies;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use vm::process;
 
 use crate::report;
-use crate::scenario::server_speed::Comparison;
+use crate::scenario::comparison::Comparison;
 
 /// One row of the table.
 #[derive(Debug, Serialize)]
@@ -150,8 +150,8 @@ impl Figures {
         }
         writeln!(
             f,
-            "{table}\n{turns} turns; the ratio (above 1, the first is better) is the median of those of the turns; before each load \
-             and reading the memory's caches are dropped"
+            "{table}\n{turns} turns; the ratio (above 1, the first is better) is the median of those of the turns; before each load, \
+             reading and writing the memory's caches are dropped"
         )
     }
 }

@@ -15,16 +15,21 @@ use crate::error::usage;
 use crate::exit::Exit;
 use crate::files;
 use crate::ollama_image::NO_REAL_OLLAMA;
+use crate::project;
 use crate::report::ConsoleReporter;
-use crate::scenario::server_speed::{self, Comparison};
+use crate::scenario::comparison::Comparison;
+use crate::scenario::server_speed;
 use crate::scenario::soak::{Interruption, interrupt};
-use crate::scenario::{Context, Finding, PROMISES};
+use crate::scenario::{Context, Finding, PROMISES, update};
 use crate::test_env::{Session, TestEnv, Wanted};
 use crate::test_machine::TestMachine;
+use crate::variant;
 use vm::{Machine, NoLogin};
 
 /// How long a server's first answer may take, in seconds.
 const FIRST_ANSWER: f64 = 10.0;
+/// Why no update is measured.
+const NO_UPDATES: &str = "updates need two slots and a configuration that fetches them: add --guest nixos --variant updates";
 /// Deadline for one line on the console.
 const LINE: Duration = Duration::from_secs(30);
 
@@ -35,12 +40,17 @@ pub fn run(options: &Bench) -> Result<Exit> {
         options.what.clone()
     };
     let console = ConsoleReporter::default();
-    let wanted = Wanted::from_project(
-        options.guest,
-        &options.nixpkgs,
-        &options.consent,
-        &options.ollama,
-    );
+    let variant = variant::one(&project::root()?, options.variant.as_deref())?;
+    let wanted = Wanted {
+        variant: variant.as_ref(),
+        newer: what.contains(&Measure::Update),
+        ..Wanted::from_project(
+            options.guest,
+            &options.nixpkgs,
+            &options.consent,
+            &options.ollama,
+        )
+    };
     let Session { folder, env, .. } = Session::prepare(wanted, &console)?;
     env.print_summary();
     let mut figures = Figures {
@@ -52,11 +62,11 @@ pub fn run(options: &Bench) -> Result<Exit> {
         comparisons: Vec::new(),
     };
     for measure in what {
-        if measure == Measure::Server && !env.ollama.real {
+        if let Some(why) = measure.impossible(&env) {
             if !options.what.is_empty() {
-                return Err(usage(NO_REAL_OLLAMA));
+                return Err(usage(why));
             }
-            console.say(&format!("not measuring {measure:?}: {NO_REAL_OLLAMA}"));
+            console.say(&format!("not measuring {measure:?}: {why}"));
             continue;
         }
         console.say(&format!("measuring {measure:?}"));
@@ -93,7 +103,16 @@ impl Measure {
         match self {
             Measure::Assertions => 100,
             Measure::Scan | Measure::PowerCuts => 20,
-            Measure::Restore | Measure::Reflashes | Measure::Server => 5,
+            Measure::Restore | Measure::Reflashes | Measure::Server | Measure::Update => 5,
+        }
+    }
+
+    /// Why it cannot be taken in `env`.
+    fn impossible(self, env: &TestEnv) -> Option<&'static str> {
+        match self {
+            Measure::Server if !env.ollama.real => Some(NO_REAL_OLLAMA),
+            Measure::Update if env.guest.newer.is_none() => Some(NO_UPDATES),
+            _ => None,
         }
     }
 }
@@ -109,6 +128,7 @@ fn take(
     let folder = folder.join(format!("{measure:?}"));
     let drives = match measure {
         Measure::PowerCuts | Measure::Reflashes => DiskSetup::Fresh,
+        Measure::Update => DiskSetup::Updates,
         _ => DiskSetup::Complete,
     };
     let mut machine = env.machine(drives, folder.clone(), (0, 0))?;
@@ -166,6 +186,12 @@ fn take(
             comparisons.extend(speed.comparisons);
             let what = "from the server's version to its first answer";
             Ok(vec![within(what, speed.first_answers, FIRST_ANSWER)])
+        }
+        Measure::Update => {
+            let mut cx = context(env, &mut machine, &folder);
+            cx.newer.clone_from(&env.guest.newer);
+            comparisons.push(update::speed(&mut cx, runs)?);
+            Ok(Vec::new())
         }
     }
 }

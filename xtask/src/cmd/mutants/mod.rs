@@ -43,13 +43,7 @@ pub fn run(options: &Mutants) -> Result<Exit> {
     }
     let console = ConsoleReporter::default();
     let start = Instant::now();
-    let variant = match &options.variant {
-        Some(name) => match variant::chosen(&project::root()?, name)?.as_slice() {
-            [one] => Some(one.clone()),
-            _ => return Err(usage("--variant all: give the name of one variant")),
-        },
-        None => None,
-    };
+    let variant = variant::one(&project::root()?, options.variant.as_deref())?;
     let wanted = Wanted {
         variant: variant.as_ref(),
         newer: mutants.iter().any(|mutant| is_about_updates(mutant)),

@@ -3,10 +3,7 @@
 //!
 //! All are asked on the machine itself, in turns, and the times are those that they report about themselves.
 
-mod comparison;
 mod direct;
-
-pub use comparison::{Better, Comparison};
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +13,7 @@ use vm::Machine;
 
 use self::direct::{DRIVE, Direct, PERSIST};
 use super::Context;
+use super::comparison::{Better, Comparison, in_turns};
 use super::ollama::wait_until_up;
 use super::real_ollama::api::Api;
 use super::real_ollama::models::{ALPHABET, ENDLESS, LARGE, PROMPT, ensure};
@@ -61,28 +59,28 @@ pub fn measure(cx: &mut Context, runs: usize) -> Result<Speed> {
     let read = in_turns(runs, [drive.as_str(), &persist], |blob| read(machine, blob))?;
     direct.stop(machine)?;
     let comparisons = vec![
-        compare(
+        Comparison::new(
             "tokens a second",
             ["in the container", "directly"],
             Better::More,
             AS_DIRECT,
             &speed,
         ),
-        compare(
+        Comparison::new(
             "seconds to load a model",
             ["in the container", "directly"],
             Better::Less,
             AS_DIRECT,
             &load[..2],
         ),
-        compare(
+        Comparison::new(
             "seconds to load a model, directly",
             ["from the drive", "from PERSIST"],
             Better::Less,
             AS_PERSIST,
             &load[1..],
         ),
-        compare(
+        Comparison::new(
             "seconds to read the model's file",
             ["from the drive", "from PERSIST"],
             Better::Less,
@@ -95,44 +93,6 @@ pub fn measure(cx: &mut Context, runs: usize) -> Result<Speed> {
         comparisons,
         first_answers,
     })
-}
-
-fn compare(
-    what: &str,
-    names: [&'static str; 2],
-    better: Better,
-    at_least: f64,
-    values: &[Vec<f64>],
-) -> Comparison {
-    Comparison {
-        what: what.to_string(),
-        names,
-        better,
-        at_least,
-        one: values[0].clone(),
-        other: values[1].clone(),
-    }
-}
-
-/// The values that `take` gives for each of `places`, by place. Each turn begins with another place, so that none has always the
-/// same one before it.
-fn in_turns<P: Copy, const N: usize>(
-    runs: usize,
-    places: [P; N],
-    mut take: impl FnMut(P) -> Result<f64>,
-) -> Result<[Vec<f64>; N]> {
-    let mut values = [const { Vec::new() }; N];
-    // The first turn fills caches, and does not count.
-    for turn in 0..=runs {
-        for step in 0..N {
-            let place = (turn + step) % N;
-            let value = take(places[place])?;
-            if turn > 0 {
-                values[place].push(value);
-            }
-        }
-    }
-    Ok(values)
 }
 
 /// The answer to `body` of the server on `port` of the machine itself.

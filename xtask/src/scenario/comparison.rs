@@ -1,5 +1,6 @@
 //! Two ways of doing the same, measured in turns.
 
+use anyhow::Result;
 use serde::Serialize;
 
 /// Which values are the better ones.
@@ -23,6 +24,24 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Of the values of two places; see [`in_turns`].
+    pub fn new(
+        what: &str,
+        names: [&'static str; 2],
+        better: Better,
+        at_least: f64,
+        values: &[Vec<f64>],
+    ) -> Self {
+        Comparison {
+            what: what.to_string(),
+            names,
+            better,
+            at_least,
+            one: values[0].clone(),
+            other: values[1].clone(),
+        }
+    }
+
     /// The medians of both.
     pub fn medians(&self) -> [f64; 2] {
         [median(&self.one), median(&self.other)]
@@ -45,6 +64,30 @@ impl Comparison {
     pub fn met(&self) -> bool {
         self.ratio() >= self.at_least
     }
+}
+
+/// The values that `take` gives for each of `places`, by place. Each turn begins with another place, so that none has always the
+/// same one before it.
+/// The first turn fills caches, and does not count.
+///
+/// # Errors
+/// Those of `take`.
+pub fn in_turns<P: Copy, const N: usize>(
+    runs: usize,
+    places: [P; N],
+    mut take: impl FnMut(P) -> Result<f64>,
+) -> Result<[Vec<f64>; N]> {
+    let mut values = [const { Vec::new() }; N];
+    for turn in 0..=runs {
+        for step in 0..N {
+            let place = (turn + step) % N;
+            let value = take(places[place])?;
+            if turn > 0 {
+                values[place].push(value);
+            }
+        }
+    }
+    Ok(values)
 }
 
 /// The middle value, or the mean of the two in the middle; 0 of none.
