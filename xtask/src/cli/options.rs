@@ -235,7 +235,7 @@ pub struct Update {
     #[arg(long, value_name = "PATH")]
     pub image: Option<PathBuf>,
     /// SSH's port [default: that of ~/.ssh/config, or 22]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// Install a system that was built for another configuration without asking
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! `update`: send a new version of the system to a running machine.
 
+mod host;
 mod payload;
 mod remote;
 mod reply;
@@ -11,6 +12,7 @@ use anyhow::Result;
 use stick::units::decimal_size;
 use vm::process;
 
+use self::host::Host;
 use self::payload::{Payload, Source};
 use self::remote::Remote;
 use self::reply::{Examined, Pushed};
@@ -22,9 +24,11 @@ use crate::error::{InterruptedWith, usage};
 use crate::exit::Exit;
 
 pub fn run(options: &Update) -> Result<Exit> {
-    let remote = Remote::new(&options.host, options.port)?;
-    let source = Source::choose(options.image.as_deref())?;
+    let remote = Remote::new(Host::new(&options.host, options.port)?)?;
+    // An image at hand is looked at first. Nix takes longer than the machine.
+    let image = options.image.as_deref().map(Source::at).transpose()?;
     let state = remote.state()?;
+    let source = image.map_or_else(Source::build, Ok)?;
     outln!("machine    {}: version {}", remote.host, state.version);
     let progress = PassProgress::default();
     let payload = source.payload(&progress)?;
@@ -77,7 +81,8 @@ fn agree(differences: &[String], yes: bool) -> Result<bool> {
 }
 
 fn unchanged(remote: &Remote, why: &str) -> anyhow::Error {
-    usage(format!("{} refuses the update: {why}", remote.host))
+    let (host, why) = (&remote.host, reply::from_here(why, &remote.host));
+    usage(format!("{host} refuses the update: {why}"))
 }
 
 /// Sends the update, and waits until the machine runs it.
@@ -99,7 +104,8 @@ fn push(
     let (host, new) = (&remote.host, &attempt.new);
     match remote.push(payload, &flags, progress) {
         Err(_) if process::check_interrupt().is_err() => Err(InterruptedWith(format!(
-            "{host} has not taken version {new}, unless all of it had arrived: `ssh {host} sudo ollamalive update --state` tells"
+            "{host} has not taken version {new}, unless all of it had arrived: `{} ollamalive update --state` tells",
+            host.ssh()
         ))
         .into()),
         Err(error) => Err(error),
@@ -108,7 +114,8 @@ fn push(
             "the connection to {host} was lost while the update was sent ({why}): nothing has changed there, run this again"
         ))),
         Ok(Pushed::Waits(why)) => Err(usage(format!(
-            "version {new} is installed on {host} and has not been started: {why}"
+            "version {new} is installed on {host} and has not been started: {}",
+            reply::from_here(&why, host)
         ))),
         Ok(Pushed::Installed) if options.no_restart => {
             outln!("version {new} is installed on {host}, and runs from its next start");
@@ -127,7 +134,8 @@ fn remote_wait(remote: &Remote, attempt: &Attempt) -> Result<Exit> {
     let Attempt { host, new, .. } = attempt;
     match wait::until_settled(remote, attempt) {
         Err(_) if process::check_interrupt().is_err() => Err(InterruptedWith(format!(
-            "version {new} was sent to {host}, which may be starting it: `ssh {host} sudo ollamalive update --state` tells"
+            "version {new} was sent to {host}, which may be starting it: `{} ollamalive update --state` tells",
+            host.ssh()
         ))
         .into()),
         Err(error) => Err(error),

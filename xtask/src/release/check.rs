@@ -172,7 +172,7 @@ impl ReleaseFolder {
         }
         let Some(sum) = self.sums.iter().find(|sum| sum.file == file) else {
             return Err(usage(format!(
-                "{file} is not in {}: keep its released name, and use the {SUMS} of that release",
+                "{file} is not in {}: keep its released name, and use the {SUMS} of that release; for an unpacked image, download its {MANIFEST} too",
                 self.path.join(SUMS).display()
             )));
         };

@@ -50,8 +50,7 @@ pub fn verify_image(
         if end > length {
             return Err(wrong_length(
                 image,
-                length,
-                "is longer than its partition table says",
+                &format!("is longer than its partition table says ({length} bytes)"),
             ));
         }
         let store = layout.store.offset..(layout.store.offset + 4096);
@@ -71,7 +70,10 @@ pub fn verify_image(
         None => error,
     })?;
     if end < length {
-        return Err(wrong_length(image, length, "is cut off"));
+        return Err(wrong_length(
+            image,
+            &format!("is cut off: it has {end} of {length} bytes"),
+        ));
     }
     for (of, hash) in [(DigestOf::File, of_file), (DigestOf::Image, of_content)] {
         if let Some(hash) = hash {
@@ -89,12 +91,8 @@ pub fn verify_image(
     })
 }
 
-fn wrong_length(image: &StickImage, length: u64, how: &str) -> anyhow::Error {
-    DamagedImage(format!(
-        "{} {how} (at byte {length}): download it again",
-        image.path.display()
-    ))
-    .into()
+fn wrong_length(image: &StickImage, how: &str) -> anyhow::Error {
+    DamagedImage(format!("{} {how}; download it again", image.path.display())).into()
 }
 
 fn hex(hash: &Hash) -> String {

@@ -1,10 +1,10 @@
 //! The partitions of an image that an update is made from.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 
 use super::{DIGITS, is_version};
 use crate::gpt::{self, Extent, Type};
@@ -76,8 +76,15 @@ pub fn start(path: &Path, extent: Extent) -> Result<Vec<u8>> {
     let mut bytes = vec![0; START];
     let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     file.seek(SeekFrom::Start(extent.offset))?;
-    file.read_exact(&mut bytes)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    file.read_exact(&mut bytes).map_err(|error| {
+        let path = path.display();
+        Error::msg(match error.kind() {
+            ErrorKind::UnexpectedEof => {
+                format!("{path} is cut off: build or download it again")
+            }
+            _ => format!("cannot read {path}: {error}"),
+        })
+    })?;
     Ok(bytes)
 }
 

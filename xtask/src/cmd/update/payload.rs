@@ -1,6 +1,6 @@
 //! The update that is sent, and where its files come from.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -29,21 +29,21 @@ pub enum Source {
 }
 
 impl Source {
-    /// The source at `path`, or Nix.
+    /// The image that Nix builds.
     ///
     /// # Errors
-    /// There is no update at `path`; Nix is missing, or cannot build the image.
-    pub fn choose(path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path else {
-            let instead = "or give a release or an image with --image PATH";
-            let root = project::root()?;
-            return Ok(Source::Build(Nix::builder(
-                &root,
-                [IMAGE],
-                "the image",
-                instead,
-            )?));
-        };
+    /// Nix is missing, or cannot build it.
+    pub fn build() -> Result<Self> {
+        let instead = "or give a release or an image with --image PATH";
+        let nix = Nix::builder(&project::root()?, [IMAGE], "the image", instead)?;
+        Ok(Source::Build(nix))
+    }
+
+    /// The source at `path`.
+    ///
+    /// # Errors
+    /// There is no update.
+    pub fn at(path: &Path) -> Result<Self> {
         let shown = path.display();
         if path.join(MANIFEST).is_file() {
             let manifest = manifest::read(path)?;
@@ -61,6 +61,13 @@ impl Source {
             )));
         }
         let image = nix::image_in(path).map_err(|_| {
+            if let Some(compressed) = compressed_image(path) {
+                return usage(format!(
+                    "{} is compressed: unpack it with `zstd -d`, or download the release's {MANIFEST} and its three files ollamalive_… in \
+                     place of it",
+                    compressed.display()
+                ));
+            }
             usage(format!(
                 "{shown} has neither a {MANIFEST} nor a .raw image: --image takes a release's folder, a raw image, or a folder with one"
             ))
@@ -110,6 +117,18 @@ impl Source {
             }
         }
     }
+}
+
+/// The compressed image at `path`, or in this folder.
+fn compressed_image(path: &Path) -> Option<PathBuf> {
+    let is_one = |path: &Path| path.extension().is_some_and(|suffix| suffix == "zst");
+    if is_one(path) {
+        return Some(path.to_path_buf());
+    }
+    let mut inside = fs::read_dir(path)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    inside.find(|path| is_one(path))
 }
 
 /// An update, ready to be sent.
@@ -205,7 +224,7 @@ mod tests {
             .with_system(&path, vec![7; 1 << 20], "ID=nixos\n")
             .unwrap();
         // By its folder, as a build's result is named.
-        let source = Source::choose(Some(folder.path())).unwrap();
+        let source = Source::at(folder.path()).unwrap();
         let payload = source.payload(&NoMonitor).unwrap();
         let mut bytes = Vec::new();
         payload.write_tar(&mut bytes).unwrap();

@@ -10,6 +10,7 @@ use stick::monitor::{Monitor, Pass};
 use stick::update::Update;
 use vm::process::{self, Finished};
 
+use super::host::Host;
 use super::payload::Payload;
 use super::reply::{self, Examined, Pushed, Sent};
 use crate::error::usage;
@@ -24,26 +25,17 @@ const PUSH: Duration = Duration::from_secs(3 * 3600);
 
 /// A machine that ssh can log in to.
 pub struct Remote {
-    pub host: String,
-    port: Option<u16>,
+    pub host: Host,
 }
 
 impl Remote {
     /// # Errors
-    /// There is no ssh, or `host` is an option.
-    pub fn new(host: &str, port: Option<u16>) -> Result<Self> {
-        if host.is_empty() || host.starts_with('-') {
-            return Err(usage(format!(
-                "{host:?} is not a machine: give [user@]host, or a name in ~/.ssh/config"
-            )));
-        }
+    /// There is no ssh.
+    pub fn new(host: Host) -> Result<Self> {
         which::which("ssh").map_err(|_| {
             usage("there is no ssh on the PATH: install OpenSSH's client (Debian: openssh-client)")
         })?;
-        Ok(Remote {
-            host: host.to_string(),
-            port,
-        })
+        Ok(Remote { host })
     }
 
     /// `ollamalive update` on the machine. Every call is a connection of its own: one that is shared (ControlMaster) would
@@ -59,10 +51,7 @@ impl Remote {
         ] {
             ssh.args(["-o", option]);
         }
-        if let Some(port) = self.port {
-            ssh.args(["-p", &port.to_string()]);
-        }
-        ssh.args(["--", &self.host])
+        ssh.args(self.host.arguments())
             .args(["sudo", "-n", "ollamalive", "update"])
             .args(flags);
         ssh

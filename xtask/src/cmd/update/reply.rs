@@ -1,5 +1,6 @@
 //! What the machine's answers mean. Its commands are in modules/update.sh.
 
+use super::host::Host;
 use crate::update_state::State;
 
 /// ssh's own exit code, for every failure of the connection (ssh(1), "EXIT STATUS").
@@ -36,26 +37,29 @@ fn last(text: &str) -> Option<&str> {
 ///
 /// # Errors
 /// Why it does not say, and what to do.
-pub fn state(answer: &Answer, host: &str) -> Result<State, String> {
+pub fn state(answer: &Answer, host: &Host) -> Result<State, String> {
     if answer.is_lost() {
         return Err(unreachable(answer, host));
     }
     let missing = ["command not found", "No such file or directory"];
     if answer.code == Some(127) || missing.iter().any(|sign| answer.stderr.contains(sign)) {
         return Err(format!(
-            "{host} is not an OllamaLive machine ({}): check the name, or flash a stick for it",
+            "{host} is not an OllamaLive machine, or a very old one ({}): check the name; before you flash an old stick, save its \
+             PERSIST (docs/owner.md, \"Sticks of layout 1\")",
             answer.reason()
         ));
     }
     if answer.stderr.contains("usage: ollamalive") {
         return Err(format!(
-            "the OllamaLive on {host} is too old to be updated over the network: flash its stick once, PERSIST is kept"
+            "the OllamaLive on {host} is too old to be updated this way: flash its stick once. PERSIST is kept, but not on a stick of \
+             layout 1: save it first (docs/owner.md, \"Sticks of layout 1\")"
         ));
     }
     if answer.code != Some(0) {
         return Err(format!(
-            "{host} does not say which version it runs ({}): log in with `ssh {host}`, and try `sudo ollamalive update --state`",
-            answer.reason()
+            "{host} does not say which version it runs ({}): log in with `{}`, and try `ollamalive update --state`",
+            answer.reason(),
+            host.ssh()
         ));
     }
     serde_json::from_str(answer.stdout.trim()).map_err(|_| {
@@ -66,11 +70,19 @@ pub fn state(answer: &Answer, host: &str) -> Result<State, String> {
     })
 }
 
-fn unreachable(answer: &Answer, host: &str) -> String {
+fn unreachable(answer: &Answer, host: &Host) -> String {
     format!(
-        "cannot log in to {host} over SSH ({}): make `ssh {host}` work with a key and without a question, and run this again",
-        answer.reason()
+        "cannot log in to {host} over SSH ({}): make `{}` work with a key and without a question, and run this again",
+        answer.reason(),
+        host.ssh()
     )
+}
+
+/// What the machine says, with its commands made into ones that are run from here.
+pub fn from_here(said: &str, host: &Host) -> String {
+    let ssh = host.ssh();
+    said.replace(": sudo ", &format!(": {ssh} sudo "))
+        .replace(": docker ", &format!(": {ssh} docker "))
 }
 
 /// What the machine says of an update (`--examine`).
@@ -88,7 +100,7 @@ pub enum Examined {
 ///
 /// # Errors
 /// It cannot be reached.
-pub fn examined(answer: &Answer, host: &str) -> Result<Examined, String> {
+pub fn examined(answer: &Answer, host: &Host) -> Result<Examined, String> {
     if answer.is_lost() {
         return Err(unreachable(answer, host));
     }
@@ -147,10 +159,14 @@ mod tests {
         }
     }
 
+    fn pc() -> Host {
+        Host::new("pc", None).unwrap()
+    }
+
     #[test]
     fn a_state_is_read() {
         let text = r#"{"version":"2","trial":true,"undone":[{"version":"1","why":"Docker did not start."}]}"#;
-        let state = state(&answer(0, text, "Warning: added pc\n"), "pc").unwrap();
+        let state = state(&answer(0, text, "Warning: added pc\n"), &pc()).unwrap();
         assert_eq!((&state.version[..], state.trial), ("2", true));
         assert_eq!(state.undone_why("1"), Some("Docker did not start."));
         assert_eq!(state.undone_why("2"), None);
@@ -159,7 +175,7 @@ mod tests {
     #[test]
     fn each_machine_that_cannot_be_updated_is_told_apart() {
         let refusal =
-            |code, stdout, stderr| state(&answer(code, stdout, stderr), "pc").unwrap_err();
+            |code, stdout, stderr| state(&answer(code, stdout, stderr), &pc()).unwrap_err();
         let denied = refusal(255, "", "Banner\npc: Permission denied (publickey).\n");
         assert!(
             denied.starts_with("cannot log in to pc over SSH (pc: Permission"),
@@ -172,7 +188,10 @@ mod tests {
             assert!(why.contains("is not an OllamaLive machine"), "{why}");
         }
         let old = refusal(2, "", "usage: ollamalive status [--json]\n");
-        assert!(old.contains("too old"), "{old}");
+        assert!(
+            old.contains("too old") && old.contains("save it first"),
+            "{old}"
+        );
         let password = refusal(1, "", "sudo: a password is required\n");
         assert!(password.contains("a password is required"), "{password}");
         let other = refusal(0, "Welcome to nginx\n", "");
@@ -181,12 +200,24 @@ mod tests {
             code: None,
             ..answer(0, "", "")
         };
-        assert!(state(&killed, "pc").unwrap_err().contains("cannot log in"));
+        assert!(state(&killed, &pc()).unwrap_err().contains("cannot log in"));
+    }
+
+    #[test]
+    fn commands_of_the_machine_are_run_from_here() {
+        assert_eq!(
+            from_here("Do it later: sudo systemctl reboot", &pc()),
+            "Do it later: ssh pc sudo systemctl reboot"
+        );
+        assert_eq!(
+            from_here("No room (docker's: docker image prune --all).", &pc()),
+            "No room (docker's: ssh pc docker image prune --all)."
+        );
     }
 
     #[test]
     fn an_examination_fits_differs_or_refuses() {
-        let of = |code, stdout, stderr| examined(&answer(code, stdout, stderr), "pc");
+        let of = |code, stdout, stderr| examined(&answer(code, stdout, stderr), &pc());
         assert_eq!(of(0, "Newer.\n", ""), Ok(Examined::Fits("Newer.".into())));
         let lines = vec!["Other:".into(), "- the user changes".into()];
         let found = of(4, "Other:\n- the user changes\n", "");

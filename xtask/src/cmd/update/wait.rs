@@ -5,20 +5,21 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use vm::process;
 
+use super::host::Host;
 use super::remote::Remote;
 use crate::update_state::State;
 
 /// Between two questions.
 const EVERY: Duration = Duration::from_secs(3);
-/// Three tries of the new version, then the old one, on a slow stick.
-const DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// Three tries of a quarter of an hour each (modules/trial.sh), with their starts, then that of the old version.
+const DEADLINE: Duration = Duration::from_secs(60 * 60);
 /// A machine that has not gone away by then does not restart.
 const GOES_AWAY: Duration = Duration::from_secs(5 * 60);
 
 /// An update that was sent.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    pub host: String,
+    pub host: Host,
     pub old: String,
     pub new: String,
     /// The new version was listed as undone before it was sent.
@@ -89,7 +90,8 @@ pub fn outcome(attempt: &Attempt, seen: &[Sighting]) -> Option<Outcome> {
     };
     let late = last.after >= DEADLINE;
     let minutes = last.after.as_secs() / 60;
-    let ask = format!("`ssh {host} sudo ollamalive update --state`");
+    let ssh = host.ssh();
+    let ask = format!("`{ssh} ollamalive update --state`");
     let unsettled = match (&last.state, phase) {
         (_, Phase::Well) => return Some(Outcome::Well),
         // Listed anew, it is undone; an old entry counts only after a restart.
@@ -99,7 +101,7 @@ pub fn outcome(attempt: &Attempt, seen: &[Sighting]) -> Option<Outcome> {
         (Ok(state), Phase::Back) if undone(state).is_some() => return undone(state),
         (_, Phase::Before) if last.after >= GOES_AWAY => match attempt.installed {
             true => format!(
-                "version {new} is installed on {host}, which has not restarted within {minutes} min: restart it with `ssh {host} sudo systemctl reboot`"
+                "version {new} is installed on {host}, which has not restarted within {minutes} min: restart it with `{ssh} sudo systemctl reboot`"
             ),
             false => format!(
                 "the connection to {host} was lost at the end of the data, and version {old} still runs there: run this again"
@@ -110,7 +112,7 @@ pub fn outcome(attempt: &Attempt, seen: &[Sighting]) -> Option<Outcome> {
             "{host} has not answered for {minutes} min after version {new} was sent ({why}): look at its screen; if version {new} does not start, version {old} starts again automatically"
         ),
         (Ok(_), Phase::Trial) => format!(
-            "version {new} runs on {host}, and has not been declared good within {minutes} min: `ssh {host} ollamalive status` says what is wrong"
+            "version {new} runs on {host}, and has not been declared good within {minutes} min: `{ssh} ollamalive status` says what is wrong"
         ),
         (Ok(state), _) => format!(
             "{host} runs version {} after {minutes} min, and does not say what became of version {new}: ask it again with {ask}",
@@ -161,7 +163,7 @@ mod tests {
 
     fn attempt() -> Attempt {
         Attempt {
-            host: "pc".into(),
+            host: Host::new("pc", None).unwrap(),
             old: "1".into(),
             new: "2".into(),
             known_undone: false,

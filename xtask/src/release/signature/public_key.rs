@@ -1,6 +1,7 @@
 //! Checking a signature against a public key in a file.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -114,8 +115,12 @@ impl PublicKey {
     /// The file cannot be read, or holds no public key.
     pub fn read(file: &Path) -> Result<Self> {
         let shown = file.display();
-        std::fs::File::open(file)
-            .map_err(|error| usage(format!("cannot read the public key {shown}: {error}")))?;
+        std::fs::File::open(file).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => usage(format!(
+                "there is no file {shown}: give the exported public key, such as release-key.asc"
+            )),
+            _ => usage(format!("cannot read the public key {shown}: {error}")),
+        })?;
         let gpg = Gpg::alone()?;
         let listed = keys::parse(&gpg.on_file(&["--with-colons", "--show-keys"], file)?.stdout);
         let instead = "give what `gpg --armor --export KEY` prints";
