@@ -11,7 +11,7 @@
 #   all        each line of that kind counts, beside others
 #   notice     a unit has found the cause, and has written it to this file in /run/ollamalive/notices ...
 #   words      ... in a line with these words, which is said as it is
-#   own        the system's own doing: a new version that is not serving for this reason is undone (trial.nix)
+#   own        the system's own fault: a new version that is not serving for this reason is undone (trial.nix)
 #   simulated  why no test makes it happen: recorded facts stand in for it
 #
 # A cause with neither journal nor notice is found by health.jq.
@@ -426,8 +426,8 @@ in [
     state = serving;
     notice = "update";
     words = "was undone";
-    says = "The update to version {version} was undone: {why}. The next version will be taken.";
-    more = "The version before runs again. `sudo journalctl --list-boots` names the boots, and `sudo journalctl -b -1` shows the one before this";
+    says = "The update to version {version} was undone: {why}. Newer versions are still accepted.";
+    more = "The previous version is running again. `sudo journalctl --list-boots` lists the boots, and `sudo journalctl -b -1` shows the previous one";
     simulated = "the promises about updates see its notice";
   }
   {

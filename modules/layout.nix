@@ -1,4 +1,4 @@
-# The partitions of the stick. The system is read-only and root is in memory, so a power cut cannot damage them.
+# The partitions of the stick. The system is read-only and root is in memory, so a power cut cannot damage the system.
 #
 #   ESP       vfat       systemd-boot and one UKI (kernel, initrd and command line in one file) for each slot that holds a
 #                        system; the owner's keys and connections (esp.nix)
@@ -6,12 +6,12 @@
 #   STORE A   erofs      /nix/store
 #   VERITY B  dm-verity  the other slot: listed in the image's partition table, but not part of the image file
 #   STORE B   erofs
-#   PERSIST   ext4       as slot B
+#   PERSIST   ext4       like slot B, listed but not part of the image file
 #
-# The command line of a UKI names the slot that it starts by the root of its hashes (stick.nix).
+# The command line of a UKI identifies its slot by the root hash (stick.nix).
 #
-# PERSIST starts at the same offset in every image. So any tool can write a new image over an old one: it does not
-# touch the data, and the new partition table finds it. At boot, the partition grows to the end of the stick.
+# PERSIST starts at the same offset in every image. So any tool can write a new image over an old one: PERSIST's
+# data stays as it is, and the new partition table lists it. At boot, the partition grows to the end of the stick.
 {
   config,
   lib,
@@ -24,7 +24,7 @@
     SizeMaxBytes = mebibytes size;
   };
 
-  # A hash of 32 bytes for each block of 4096, and the hashes of these: 1/127 of the data. Twice that, for later formats.
+  # 32 bytes for each block of 4096, level by level: 1/127 of the data. Twice that leaves room for later formats.
   veritySize = cfg.storeSize / 64;
   slotSize = veritySize + cfg.storeSize;
   bytes = mebibytes: mebibytes * 1024 * 1024;
@@ -36,7 +36,7 @@
   store =
     fixed cfg.storeSize
     // {Type = "usr-x86-64";};
-  # Slot A, as repart makes it. systemd-sysupdate writes the version of a slot's system into the labels.
+  # Slot A, as systemd-repart fills it. The labels carry the version, as those that systemd-sysupdate writes.
   made = lib.mapAttrs (_: partition:
     partition
     // {
@@ -65,7 +65,7 @@ in {
     version = lib.mkOption {
       type = lib.types.strMatching "[0-9]{14}";
       internal = true;
-      # flake.nix knows it.
+      # flake.nix sets it.
       default = "19700101000000";
       description = "Version of the system: the time of its commit in UTC, as YYYYMMDDHHMMSS. Updates go from a lower to a higher one.";
     };
@@ -115,10 +115,10 @@ in {
             PaddingMinBytes = mebibytes 1;
             PaddingMaxBytes = mebibytes 1;
           };
-        # Labelled as systemd-sysupdate labels a slot that it may write to.
+        # The label of a slot that systemd-sysupdate may write to.
         "40-verity-b" = verity // {Label = "_empty";};
         "50-store-b" = store // {Label = "_empty";};
-        # It has this size only in the image. It grows, and gets its file system, on the PC.
+        # The size in the image. On the PC, PERSIST grows and gets its file system (persist.nix).
         "60-persist" =
           fixed 16
           // {

@@ -23,7 +23,7 @@ case "$*" in
     ;;
   *)
     echo "usage: ollamalive status [--json]" >&2
-    echo "       ollamalive update [--check] [--yes] [--force] [--restart]" >&2
+    echo "       ollamalive update [--check | --state] [--yes] [--force] [--restart]" >&2
     exit 2
     ;;
 esac

@@ -1,5 +1,5 @@
 # Names the stick that this machine booted from, and its partitions: /dev/ollamalive/{stick,ESP,PERSIST}, and STORE and
-# VERITY of the slot with the system that runs. Labels would not do, because a second stick has the same ones.
+# VERITY of the running system's slot. Labels would not do, because a second stick has the same ones.
 {
   config,
   lib,
@@ -37,7 +37,7 @@ in {
   };
 
   config = {
-    # Where systemd looks for the slot. Its IDs would not do either: a second stick has the same ones.
+    # Where systemd looks for the slot. By default it looks for the partitions' IDs, which a second stick shares.
     boot.kernelParams = [
       "systemd.verity_usr_data=/dev/ollamalive/STORE"
       "systemd.verity_usr_hash=/dev/ollamalive/VERITY"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Called by udev. For a disk $1, succeeds if this machine booted from it: two sticks with the same system may be plugged in,
-# and only one of them is right. For a partition $1 with the ID $2, prints STORE or VERITY if the system that runs is in it.
+# and only one of them is right. For a partition $1 with the ID $2, prints STORE or VERITY if it belongs to the running system.
 # systemd's boot stub stores the ID of the partition it booted from in a UEFI variable. Other ways to start the kernel pass it
 # on the command line. Without either, any of our sticks is accepted.
 # udev does not set a useful PATH.
@@ -14,7 +14,7 @@ for word in $line; do
   esac
 done
 if [ $# -gt 1 ]; then
-  # systemd-repart makes the IDs of a slot's partitions from the root of its hashes.
+  # systemd-repart makes the IDs of STORE and VERITY from the halves of the root hash.
   id=$(echo "$2" | tr -d -)
   case ${id:+$usrhash} in
     "$id"?*) echo STORE ;;

@@ -1,6 +1,6 @@
-# A new version is on trial until it has proved itself: systemd-boot starts it three times at most, and then the version before
-# it again. boot-complete.target is only wanted while the boot entry counts its tries, so what judges the trial hangs on that
-# target alone: a system that was declared good once never restarts by itself for this.
+# A new version is on trial until it is declared good: systemd-boot starts it at most three times, then the previous version
+# again. boot-complete.target is started only while the boot entry counts its tries. What judges the trial is started by that
+# target alone, so it never restarts a version that was declared good.
 {
   config,
   lib,
@@ -8,8 +8,9 @@
   ...
 }: let
   cfg = config.ollamalive;
-  # systemd-boot sets it when an entry counts.
+  # systemd-boot sets this UEFI variable if the boot entry counts its tries.
   counts = "/sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+  # The IDs of causes that are the system's own fault.
   own = map (cause: cause.id) (lib.filter (cause: cause.own or false) (import ./causes.nix));
   script = ''
     causes=${lib.escapeShellArg (toString own)}
@@ -59,7 +60,7 @@ in {
       inherit path;
       script = script + "judge\n";
     };
-    # For a boot that hangs before.
+    # For a boot that hangs before the trial begins.
     systemd.targets.boot-complete = {
       overrideStrategy = "asDropin";
       unitConfig = {
@@ -67,7 +68,7 @@ in {
         JobTimeoutAction = "reboot-force";
       };
     };
-    # It looks for a partition of another type at a place of its own.
+    # By default systemd-bless-boot looks for an ESP of the type "EFI system" that is mounted in one of the usual places.
     systemd.services.systemd-bless-boot = {
       overrideStrategy = "asDropin";
       environment.SYSTEMD_RELAX_ESP_CHECKS = "1";
@@ -75,13 +76,13 @@ in {
       serviceConfig.ExecStart = ["" "${pkgs.writeShellScript "bless" (script + "bless_boot\n")}"];
     };
 
-    # A kernel or a PID 1 that hangs or crashes. The PC's watchdog restarts it, where it has one.
+    # Restart if the kernel or PID 1 crashes and, on a PC with a watchdog, if they hang.
     boot.kernelParams = ["panic=10" "systemd.crash_reboot=yes"];
     systemd.settings.Manager.RuntimeWatchdogSec = "60s";
 
-    # A version that cannot be started waits for somebody at the screen, unless it is on trial.
+    # emergency.target waits for input at the console. During a trial, restart instead.
     boot.initrd.systemd.services.trial-failed = {
-      description = "Restart, because a new version does not start";
+      description = "Restart because the new version did not start";
       wantedBy = ["emergency.target"];
       before = ["emergency.service"];
       unitConfig = {
@@ -93,7 +94,7 @@ in {
         StandardOutput = "journal+console";
       };
       script = ''
-        echo "The new version does not start: restarting."
+        echo "The new version did not start. Restarting."
         sleep 5
         systemctl reboot --force --force
       '';

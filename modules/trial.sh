@@ -1,33 +1,34 @@
 # shellcheck shell=bash
-# Judges a new version, and names those that were undone. trial.nix sets, in front of this text and of versions.sh:
-#   causes    the causes that are the system's own doing
-#   port      SSH's port
-#   key       the public host key
-#   bless     systemd-bless-boot
-#   variable  a file that is there while the boot entry counts
-# The units run with `set -e`, and one that fails while it judges restarts the PC.
+# Judges the version on trial, and reports versions that were undone. trial.nix puts versions.sh in front of it, and sets:
+#   causes    the IDs of causes that are the system's own fault (causes.nix)
+#   port      the SSH port
+#   key       the path of the public host key
+#   bless     the path of systemd-bless-boot
+#   variable  the file of the UEFI variable that exists while the boot entry counts its tries
+# The units run with `set -e`; if ollamalive-trial.service fails, the PC restarts.
 : "${causes:?}" "${port:?}" "${key:?}" "${bless:?}" "${variable:?}"
 : "${run:?}" "${boot:?}" "${undone:?}"
 
-# Seconds that a version has to prove itself, and those that SSH may take of them.
+# Seconds that each try may take, and seconds after which SSH has to answer.
 patience=900 ssh_patience=240
-# Seconds after which a network or a drive that is missing will not come by itself.
+# Seconds after which a missing network or drive is no longer waited for.
 settled=120
 
-# The version on trial, by the boot entry that counts: a path in UTF-16, such as \EFI\Linux\ollamalive_20260101000000+2-1.efi.
+# Prints the version on trial. The variable has the path of its boot entry in UTF-16, such as
+# \EFI\Linux\ollamalive_20260101000000+2-1.efi.
 tried() {
   { tr -d '\0' < "$variable"; } 2>/dev/null | sed -n 's/.*ollamalive_\([0-9]\{14\}\).*/\1/p' | grep . || runs
 }
 
-# Mounts the ESP with the option $1 (versions.sh) until this shell or subshell ends.
+# Mounts the ESP with the option $1 (see mount_boot) until this shell or subshell exits.
 open_boot() {
   mount_boot "$1" || return
   trap 'umount "$boot"' EXIT
 }
 
-# Prints what is wrong with this machine, from facts alone: the keys that SSH shows and that PERSIST has, where PERSIST is and was
-# ("stick" or "memory"), the state of Ollama as JSON, and how many seconds the trial takes so far. Nothing if it is well; "wait"
-# in front of what may still pass.
+# Prints what is wrong with the version, from facts alone: the host key that SSH presents, the machine's own host key, where
+# PERSIST is and was ("stick" or "memory"), the text of status.json, and the seconds since the trial began. Prints nothing if the
+# version is healthy, and "wait: " in front of a problem that may still pass.
 verdict() {
   local shown=$1 own=$2 is=$3 was=$4 state=$5 seconds=$6 found
   if [ -z "$shown" ]; then
@@ -35,9 +36,9 @@ verdict() {
   elif [ "$shown" != "$own" ]; then
     echo "SSH shows another host key"
   elif [ "$was" = stick ] && [ "$is" != stick ]; then
-    echo "PERSIST is not in use, and it was before"
+    echo "PERSIST is no longer in use"
   else
-    # What to do about a cause is said while it lasts, so only the first sentence counts here.
+    # Only the first sentence of a cause: the others say what to do while it lasts.
     found=$(jq --raw-output --slurp --argjson waited "$((seconds >= settled))" --arg own "$causes" '
       .[0] as { $state, $causes }
       | ([$causes[]? | select(.id as $id | $own | split(" ") | index($id))][0]) as $cause
@@ -52,13 +53,13 @@ verdict() {
   fi
 }
 
-# Where PERSIST was when this version was installed (update.sh).
+# Prints where PERSIST was when this version was installed: "stick" or "memory" (update.sh).
 persist_before() {
-  # In a shell of its own, so that the ESP is free again.
+  # In a subshell, whose end unmounts the ESP.
   (open_boot ro && cat "$boot/loader/ollamalive-persist") 2>/dev/null || echo memory
 }
 
-# ollamalive-trial.service. Fails if this version is not well; then the PC restarts.
+# Script of ollamalive-trial.service: waits until the version is healthy, and fails if it does not become so.
 judge() {
   local start=$SECONDS version was problem limit
   version=$(tried)
@@ -74,7 +75,7 @@ judge() {
       "$(cat "$run/status.json" 2>/dev/null)" \
       "$((SECONDS - start))")
     if [ -z "$problem" ]; then
-      echo "Version $version is well."
+      echo "Version $version is healthy."
       return 0
     fi
     case $problem in wait:*) ;; *) break ;; esac
@@ -85,20 +86,20 @@ judge() {
   done
   problem=${problem#wait: }
   problem=${problem%.}
-  echo "Version $version is undone: $problem."
+  echo "Version $version is not healthy: $problem."
   mkdir -p "$undone" && echo "$problem" > "$undone/$version"
   journalctl --flush --sync 2>/dev/null || true
   sync
   return 1
 }
 
-# In place of systemd-bless-boot's own call. It is no unit's script, so it goes on after what fails.
+# ExecStart of systemd-bless-boot.service: runs without `set -e`, so each failure is handled here.
 bless_boot() {
   open_boot rw && "$bless" --path="$boot" good || return
   rm -f "$run/trial" "$undone/$(tried)"
 }
 
-# Of the names of UKIs that are read, the versions newer than $1 that have no tries left.
+# Reads names of UKIs, and prints the versions newer than $1 that have no tries left, the newest first.
 without_tries() {
   local version
   sed -n 's/^ollamalive_\([0-9]\{14\}\)+0\(-[0-9]\{1,\}\)\{0,1\}\.efi$/\1/p' | sort -r | while read -r version; do
@@ -106,7 +107,7 @@ without_tries() {
   done
 }
 
-# ollamalive-slots.service
+# Script of ollamalive-slots.service: writes down which versions were undone, and why. Marks a trial for update.sh.
 name_undone() {
   local version why notice=$run/notices/update
   mkdir -p "$run/undone" "${notice%/*}"
@@ -116,7 +117,7 @@ name_undone() {
     why=$(head -n 1 "$undone/$version" 2>/dev/null) || why=''
     [ -n "$why" ] || why="it did not start"
     echo "$why" > "$run/undone/$version"
-    echo "The update to version $version was undone: $why. The next version will be taken." >> "$notice.new"
+    echo "The update to version $version was undone: $why. Newer versions are still accepted." >> "$notice.new"
   done
   if [ -e "$notice.new" ]; then mv "$notice.new" "$notice"; fi
 }

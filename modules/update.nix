@@ -1,5 +1,5 @@
-# Updates: systemd-sysupdate writes a new version into the slot that does not run (layout.nix), from a web server or from what
-# the owner's other computer sends over SSH. Then systemd-boot tries it three times at most (trial.nix).
+# Updates: systemd-sysupdate installs a new version into the unused slot (layout.nix). Its files come from a web server, or from
+# another computer over SSH. systemd-boot then tries the version at most three times (trial.nix).
 {
   config,
   lib,
@@ -12,19 +12,19 @@
   shell = "#!${pkgs.runtimeShell}";
   versions = import ./versions.nix;
 
-  # Where pushed files wait until all of them are there.
+  # Pushed files are collected here until all have arrived.
   pushed = "/persist/update";
 
-  # The order counts: the UKI makes the new version start, so it comes last.
+  # The order matters: the UKI makes the new version bootable, so it comes last.
   transfers = source: let
-    # With the ID of the partition (@u), by which stick.sh finds the slot.
+    # @u becomes the partition's ID, by which stick.sh finds the slot.
     partition = kind: type: {
-      # The version that runs is never overwritten.
+      # Never overwrite the running version (%A).
       Transfer.ProtectVersion = "%A";
       Source = source "ollamalive_@v_@u.${kind}";
       Target = {
         Type = "partition";
-        # sysupdate does not find the disk of a root that is in memory.
+        # With root in memory, sysupdate does not find the disk.
         Path = "/dev/ollamalive/stick";
         MatchPattern = "${kind}_@v";
         MatchPartitionType = type;
@@ -42,7 +42,7 @@
         Path = "${versions.boot}/EFI/Linux";
         MatchPattern = ["ollamalive_@v+@l-@d.efi" "ollamalive_@v+@l.efi" "ollamalive_@v.efi"];
         Mode = "0444";
-        # Switching the PC off while it starts takes one.
+        # More than systemd's usual two: switching the PC off during a trial uses one up.
         TriesLeft = 3;
         TriesDone = 0;
         InstancesMax = 2;
@@ -51,7 +51,7 @@
   };
   fromServer = transfers (pattern: {
     Type = "url-file";
-    # "%" begins a specifier of systemd's.
+    # systemd takes "%" for the start of a specifier.
     Path = lib.replaceStrings ["%"] ["%%"] (toString url);
     MatchPattern = pattern;
   });
@@ -65,7 +65,7 @@
     lib.mapAttrs' (name: value:
       lib.nameValuePair "${folder}/${name}.transfer" {source = ini.generate "${name}.transfer" value;});
 
-  # gpg and sysupdate read only this form.
+  # Binary, because gpg and sysupdate read no armored keyring.
   keyring = pkgs.runCommand "import-pubring" {nativeBuildInputs = [pkgs.gnupg];} ''
     export GNUPGHOME=$(mktemp -d)
     gpg --batch --dearmor < ${publicKey} > $out
@@ -94,7 +94,7 @@
     serviceConfig = {
       Type = "oneshot";
       ExecStart = "${cfg.update.program} ${arguments}";
-      # Not now (1), not while a model is loaded (3), and not without the owner's consent (4) are no failures.
+      # Not failures: refused for now (1), not restarted because a model is loaded (3), needs the owner's consent (4).
       SuccessExitStatus = [1 3 4];
       Nice = 10;
       IOSchedulingClass = "idle";
@@ -124,7 +124,7 @@ in {
       type = lib.types.bool;
       default = false;
       description = ''
-        Look for a new version once a day, and install it unless a model is loaded or it was built for another configuration. It
+        Look for a new version once a day. It is installed unless a model is loaded or it was built for another configuration, and
         starts at the next restart.
       '';
     };
@@ -133,8 +133,8 @@ in {
       default = null;
       example = "04:30";
       description = ''
-        Restart into an installed version at this time of day, unless a model is loaded. With `null`, the PC never restarts by
-        itself for it.
+        Restart into an installed version at this time of day, unless a model is loaded. With `null`, the PC does not restart
+        for an update.
       '';
     };
     program = lib.mkOption {
@@ -152,13 +152,13 @@ in {
         ollamalive-update = commandText;
         "ollamalive-update.jq" = decisionText;
       };
-      description = "The texts of the programs here, by name.";
+      description = "The texts of this module's programs, by name.";
     };
   };
 
   config = lib.mkMerge [
     {
-      # An update for another owner is recognized by these.
+      # update.jq compares these, so that an update built for another owner is noticed.
       system.nixos.extraOSReleaseArgs = {
         OLLAMALIVE_LAYOUT = "2";
         OLLAMALIVE_USER = cfg.user;
@@ -173,16 +173,16 @@ in {
     }
     (lib.mkIf (url != null) {
       environment.etc =
-        # Without nixpkgs' services.sysupdate, which fetches by itself: update.sh looks first whether it may.
+        # Not nixpkgs' services.sysupdate: it would install updates without the checks of update.sh.
         definitions "sysupdate.d" fromServer
-        # The name that systemd looks for before version 261, and the one since.
+        # systemd looks for the first name before version 261, for the second one since.
         // lib.genAttrs ["systemd/import-pubring.gpg" "systemd/import-pubring.pgp"] (_: {source = keyring;});
     })
     (lib.mkIf (cfg.update.automatic && url != null) {
       systemd.services.ollamalive-update = service "Fetch a new version" "";
       systemd.timers.ollamalive-update = lib.recursiveUpdate (timer "daily") {
         timerConfig.RandomizedDelaySec = "6h";
-        # The PC is off at most times.
+        # The PC is off most of the time.
         timerConfig.Persistent = true;
       };
     })

@@ -1,22 +1,22 @@
 # shellcheck shell=bash
-# The command `ollamalive update`. update.nix sets, in front of this text and of versions.sh:
-#   sysupdate  systemd-sysupdate
-#   decision   update.jq
-#   url        where releases are, or nothing
-#   key        the key that they are signed with, or nothing
-#   pushed     the folder that takes what is pushed
-#   port       the port where Ollama answers
+# The command `ollamalive update`. update.nix puts versions.sh in front of it, and sets:
+#   sysupdate  the path of systemd-sysupdate
+#   decision   the path of update.jq
+#   url        the URL of the newest release's folder, or empty
+#   key        the path of the public key that releases are signed with, or empty
+#   pushed     the folder for pushed files
+#   port       Ollama's port
 : "${sysupdate:?}" "${decision:?}" "${url?}" "${key?}" "${pushed:?}" "${port:?}"
 : "${run:?}" "${boot:?}" "${undone:?}"
 
-usage="usage: ollamalive update [--check] [--yes] [--force] [--restart]"
+usage="usage: ollamalive update [--check | --state] [--yes] [--force] [--restart]"
 
 refuse() {
   echo "$1" >&2
   exit 1
 }
 
-# What installs nothing, and why not restart: a line for each thing that is going on.
+# Prints the reasons not to install or restart now, a line each.
 busy() {
   local name
   while read -r name; do
@@ -28,14 +28,14 @@ busy() {
   ! grep -qs "is downloaded\.$" "$run/notices/image" || echo "Ollama's image is being downloaded."
 }
 
-# Two installations at once would write into the same slot, and into the same folder.
+# Refuses to run beside another installation: both would write to the same slot and folder.
 alone() {
   mkdir -p "$run"
   exec 8> "$run/update.lock"
   flock --nonblock 8 || refuse "Another update is being installed. Try again when it is done."
 }
 
-# Mounts the ESP with the option $1 (versions.sh), or ends.
+# Mounts the ESP with the option $1 (see mount_boot) until this script exits, or refuses.
 open_boot() {
   local problem=0
   mount_boot "$1" || problem=$?
@@ -48,32 +48,33 @@ open_boot() {
 
 clean() {
   rm -rf "$work"
-  # Without it, the files there are another's.
+  # Unless this run receives a push, the files there belong to another run.
   [ -z "$receives" ] || rm -rf "$pushed"
 }
 
+# Prints the size in bytes and the name of each UKI: one for each slot with a system.
 slots() {
   find "$boot/EFI/Linux" -name '*.efi' -printf '%s %f\n'
 }
 
-# Bytes of the smaller of this stick's two partitions of type $1, by systemd's name for it.
+# Prints the size in bytes of the smaller of the stick's two partitions of type $1 (a name that systemd-id128 knows).
 slot_bytes() {
   lsblk --bytes --noheadings --raw --output SIZE,PARTTYPE /dev/ollamalive/stick \
     | sed -n "s/ $(systemd-id128 --value --uuid show "$1")\$//p" | sort -n | head -n 1
 }
 
-# What update.jq decides about the description in file $1, from the facts in the folder $2.
+# Prints what update.jq decides about the update's description in file $1, from the facts in folder $2.
 judge() {
   local fact arguments=() answer
   for fact in "$2"/*; do
     arguments+=(--rawfile "${fact##*/}" "$fact")
   done
   answer=$(jq --slurp --compact-output "${arguments[@]}" --from-file "$decision" "$1" 2>/dev/null)
-  [ -n "$answer" ] || answer='{"verdict":"refused","says":["What was offered is no description of an update."]}'
+  [ -n "$answer" ] || answer='{"verdict":"refused","says":["The description of the update cannot be read. Send the update again."]}'
   echo "$answer"
 }
 
-# Asks about the description in file $1; the rest are the options that count.
+# Gathers the facts, and prints the decision about the description in file $1. The other arguments are options: yes, force.
 decide() {
   local offer=$1 facts=$work/facts persist
   shift
@@ -91,21 +92,22 @@ decide() {
     echo "verity=$(slot_bytes usr-x86-64-verity)"
     if [ -n "$push" ]; then
       persist=$(df --block-size=1 --output=avail /persist | tail -n 1)
-      # With what is there of an update already.
+      # What is in $pushed counts as free: it is this update, or is removed before this update arrives.
       echo "persist=$((persist + $(du --summarize --bytes "$pushed" 2>/dev/null | cut -f 1) + 0))"
     fi
   } > "$facts/room"
   judge "$offer" "$facts"
 }
 
+# Downloads the release's file $1 to $work, or refuses.
 download() {
   curl --silent --show-error --fail --location --proto '=http,https' --connect-timeout 20 --max-time 120 --max-filesize 4194304 \
     --output "$work/$1" "$url$1" 2> "$work/problem" && return
   refuse "$url$1 cannot be downloaded: $(tail -n 1 "$work/problem" | sed 's/^curl: ([0-9]*) //')."
 }
 
-# Whether the release's list of checksums is signed with our key. gpg succeeds with expired and revoked keys too, and says
-# GOODSIG of ours beside a stranger's, which sysupdate does not take.
+# Whether the release's checksums are signed with our key, and with no other. Exit code and GOODSIG are both needed: gpg exits
+# with 0 for expired and revoked keys too, and prints GOODSIG for our signature even beside a stranger's, which sysupdate refuses.
 is_signed() {
   local found
   mkdir -m 0700 "$work/gpg"
@@ -114,24 +116,25 @@ is_signed() {
   grep -q '^\[GNUPG:\] GOODSIG ' <<< "$found"
 }
 
-# Puts the description of the newest release into $work/update.json.
+# Downloads the newest release's update description to $work/update.json, and refuses it unless it is signed.
 describe_newest() {
   [ -n "$url" ] \
-    || refuse "ollamalive.update.url is not set. Set it and flash the stick, or update from another computer: cargo xtask update"
+    || refuse "ollamalive.update.url is not set. Set it and ollamalive.update.publicKey, build, and flash the stick, or run on another computer: cargo xtask update HOST"
   download SHA256SUMS
   download SHA256SUMS.gpg
-  is_signed || refuse "The release at $url is not signed with the key in ollamalive.update.publicKey: it is not installed."
+  is_signed \
+    || refuse "The release at $url is not signed with the key in ollamalive.update.publicKey. Nothing was installed. Sign it with that key."
   download manifest.json
   (cd "$work" && grep ' [ *]manifest\.json$' SHA256SUMS | sha256sum --check --status) \
-    || refuse "The file manifest.json at $url is not the one that was signed: it is not installed. Try again later."
+    || refuse "${url}manifest.json does not match the signed checksums. Nothing was installed. Try again later."
   jq .update "$work/manifest.json" > "$work/update.json"
 }
 
-# Prints what was decided in $1.
+# Prints the sentences of the decision $1.
 say() {
   jq --raw-output '.says[]' <<< "$1"
   if [ "$task:$(verdict "$1")" = pull:ask ]; then
-    echo "To install it all the same: sudo ollamalive update --yes"
+    echo "To install it anyway: sudo ollamalive update --yes"
   fi
 }
 
@@ -139,7 +142,7 @@ verdict() {
   jq --raw-output .verdict <<< "$1"
 }
 
-# Says what was decided in $1, and ends unless there is something to install.
+# Prints the decision $1, and returns only if the update is to be installed.
 obey() {
   case $(verdict "$1") in
     install) say "$1" ;;
@@ -154,34 +157,35 @@ obey() {
   esac
 }
 
-# Installs the version in file $1; the rest are sysupdate's options.
+# Installs the version that file $1 describes. The other arguments are options for sysupdate.
 install() {
   local version before=memory failed
   version=$(jq --raw-output .version "$1")
-  failed="Version $version was not installed. The system that runs is as it was. Try again later."
+  failed="Version $version was not installed. The running system is unchanged. Try again later."
   shift
   [ ! -e /dev/ollamalive/PERSIST ] || [ "$(findmnt --noheadings --output FSTYPE --mountpoint /persist)" != ext4 ] || before=stick
   case ,$(findmnt --noheadings --output OPTIONS --mountpoint "$boot"), in
-    *,ro,*) refuse "The stick is write-protected, so nothing can be installed." ;;
+    *,ro,*) refuse "The stick is write-protected. Nothing was installed. Switch the protection off." ;;
   esac
-  echo "Installing version $version, which takes some minutes."
-  # With --foreground, Ctrl-C reaches it.
+  echo "Installing version $version. This takes a few minutes."
+  # Without --foreground, Ctrl-C would not reach sysupdate.
   timeout --foreground 12h "$sysupdate" "$@" update "$version" > "$work/sysupdate" 2>&1 || {
     cat "$work/sysupdate" >&2
     refuse "$failed"
   }
   slots | grep -q " ollamalive_$version+" || refuse "$failed"
-  # For the new version: whether PERSIST is as it was.
+  # The trial fails if PERSIST was in use before, and is not in the new version (trial.sh).
   mkdir -p "$boot/loader" && echo "$before" > "$boot/loader/ollamalive-persist"
   sync
   echo "Version $version is installed."
 }
 
+# Restarts the PC and exits. While the PC is busy, and without --force, exits with 3 instead.
 restart() {
   local reason
   reason=$(busy | head -n 1)
   if [ -n "$reason" ] && [ -z "$force" ]; then
-    echo "$reason The PC is not restarted. Do it later: sudo systemctl reboot"
+    echo "$reason The PC was not restarted. Restart it later: sudo systemctl reboot"
     exit 3
   fi
   umount "$boot" 2>/dev/null
@@ -190,6 +194,7 @@ restart() {
   exit
 }
 
+# Prints the machine's state as one line of JSON, for `cargo xtask update`.
 state() {
   local trial=false
   [ ! -e "$run/trial" ] || trial=true
@@ -217,8 +222,8 @@ if [ "$task" = state ]; then
   state
   exit
 fi
-[ "$(id -u)" = 0 ] || refuse "That needs the rights of root: sudo ollamalive update $*"
-[ -e /dev/ollamalive/stick ] || refuse "This system does not run from a stick, so it cannot be updated."
+[ "$(id -u)" = 0 ] || refuse "Updates need root: sudo ollamalive update $*"
+[ -e /dev/ollamalive/stick ] || refuse "This system was not started from a stick, so it cannot be updated. Flash a stick and start from it."
 work=$(mktemp -d)
 trap clean EXIT
 
@@ -236,11 +241,11 @@ case $task in
     install "$work/update.json"
     ;;
   examine)
-    # It changes nothing.
+    # Dry run: installs nothing, never restarts.
     push=1 restart=''
     timeout --foreground 1m cat > "$work/update.json"
     open_boot ro
-    # A model that is loaded is in the way of the restart alone.
+    # force: a loaded model does not keep a pushed version from being installed, only the PC from restarting.
     decided=$(decide "$work/update.json" force "${options[@]}")
     obey "$decided"
     exit
@@ -250,21 +255,22 @@ case $task in
     push=1 receives=1
     rm -rf "$pushed"
     mkdir -m 0700 "$pushed" 2> "$work/problem" || refuse "/persist cannot be written to: $(tail -n 1 "$work/problem")."
-    # Its first complaint says why.
+    # The first line of tar's errors has the reason.
     timeout --foreground 3h tar --extract --directory "$pushed" --no-same-owner 2> "$work/problem" || {
       ! grep -q "No space left" "$work/problem" \
-        || refuse "PERSIST has no room for the update: nothing was installed. Delete something under /persist, and send it again."
-      refuse "The update did not arrive whole: $(head -n 1 "$work/problem"). Nothing was installed. Send it again."
+        || refuse "PERSIST has no room for the update. Nothing was installed. Delete something under /persist, and send the update again."
+      refuse "The update is incomplete: $(head -n 1 "$work/problem"). Nothing was installed. Send it again."
     }
     open_boot rw
     decided=$(decide "$pushed/update.json" force "${options[@]}")
     obey "$decided"
     (cd "$pushed" && jq --raw-output '.files[] | "\(.sha256)  \(.file)"' update.json | sha256sum --check --status 2>/dev/null) \
-      || refuse "The update did not arrive whole: a checksum differs. Nothing was installed. Send it again."
+      || refuse "The update was damaged on the way: a checksum differs. Nothing was installed. Send it again."
     install "$pushed/update.json" --definitions=/etc/ollamalive/pushed.d --verify=no
     ;;
   into)
     open_boot ro
+    # The newest version with tries left.
     newest=$(slots | sed -n 's/.* ollamalive_\([0-9]*\)+[1-9].*/\1/p' | sort | tail -n 1)
     [ "${newest:-0}" -gt "$(runs)" ] || exit 0
     restart

@@ -55,8 +55,8 @@ pub const FLASH: &str = examples!(
     "flash ollamalive-v1.2.0.raw.zst /dev/sdX --authorized-key ~/.ssh/id_ed25519.pub" => "write a stick that accepts your key at its first start",
 );
 pub const UPDATE: &str = examples!(
-    "update ollamalive@192.168.1.50" => "build the system of this folder, send it, and wait until it runs",
-    "update ollamalive --image Downloads/ollamalive --no-restart" => "install a release that `verify` has checked; it runs from the next start",
+    "update ollamalive@192.168.1.50" => "build the system of this folder, send it, and wait until it is healthy",
+    "update ollamalive --image Downloads/ollamalive --no-restart" => "install a release that `verify` has checked; it starts at the next restart",
 );
 pub const RELEASE: &str = examples!(
     "release --dry-run" => "test, build and pack; publish nothing",

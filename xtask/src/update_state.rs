@@ -2,16 +2,18 @@
 
 use serde::Deserialize;
 
-/// What a machine runs (`--state`).
+/// The machine's versions (`--state`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct State {
+    /// The running version.
     pub version: String,
-    /// The version that runs has not been declared good yet.
+    /// Whether the running version is on trial: it has not been declared good yet.
     pub trial: bool,
-    /// Versions that were tried and given up.
+    /// The versions that were tried and undone.
     pub undone: Vec<Undone>,
 }
 
+/// A version that was undone, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Undone {
     pub version: String,
@@ -19,7 +21,7 @@ pub struct Undone {
 }
 
 impl State {
-    /// Why `version` was given up, if it was.
+    /// Why `version` was undone; None if it was not.
     pub fn undone_why(&self, version: &str) -> Option<&str> {
         let undone = self
             .undone

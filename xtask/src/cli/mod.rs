@@ -87,9 +87,9 @@ pub enum Command {
     Flash(Flash),
     /// Send a new version of the system to a running machine over SSH
     ///
-    /// The machine installs it beside the version that runs, restarts, and goes back automatically if the new one does not work.
+    /// The machine installs it beside the running version, restarts, and goes back automatically if the new one does not work.
     /// Nothing changes on the machine until all data has arrived and its checksums match. Exits with 0 if the new version
-    /// runs and is well, with 1 if the machine went back, and with 2 if anything else prevents it.
+    /// runs and is healthy, with 1 if the machine went back, and with 2 if anything else prevents it.
     #[command(after_long_help = help::UPDATE)]
     Update(Update),
     /// Boot the appliance in a virtual machine until Ctrl-C

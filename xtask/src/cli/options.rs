@@ -234,16 +234,16 @@ pub struct Update {
     /// The new system: a release's folder, a raw image, or a folder with one [default: built by Nix]
     #[arg(long, value_name = "PATH")]
     pub image: Option<PathBuf>,
-    /// SSH's port [default: that of ~/.ssh/config, or 22]
+    /// The SSH port [default: that of ~/.ssh/config, or 22]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// Install a system that was built for another configuration without asking
+    /// Install a version that was built for another configuration without asking
     #[arg(long)]
     pub yes: bool,
     /// Restart even if a model is loaded
     #[arg(long)]
     pub force: bool,
-    /// Do not restart: the new version starts with the machine's next start
+    /// Do not restart: the new version starts at the machine's next restart
     #[arg(long, conflicts_with = "force")]
     pub no_restart: bool,
 }

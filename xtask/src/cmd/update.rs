@@ -40,7 +40,7 @@ pub fn run(options: &Update) -> Result<Exit> {
     );
     let consent = match remote.examine(&payload.update)? {
         Examined::Fits(_) if state.version == *new => {
-            outln!("{} runs version {new} already", remote.host);
+            outln!("{} already runs version {new}", remote.host);
             return Ok(Exit::Ok);
         }
         Examined::Fits(_) => false,
@@ -57,7 +57,10 @@ pub fn run(options: &Update) -> Result<Exit> {
     push(&remote, &payload, options, consent, &progress, attempt)
 }
 
-/// Whether a system of another configuration may be installed: prints how it differs, and asks.
+/// Whether an update that was built for another configuration may be installed: prints the differences, and asks unless `yes`.
+///
+/// # Errors
+/// The answer is no, there is no terminal to ask on, or Ctrl-C.
 fn agree(differences: &[String], yes: bool) -> Result<bool> {
     for line in differences {
         outln!("{line}");
@@ -67,7 +70,7 @@ fn agree(differences: &[String], yes: bool) -> Result<bool> {
     }
     if !stdin().is_terminal() {
         return Err(usage(
-            "the system was built for another configuration, and there is no terminal to ask whether it may be installed: add --yes",
+            "the update was built for another configuration, and there is no terminal to ask on: add --yes to install it",
         ));
     }
     match answer::ask("Install it? [y/N] ") {
@@ -80,6 +83,7 @@ fn agree(differences: &[String], yes: bool) -> Result<bool> {
     }
 }
 
+/// The error for an update that the machine refused, `why` being its reason.
 fn unchanged(remote: &Remote, why: &str) -> anyhow::Error {
     let (host, why) = (&remote.host, reply::from_here(why, &remote.host));
     usage(format!("{host} refuses the update: {why}"))
@@ -104,7 +108,7 @@ fn push(
     let (host, new) = (&remote.host, &attempt.new);
     match remote.push(payload, &flags, progress) {
         Err(_) if process::check_interrupt().is_err() => Err(InterruptedWith(format!(
-            "{host} has not taken version {new}, unless all of it had arrived: `{} ollamalive update --state` tells",
+            "{host} has not installed version {new}, unless all of it had arrived: `{} ollamalive update --state` shows which version runs",
             host.ssh()
         ))
         .into()),
@@ -118,7 +122,7 @@ fn push(
             reply::from_here(&why, host)
         ))),
         Ok(Pushed::Installed) if options.no_restart => {
-            outln!("version {new} is installed on {host}, and runs from its next start");
+            outln!("version {new} is installed on {host}, and starts at its next restart");
             Ok(Exit::Ok)
         }
         Ok(Pushed::Installed) => remote_wait(remote, &attempt),
@@ -129,18 +133,18 @@ fn push(
     }
 }
 
-/// Waits for the machine, and says how it ended.
+/// Waits until the machine has kept or undone the new version, and prints which.
 fn remote_wait(remote: &Remote, attempt: &Attempt) -> Result<Exit> {
     let Attempt { host, new, .. } = attempt;
     match wait::until_settled(remote, attempt) {
         Err(_) if process::check_interrupt().is_err() => Err(InterruptedWith(format!(
-            "version {new} was sent to {host}, which may be starting it: `{} ollamalive update --state` tells",
+            "version {new} was sent to {host}, which may be starting it: `{} ollamalive update --state` shows which version runs",
             host.ssh()
         ))
         .into()),
         Err(error) => Err(error),
         Ok(Outcome::Well) => {
-            outln!("version {new} runs on {host} and is well");
+            outln!("version {new} runs on {host} and is healthy");
             Ok(Exit::Ok)
         }
         Ok(Outcome::Undone { why, runs }) => {
@@ -152,7 +156,7 @@ fn remote_wait(remote: &Remote, attempt: &Attempt) -> Result<Exit> {
     }
 }
 
-/// Whether a write failed because the other side has ended.
+/// Whether a write failed because the reader has exited.
 fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }

@@ -1,5 +1,5 @@
-//! Updates that are taken from anybody, or that do not come back. What decides about an update is mutated on the host, where each
-//! decision has its case (xtask/tests/update_decision); here are defects of the machine around it. Only NixOS has two slots.
+//! Updates that are accepted from anyone, or are not undone. The rules that decide about an update have their mutants in
+//! xtask/tests/update_decision, which needs no machine; here are defects of the rest. Only NixOS has two slots.
 
 use super::Edit::Replace;
 use super::{Mutant, in_both, mutant, stick};
@@ -38,7 +38,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     on_nixos(
         "update.trial-waits",
-        "a PC whose new version does not start stays there, and does not restart",
+        "a PC whose new version does not start waits for input at its console, and does not restart",
         "update.falls-back",
         "does not restart",
         "boot.initrd.systemd.services.trial-failed.enable = false;",

@@ -1,4 +1,4 @@
-//! What an update has to keep to, to be released.
+//! The rules for releasing an update.
 
 use stick::units::binary_size;
 use stick::update::Update;
@@ -11,7 +11,7 @@ use super::manifest::Manifest;
 pub fn too_long(name: &str, bytes: u64) -> Option<String> {
     (bytes > LIMIT).then(|| {
         format!(
-            "{name} of the update has {} ({bytes} bytes), and GitHub takes only files under 2 GiB (here at most {}): take what the machine does not need out of the configuration, and build the image again",
+            "the update's file {name} has {} ({bytes} bytes), and GitHub takes only files under 2 GiB (here at most {}): remove what the machine does not need from the configuration, and build the image again",
             binary_size(bytes),
             binary_size(LIMIT)
         )
@@ -25,13 +25,13 @@ pub fn conflict(update: &Update, earlier: &Manifest, place: &str) -> Option<Stri
     let same = released.version != update.version || store(released) == store(update);
     (!same).then(|| {
         format!(
-            "{}; if you have not given that release out, remove {place}",
+            "{}; if you have not published that release, remove {place} instead",
             another_system(&update.version, &format!("{} in {place}", earlier.version))
         )
     })
 }
 
-/// The same for the releases on GitHub.
+/// Why `update` cannot be released beside `releases`, those on GitHub; None if it can.
 pub fn published(update: &Update, releases: &[PublishedRelease]) -> Option<String> {
     let store = update.store()?;
     let prefix = format!("ollamalive_{}_", update.version);
@@ -51,7 +51,7 @@ pub fn published(update: &Update, releases: &[PublishedRelease]) -> Option<Strin
 
 fn another_system(version: &str, release: &str) -> String {
     format!(
-        "the update has version {version}, which the release {release} has given to another system, and machines that have that one would not take this: make a new commit (its time is the version), and build the image again"
+        "the update has version {version}, as has another system in the release {release}, and machines with that system would refuse the update: make a new commit (its time is the version), and build the image again"
     )
 }
 

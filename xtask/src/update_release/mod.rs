@@ -1,4 +1,4 @@
-//! Releases for tests of updates: what machines fetch of one, well made, or in a state in which they have to refuse it.
+//! Releases for tests of updates: good ones, and ones that machines have to refuse.
 
 pub mod derived;
 
@@ -24,7 +24,7 @@ const KEY: &str = "tests/keys/updates.secret.asc";
 
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 
-/// The signer whose releases a machine under test takes. `root` is the project's folder.
+/// The signer whose releases a machine under test accepts. `root` is the project's folder.
 ///
 /// # Errors
 /// There is no gpg, or the key is not there.
@@ -32,20 +32,20 @@ pub fn signer(root: &Path) -> Result<Signer> {
     Signer::of_file(&root.join(KEY))
 }
 
-/// A release, before it is summed and signed. A change here is part of what is signed.
+/// A release before its checksums are made and signed: changes made here are signed too.
 #[derive(Debug, Clone)]
 pub struct UpdateRelease {
-    /// What the manifest will have.
+    /// The update in the manifest.
     pub update: Update,
-    /// Of the update's files.
+    /// The update's files.
     contents: Files,
 }
 
 impl UpdateRelease {
-    /// The release of `image`, a raw image, whose files are written to `folder`. They have to stay there while they are served.
+    /// The release of `image`, a raw image. Its files are written to `folder`, and have to stay there while they are served.
     ///
     /// # Errors
-    /// It is no image of layout 2, or the files cannot be written.
+    /// `image` is not an image of layout 2, or the files cannot be written.
     pub fn make(image: &Path, folder: &Path) -> Result<Self> {
         let image = UpdateImage::open(image)?;
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -57,7 +57,7 @@ impl UpdateRelease {
         })
     }
 
-    /// The release as if it had another `version`, in all that is read before an installation. The UKI keeps its own.
+    /// The release with another `version` in everything that is read before an installation. The UKI itself is unchanged.
     pub fn renamed(&self, version: &str) -> Self {
         let old = self.update.version.as_str();
         let renamed = |name: &str| name.replacen(old, version, 1);
@@ -75,7 +75,7 @@ impl UpdateRelease {
         }
     }
 
-    /// The release with a wrong checksum for the file with `part` in its name: as if that were damaged on its way.
+    /// The release with a wrong checksum for the file with `part` in its name: as if the file were damaged on its way.
     ///
     /// # Errors
     /// There is no such file.
@@ -91,7 +91,7 @@ impl UpdateRelease {
     /// All files to publish, with a signature by `signer`.
     ///
     /// # Errors
-    /// gpg does not sign.
+    /// gpg fails.
     pub fn signed(&self, signer: &Signer) -> Result<Files> {
         let (mut files, sums) = self.summed(Some(signer.fingerprint()));
         files.insert(SIGNATURE.into(), signer.sign(&sums)?.into());
@@ -103,7 +103,7 @@ impl UpdateRelease {
         self.summed(None).0
     }
 
-    /// All files but the signature, and the text of the sums.
+    /// All files but the signature, and the text of SHA256SUMS.
     fn summed(&self, signed_by: Option<&str>) -> (Files, String) {
         let manifest = Manifest {
             format: FORMAT,
@@ -136,7 +136,7 @@ impl UpdateRelease {
     }
 }
 
-/// `published` with another checksum for the file with `part` in its name. The signature, if there is one, stays.
+/// `published` with another checksum for the file with `part` in its name. The signature, if any, is unchanged.
 ///
 /// # Errors
 /// There are no sums, or they name no such file.

@@ -13,15 +13,15 @@ pub enum Behaviour {
     CutOff { name: String, bytes: u64 },
     /// Announces half of the file, and sends that.
     ShortLength { name: String },
-    /// Announces [`MORE`] bytes that the file does not have, and closes the connection behind its end.
+    /// Announces [`MORE`] bytes more than the file has, and closes the connection at the file's end.
     LongLength { name: String },
-    /// Sends so many bytes a second, to each client. 0: none until the server is stopped.
+    /// Sends so many bytes a second to each client; at 0, none until the server is stopped.
     Slow(u64),
     /// Answers every request with this status.
     Status(u16),
 }
 
-/// What [`Behaviour::LongLength`] announces too much.
+/// Bytes that [`Behaviour::LongLength`] announces but does not send.
 pub const MORE: u64 = 1 << 20;
 
 /// An answer.
@@ -32,12 +32,12 @@ pub struct Plan {
     pub announced: u64,
     /// Bytes of the file that are sent, from its start.
     pub sent: u64,
-    /// Bytes a second.
+    /// Bytes a second; None: as fast as possible.
     pub rate: Option<u64>,
 }
 
 impl Behaviour {
-    /// The answer to `request` for a file of `length` bytes; None: there is no such file.
+    /// The answer to `request` for a file of `length` bytes. A `length` of None means that there is no such file.
     pub fn plan(&self, request: &Request, length: Option<u64>) -> Plan {
         let concerns = |name: &String| request.name.contains(name.as_str());
         let status = match (self, length, request.method) {

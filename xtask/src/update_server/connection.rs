@@ -9,11 +9,11 @@ use super::behaviour::Plan;
 use super::http::{self, END_OF_HEAD, Request};
 use super::{State, locked};
 
-/// How often a connection looks whether the server is stopped.
+/// How often a connection checks whether the server is stopped.
 const TICK: Duration = Duration::from_millis(50);
-/// For a client to send its request.
+/// Time for a client to send its request.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest request.
+/// The longest request in bytes.
 const LONGEST: usize = 16 << 10;
 const BLOCK: u64 = 64 << 10;
 
@@ -45,7 +45,10 @@ pub fn serve(state: &State, mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)
 }
 
-/// All that the client sends up to an empty line.
+/// What the client sends, up to an empty line or the end.
+///
+/// # Errors
+/// The request takes too long or is too long, or the server is stopped.
 fn read_head(state: &State, mut stream: &TcpStream) -> io::Result<String> {
     let end = Instant::now() + PATIENCE;
     let mut head = Vec::new();
@@ -83,7 +86,7 @@ fn send_content(
         let wanted = left.min(most) as usize;
         let read = bytes.read(&mut block[..wanted])?;
         if read == 0 {
-            // It has become shorter since.
+            // The file became shorter after its length was announced.
             return Err(ErrorKind::UnexpectedEof.into());
         }
         send(state, stream, &block[..read], |sent| {
@@ -94,7 +97,7 @@ fn send_content(
     Ok(())
 }
 
-/// Waits as long as `bytes` take at `rate`: with 0, until the server is stopped.
+/// Waits as long as `bytes` take at `rate` bytes a second; at 0, until the server is stopped.
 fn wait(state: &State, rate: u64, bytes: u64) -> io::Result<()> {
     let end =
         (rate > 0).then(|| Instant::now() + Duration::from_secs_f64(bytes as f64 / rate as f64));
@@ -108,7 +111,7 @@ fn wait(state: &State, rate: u64, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Sends all of `bytes`, however long the client takes. `sent` counts them.
+/// Sends all of `bytes`, however long the client takes. `sent` is called with the number of bytes after each write.
 fn send(
     state: &State,
     mut stream: &TcpStream,
@@ -137,8 +140,7 @@ fn is_tick(error: &io::Error) -> bool {
     )
 }
 
-/// # Errors
-/// The server is stopped.
+/// Fails once the server is stopped, so that every loop of a connection ends.
 fn go_on(state: &State) -> io::Result<()> {
     match state.is_stopped() {
         true => Err(io::Error::other("the update server is stopped")),

@@ -13,12 +13,12 @@ pub type Files = BTreeMap<String, Content>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     Bytes(Arc<[u8]>),
-    /// That of another file, read while it is sent.
+    /// The content of the file at this path, read while it is sent.
     File(PathBuf),
 }
 
 impl Content {
-    /// Its length, and its bytes.
+    /// The length in bytes, and a reader of the content.
     ///
     /// # Errors
     /// The file cannot be read.

@@ -8,7 +8,7 @@ pub enum Method {
     Other,
 }
 
-/// A request, as far as it counts here.
+/// The parts of a request that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: Method,
@@ -16,11 +16,11 @@ pub struct Request {
     pub name: String,
 }
 
-/// The end of what a client sends in front of a body.
+/// What ends the head of a request or an answer.
 pub const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 impl Request {
-    /// Reads the first line of `head`. None if it is no request.
+    /// Reads the first line of `head`. None if it is not a request.
     pub fn parse(head: &str) -> Option<Self> {
         let mut words = head.lines().next()?.split(' ');
         let (method, target, version) = (words.next()?, words.next()?, words.next()?);
@@ -36,7 +36,7 @@ impl Request {
     }
 }
 
-/// What an answer begins with.
+/// The head of an answer with `length` bytes of content.
 pub fn head(status: u16, length: u64) -> String {
     let reason = match status {
         200 => "OK",

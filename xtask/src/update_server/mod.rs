@@ -1,7 +1,7 @@
 //! The web server that machines under test fetch a published release from. It is healthy, or fails in one of the ways in which
 //! servers and networks do.
 //!
-//! It writes HTTP by hand: libraries do not announce a length that they do not send.
+//! It writes HTTP by hand, because libraries do not announce a length other than what they send.
 
 mod behaviour;
 mod connection;
@@ -20,17 +20,17 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Result};
 use vm::process::POLL;
 
-/// What a file was asked for.
+/// The requests for a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FileRequests {
-    /// With GET or HEAD, answered in whatever way.
+    /// How many there were, with any method and any answer.
     pub requests: u64,
-    /// Bytes of its content that were sent. The network may hold some of them.
+    /// Bytes of content that were sent. Some of them may still be in the network's buffers.
     pub bytes: u64,
 }
 
-/// Serves files on a port of 127.0.0.1: each by its name, right under the root. Dropping it closes its connections; no thread
-/// is left then.
+/// Serves files on a port of 127.0.0.1, each by its name at the root. Dropping the server closes its connections and ends its
+/// threads.
 pub struct UpdateServer {
     pub port: u16,
     state: Arc<State>,
@@ -46,7 +46,7 @@ struct State {
 }
 
 impl UpdateServer {
-    /// Serves `files`, and is healthy.
+    /// Starts a healthy server of `files`.
     ///
     /// # Errors
     /// No port is free.
@@ -74,12 +74,12 @@ impl UpdateServer {
         *locked(&self.state.files) = files;
     }
 
-    /// Behaves in this way from the next request on. An answer that has begun goes on as it began.
+    /// Changes the behaviour from the next request on. Answers under way are not affected.
     pub fn behave(&self, behaviour: Behaviour) {
         *locked(&self.state.behaviour) = behaviour;
     }
 
-    /// What was asked for since the last call, by name: files that do not exist, too.
+    /// The requests since the last call by name, also of files that do not exist.
     pub fn take_requests(&self) -> BTreeMap<String, FileRequests> {
         std::mem::take(&mut *locked(&self.state.requests))
     }
@@ -100,7 +100,7 @@ fn accept(listener: &TcpListener, state: &State) {
         while !state.is_stopped() {
             match listener.accept() {
                 Ok((stream, _)) => {
-                    // A client that hangs up is its own affair.
+                    // A client that hangs up is not an error of the server.
                     connections.spawn(move || drop(connection::serve(state, &stream)));
                 }
                 Err(_) => thread::sleep(POLL),
@@ -114,7 +114,7 @@ impl State {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Adds to what was asked for under `name`.
+    /// Adds to the requests for `name`.
     fn count(&self, name: &str, requests: u64, bytes: u64) {
         let mut all = locked(&self.requests);
         let file = all.entry(name.to_string()).or_default();

@@ -130,7 +130,7 @@ fn what_is_no_request_is_refused() {
     assert!(server.take_requests().is_empty());
 }
 
-/// A client that does not read, one that says nothing, and one that waits for a server that sends nothing.
+/// A client that does not read, one that sends nothing, and one that waits for a server that sends nothing.
 #[test]
 fn a_dropped_server_leaves_no_connection() {
     let folder = tempfile::tempdir().unwrap();

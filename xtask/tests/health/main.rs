@@ -197,7 +197,7 @@ fn command() -> Result<(), Failed> {
     assert_eq!(update, ("--check a  b\n".to_string(), Some(0)));
     assert_eq!(run(&["update"])?, ("\n".to_string(), Some(0)));
     let usage = "usage: ollamalive status [--json]\n       \
-                 ollamalive update [--check] [--yes] [--force] [--restart]\n";
+                 ollamalive update [--check | --state] [--yes] [--force] [--restart]\n";
     for wrong in ["--status", "updates", "status --check"] {
         assert_eq!(run(&[wrong])?, (usage.to_string(), Some(2)), "{wrong}");
     }

@@ -45,9 +45,9 @@ fn well() -> Result<(), Failed> {
     for words in [
         format!("machine    pc: version {OLD}\n"),
         format!("update     version {NEW}, "),
-        "the machine is away\n".into(),
-        "the new version runs, on trial\n".into(),
-        format!("version {NEW} runs on pc and is well\n"),
+        "the machine is offline\n".into(),
+        "the new version is running, on trial\n".into(),
+        format!("version {NEW} runs on pc and is healthy\n"),
     ] {
         assert!(said.contains(&words), "{words} is not in:\n{said}");
     }
@@ -84,7 +84,7 @@ fn no_restart() -> Result<(), Failed> {
     let machine = Machine::new();
     let output = machine.update(&["--no-restart"]);
     assert!(output.status.success(), "{output:?}");
-    assert!(said(&output).contains("is installed on pc, and runs from its next start"));
+    assert!(said(&output).contains("is installed on pc, and starts at its next restart"));
     assert!(machine.call("--pushed").unwrap().ends_with("--pushed"));
     Ok(())
 }
@@ -94,7 +94,7 @@ fn loaded() -> Result<(), Failed> {
     machine.set("pushed.code", "3");
     machine.set(
         "pushed.out",
-        "Version 2 is installed.\nThe model x is loaded. Do it later.\n",
+        "Version 2 is installed.\nThe model x is loaded. The PC was not restarted.\n",
     );
     let words = [
         NEW,
@@ -128,7 +128,7 @@ fn lost_at_the_end() -> Result<(), Failed> {
     machine.states(&[runs(OLD, false), DOWN.into(), runs(NEW, false)]);
     let output = machine.update(&[]);
     assert!(output.status.success(), "{output:?}");
-    assert!(said(&output).contains("is well"));
+    assert!(said(&output).contains("is healthy"));
     Ok(())
 }
 
@@ -191,7 +191,7 @@ fn interrupt() -> Result<(), Failed> {
         thread::sleep(Duration::from_millis(20));
     }
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT)?;
-    let words = ["interrupted: pc has not taken", "--state"];
+    let words = ["interrupted: pc has not installed", "--state"];
     ended_with(130, &child.wait_with_output()?, &words)?;
     assert!(!is_running(SLEEP));
     Ok(())

@@ -138,7 +138,10 @@ fn asked() -> Result<(), Failed> {
 fn refusal() -> Result<(), Failed> {
     let machine = Machine::new();
     machine.set("examine.code", "1");
-    machine.set("examine.err", "Version 1 is older than 2, which runs.\n");
+    machine.set(
+        "examine.err",
+        "Version 1 is older than 2, which is running.\n",
+    );
     not_sent(
         &machine,
         &[],
@@ -149,7 +152,7 @@ fn refusal() -> Result<(), Failed> {
     machine.set("pushed.code", "1");
     machine.set(
         "pushed.err",
-        "log\nThe stick is write-protected: nothing was installed.\n",
+        "log\nThe stick is write-protected. Nothing was installed.\n",
     );
     refused(
         &machine.update(&[]),
@@ -164,7 +167,7 @@ fn runs_already() -> Result<(), Failed> {
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        said.contains(&format!("pc runs version {NEW} already")),
+        said.contains(&format!("pc already runs version {NEW}")),
         "{said}"
     );
     assert_eq!(machine.call("--pushed"), None);
@@ -193,7 +196,7 @@ fn no_update() -> Result<(), Failed> {
     )?;
     let manifest = r#"{ "format": 1, "version": "v1", "commit": "abc", "nixpkgs": "def", "images": [], "tests": [] }"#;
     fs::write(empty.join("manifest.json"), manifest)?;
-    refuses(&empty, &["the release v1", "no files to update from"])?;
+    refuses(&empty, &["the release v1", "no update files"])?;
     let text = folder.join("text");
     fs::write(&text, "not an image")?;
     refuses(&text, &["text has no partition table"])?;

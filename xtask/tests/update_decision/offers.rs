@@ -88,8 +88,9 @@ const ANOTHER_USER: Offer = Changed(|offer| {
     offer["configuration"]["OLLAMALIVE_HOST_NAME"] = Value::Null;
     offer["configuration"]["OLLAMALIVE_MODELS_FOLDER"] = "Games".into();
 });
-const NO_FILES: &[&str] = &["The release has no files to update from. Flash it instead."];
-const NO_DESCRIPTION: &[&str] = &["What was offered is no description of an update."];
+const NO_FILES: &[&str] = &["The release has no update files. Flash it instead."];
+const NO_DESCRIPTION: &[&str] =
+    &["The description of the update cannot be read. Send the update again."];
 const INSTALLED: &str =
     "80000000 ollamalive_20261101000000.efi\n90000000 ollamalive_20261128051225+3-0.efi\n";
 const UNDONE: &str =
@@ -101,7 +102,7 @@ const LOADED: &str = "The model llama3.2 is loaded.\nThe model qwen3:8b is loade
 
 #[rustfmt::skip]
 pub const CASES: &[Case] = &[
-    case("newer", AS_IT_IS, &[], "install", &["Version 20261128051225 is newer than 20261101000000, which runs."]),
+    case("newer", AS_IT_IS, &[], "install", &["Version 20261128051225 is newer than 20261101000000, which is running."]),
     case("not pushed", AS_IT_IS, &[("room", "boot=300000000\nstore=4294967296\nverity=67108864\n")], "install", &[]),
     case("the second version", AS_IT_IS, &[("slots", REPLACED)], "install", &[]),
     case("nothing sent", Text(""), &[], "refused", NO_FILES),
@@ -125,25 +126,25 @@ pub const CASES: &[Case] = &[
     case("no checksum", Changed(|offer| offer["files"][2]["sha256"] = "abc".into()), &[], "refused", NO_FILES),
     case("another layout", Changed(|offer| offer["layoutVersion"] = json!(3)), &[], "refused",
         &["is for sticks of layout 3, and this one has layout 2. Flash the stick instead."]),
-    case("current", Changed(|offer| of_version(offer, "20261101000000")), &[], "current", &["Version 20261101000000 is the newest, and runs."]),
+    case("current", Changed(|offer| of_version(offer, "20261101000000")), &[], "current", &["Version 20261101000000 is the newest, and is running."]),
     case("other contents", Changed(|offer| { of_version(offer, "20261101000000"); files(offer, "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"); }),
-        &[], "refused", &["Version 20261101000000 runs already, with other contents than the one offered.", "Commit once more"]),
+        &[], "refused", &["Version 20261101000000 is already running, with other contents than this update. Make a new commit"]),
     case("older", Changed(|offer| of_version(offer, "20261031235959")), &[], "refused",
-        &["Version 20261031235959 is older than 20261101000000, which runs. To go back, flash the stick."]),
+        &["Version 20261031235959 is older than 20261101000000, which is running. To go back, flash the stick."]),
     case("undone", AS_IT_IS, &[("slots", UNDONE), ("why", "SSH does not answer\n")], "refused",
-        &["was tried and undone: SSH does not answer. The next version will be taken."]),
+        &["was tried and undone: SSH does not answer. Newer versions are still accepted."]),
     case("undone without a word", AS_IT_IS, &[("slots", UNDONE), ("why", "")], "refused", &["was tried and undone: it did not start."]),
     case("after one that was undone", Changed(|offer| of_version(offer, "20261129000000")), &[("slots", UNDONE)], "install", &[]),
     case("installed", AS_IT_IS, &[("slots", INSTALLED)], "installed", &["is installed. It starts at the next restart: sudo systemctl reboot"]),
     case("tried once", AS_IT_IS, &[("slots", "90000000 ollamalive_20261128051225+2-1.efi\n")], "installed", &[]),
     case("on trial", AS_IT_IS, &[("trial", "trial\n"), ("options", "yes\nforce\n")], "refused",
-        &["Version 20261101000000, which runs, is still on trial.", "try again then."]),
+        &["Version 20261101000000 is running, and still on trial. That can take 15 minutes: try again then."]),
     case("store too small", AS_IT_IS, &[("room", "boot=300000000\nstore=1999999999\nverity=67108864\n")], "refused",
-        &["does not fit: its files have 1908 MiB and 20 MiB, and this stick has room for 1908 MiB and 64 MiB. Flash the stick instead."]),
+        &["does not fit: its files take 1908 MiB and 20 MiB, and this stick has room for 1908 MiB and 64 MiB. Flash the stick instead."]),
     case("verity too small", AS_IT_IS, &[("room", "boot=300000000\nstore=4294967296\nverity=19999999\n")], "refused", &["does not fit"]),
     case("no slot found", AS_IT_IS, &[("room", "boot=300000000\nstore=\nverity=\n")], "refused", &["room for 0 MiB and 0 MiB"]),
     case("no room in the ESP", AS_IT_IS, &[("room", "boot=90000000\nstore=4294967296\nverity=67108864\n")], "refused",
-        &["The stick's first partition (ESP) has no room: version 20261128051225 needs 1 MiB more. Delete files of yours there."]),
+        &["The stick's first partition (ESP) has no room: version 20261128051225 needs 1 MiB more. Delete files that you put there."]),
     case("no room beside the one that runs", AS_IT_IS,
         &[("room", "boot=6000000\nstore=4294967296\nverity=67108864\n"), ("slots", "800000000 ollamalive_20261101000000.efi\n")],
         "refused", &["(ESP) has no room"]),

@@ -73,7 +73,7 @@ const CASES: &[(&str, [&str; 6], &str)] = &[
     ("SSH silent, and no key", ["", "", "stick", "stick", SERVING, "0"], "wait: SSH does not answer"),
     ("another key", ["ssh-ed25519 BBBB", KEY, "stick", "stick", SERVING, "0"], "SSH shows another host key"),
     ("no key of its own", [KEY, "", "stick", "stick", SERVING, "0"], "SSH shows another host key"),
-    ("PERSIST gone", [KEY, KEY, "memory", "stick", SERVING, "0"], "PERSIST is not in use, and it was before"),
+    ("PERSIST gone", [KEY, KEY, "memory", "stick", SERVING, "0"], "PERSIST is no longer in use"),
     ("PERSIST in memory before as well", [KEY, KEY, "memory", "memory", SERVING, "0"], ""),
     ("PERSIST in memory before", [KEY, KEY, "stick", "memory", SERVING, "0"], ""),
     ("starting", [KEY, KEY, "stick", "stick", STARTING, "800"], "wait: Ollama does not answer"),

@@ -5,7 +5,7 @@ use libtest_mimic::Failed;
 use crate::trial::run;
 use crate::{module, mutant};
 
-/// trial.sh with folders that anybody may write to.
+/// trial.sh with folders that need no root.
 const HERE: &str = r"
 run=$PWD/run boot=$PWD/boot undone=$PWD/undone
 mkdir -p run boot/EFI/Linux undone
@@ -96,7 +96,7 @@ pub fn named() -> Result<(), Failed> {
     let slot = "touch boot/EFI/Linux/ollamalive_20261128051225+0-3.efi";
     let says = |why: &str| {
         format!(
-            "The update to version 20261128051225 was undone: {why}. The next version will be taken.\n{why}\nnotices\nundone\n"
+            "The update to version 20261128051225 was undone: {why}. Newer versions are still accepted.\n{why}\nnotices\nundone\n"
         )
     };
     assert_eq!(of("")?, ("notices\nundone\n".to_string(), true));
@@ -110,7 +110,7 @@ pub fn named() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A version that is not well leaves its reason, and fails its unit: that restarts the PC.
+/// A version that is not healthy leaves the reason and fails its unit, which restarts the PC.
 pub fn ended() -> Result<(), Failed> {
     let script = module("trial.sh");
     let judge = |verdict: &str| {
@@ -123,9 +123,12 @@ pub fn ended() -> Result<(), Failed> {
             ),
         )
     };
-    let well = ("Version 20261101000000 is well.\ntrial\n".to_string(), true);
+    let well = (
+        "Version 20261101000000 is healthy.\ntrial\n".to_string(),
+        true,
+    );
     assert_eq!(judge(":")?, well);
-    // What has to wait at first may be well later.
+    // A version that has to wait at first may be healthy later.
     let later = judge("[ -e seen ] || { touch seen; echo 'wait: not yet'; }")?;
     assert_eq!(later, well);
     for (verdict, why) in [
@@ -136,7 +139,7 @@ pub fn ended() -> Result<(), Failed> {
         ("echo 'wait: SSH does not answer'", "SSH does not answer"),
         ("echo 'wait: Docker does not run.'", "Docker does not run"),
     ] {
-        let undone = format!("Version 20261101000000 is undone: {why}.\ntrial\n{why}\n");
+        let undone = format!("Version 20261101000000 is not healthy: {why}.\ntrial\n{why}\n");
         assert_eq!(judge(verdict)?, (undone, false));
     }
     Ok(())

@@ -46,7 +46,9 @@ const CASES: &[(&str, &[&str])] = &[
     (r#"url = ""; publicKey = good;"#, &[r#"url is """#]),
     (
         r#"url = "https://example.org/";"#,
-        &["publicKey is null: only signed updates are installed. Write the file with the key"],
+        &[
+            "publicKey is null: only signed updates are installed. Set it to the file with the public key",
+        ],
     ),
     (
         "publicKey = good;",
@@ -55,22 +57,22 @@ const CASES: &[(&str, &[&str])] = &[
     (
         r#"url = "https://example.org/"; publicKey = folder + "/none.asc";"#,
         &[
-            "/none.asc, and there is no such file. Correct the name, or make the file known to the flake: git add.",
+            "/none.asc, but there is no such file. Correct the name or, if the file is new, `git add` it: a flake sees only files that Git knows.",
         ],
     ),
     (
         r#"url = "https://example.org/"; publicKey = folder + "/text";"#,
-        &["has no OpenPGP public key in it. Write a file that `gpg --armor --export` made."],
+        &["contains no OpenPGP public key. Name a file that `gpg --armor --export` wrote."],
     ),
     (
         r#"url = "https://example.org/"; publicKey = secret;"#,
         &[
-            "has a private key in it, which every stick would carry. Write a file with the public one",
+            "contains a private key, which every stick would carry. Name a file with the public key alone",
         ],
     ),
     (
         "automatic = true;",
-        &["automatic is true, and ollamalive.update.url is null. Write the address"],
+        &["automatic is true, but ollamalive.update.url is null. Write the address"],
     ),
     (
         r#"automatic = true; publicKey = folder + "/none.asc";"#,
@@ -90,7 +92,7 @@ const CASES: &[(&str, &[&str])] = &[
     (r#"restartAt = "04:30 x";"#, &["Write a time of day"]),
 ];
 
-/// In one evaluation, for each takes seconds.
+/// In one evaluation, because each takes seconds.
 pub fn problems(nix: &Nix) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("text"), "ssh-ed25519 AAAA\n")?;

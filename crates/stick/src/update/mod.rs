@@ -1,12 +1,12 @@
-//! The files of an update: what a machine needs to get the system of an image without being flashed.
+//! The files of an update: what a machine needs to install the system of an image without being flashed.
 //!
 //! | file | content |
 //! |---|---|
-//! | `ollamalive_VERSION_UUID.verity` | the hashes of the store |
-//! | `ollamalive_VERSION_UUID.store` | the store's file system, without what is behind it in its partition |
+//! | `ollamalive_VERSION_UUID.verity` | the hashes of the store (dm-verity) |
+//! | `ollamalive_VERSION_UUID.store` | the store's file system, without the unused rest of its partition |
 //! | `ollamalive_VERSION.efi` | the UKI |
 //!
-//! UUID is the id of the partition. The names are those that systemd-sysupdate looks for on the machine.
+//! UUID is the ID of the partition. The names are those that systemd-sysupdate looks for on the machine.
 
 pub mod rehash;
 mod slot;
@@ -29,16 +29,16 @@ use crate::partial::partial;
 use crate::split::Asset;
 use crate::{esp, sums};
 
-/// The layout that updates itself.
+/// The stick layout that can be updated.
 pub const LAYOUT: u32 = 2;
 /// Digits of a version, which is a time: YYYYMMDDHHMMSS.
 const DIGITS: usize = 14;
 
-/// An update, as `manifest.json` and the machine know it.
+/// Describes an update: what `manifest.json` has under `update`, and a machine decides by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Update {
-    /// Of the system: 14 digits, the time of its commit. A machine goes from a lower to a higher one.
+    /// The version of the system: 14 digits, the time of its commit in UTC. Machines update only to a higher one.
     pub version: String,
     pub layout_version: u32,
     /// The owner's settings that the system was built with: the entries of its os-release(5) that begin with `OLLAMALIVE_`.
@@ -48,7 +48,7 @@ pub struct Update {
 }
 
 impl Update {
-    /// The store's file.
+    /// The store's file; None if the list lacks it.
     pub fn store(&self) -> Option<&Asset> {
         self.files
             .iter()
@@ -72,7 +72,7 @@ enum Source {
 }
 
 impl UpdateFile {
-    /// Its length.
+    /// Its length in bytes.
     pub fn bytes(&self) -> u64 {
         match &self.source {
             Source::Extent(extent) => extent.length,
@@ -96,7 +96,7 @@ impl UpdateImage {
     /// Reads the raw image at `path`.
     ///
     /// # Errors
-    /// It is compressed, of another layout, or lacks a piece; the message names it.
+    /// The image is compressed, of another layout or incomplete; the message says which, and what to do.
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display();
         let refuse = |why: String| Error::msg(format!("{shown} {why}"));
@@ -145,7 +145,7 @@ impl UpdateImage {
         })
     }
 
-    /// Bytes of all files together.
+    /// The length of all files together, in bytes.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(UpdateFile::bytes).sum()
     }
@@ -166,7 +166,7 @@ impl UpdateImage {
         }
     }
 
-    /// The update, with the digests of its files.
+    /// Reads all files, and describes the update with their digests.
     ///
     /// # Errors
     /// The image cannot be read, or `monitor` ends the operation.
@@ -182,7 +182,7 @@ impl UpdateImage {
         Ok(self.update(assets))
     }
 
-    /// Writes the files into `folder`. They get their names once all are written.
+    /// Writes the files into `folder`, and describes the update. They get their names once all are written.
     ///
     /// # Errors
     /// The image cannot be read, a file cannot be written, or `monitor` ends the operation; no file is left then.
@@ -216,7 +216,7 @@ impl UpdateImage {
         }
     }
 
-    /// Copies the content of `file`, and gives its digest.
+    /// Copies the content of `file`, and returns its digest.
     fn copy(
         &self,
         file: &UpdateFile,
@@ -242,7 +242,7 @@ impl UpdateImage {
         let digest = digest.finish();
         if digest.bytes != file.bytes() {
             return Err(Error::msg(format!(
-                "{} ends within {}: it is cut off, build or download it again",
+                "{} is cut off within {}: build or download it again",
                 self.path.display(),
                 file.name
             )));
@@ -261,15 +261,16 @@ pub fn is_version(text: &str) -> bool {
     text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Why an image of the layout `version` has no update, as the rest of a sentence that begins with its name.
+/// Why no update can be made from an image of the layout `version`, as the rest of a sentence that begins with the image's name.
+/// None if one can.
 fn other_layout(version: u32) -> Option<String> {
     (version != LAYOUT).then(|| {
         format!("is an image of layout {version}, and updates need layout {LAYOUT}: flash it, or take a newer image")
     })
 }
 
-/// Why `update` cannot be right, whoever made it: a file name that leads out of a folder, a digest that is none, another layout.
-/// None if it can.
+/// Why `update`, which may come from outside, is malformed: its version, the name of a file (which must not lead out of its folder)
+/// or a digest. None if it is well-formed.
 pub fn malformed(update: &Update) -> Option<String> {
     if !is_version(&update.version) {
         return Some(format!(

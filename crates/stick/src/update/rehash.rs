@@ -1,7 +1,7 @@
-//! The hashes of a store, made anew with another salt (dm-verity, format 1; cryptsetup, wiki, "DMVerity").
+//! Hashes a store again with another salt (dm-verity, format 1; cryptsetup, wiki, "DMVerity").
 //!
-//! A superblock, then the levels of hashes, the highest first. Each block of a level has the hashes of 128 blocks of the level below
-//! it, the lowest those of the store.
+//! The hashes are a superblock, then the levels, the highest first. Each block of a level has the hashes of 128 blocks of the
+//! level below, and each block of the lowest level those of 128 blocks of the store.
 
 use std::io::Read;
 
@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::verity::Superblock;
 
-/// Bytes of a block, of the store and of hashes: what systemd-repart is told to use (modules/layout.nix).
+/// Bytes of a block, both of the store and of the hashes, as modules/layout.nix sets it.
 const BLOCK: usize = 4096;
 /// Bytes of the superblock, which has a block of its own.
 pub const SUPERBLOCK: usize = 512;
-/// The places of fields in it.
+/// Offsets of its fields.
 const HASH_TYPE: usize = 12;
 const SALT_SIZE: usize = 80;
 const SALT: usize = 88;
@@ -26,7 +26,7 @@ type Hash = [u8; 32];
 /// The hashes of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hashes {
-    /// Superblock and levels: what is at the start of the partition.
+    /// Superblock and levels, as they are at the start of the partition.
     pub area: Vec<u8>,
     pub root: Hash,
 }
@@ -55,10 +55,10 @@ pub fn salt(superblock: &[u8; SUPERBLOCK]) -> Hash {
     salt
 }
 
-/// Hashes `store`, as `superblock` says, with another `salt`: the same content then has another root.
+/// Hashes `store` as `superblock` says, but with `salt`, so that the same content gets another root.
 ///
 /// # Errors
-/// The superblock says something else than systemd-repart's for our images, or the store cannot be read to its end.
+/// The superblock is not one that systemd-repart writes for our images, or the store cannot be read to its end.
 pub fn rehash(
     superblock: &[u8; SUPERBLOCK],
     salt: &Hash,
@@ -66,7 +66,7 @@ pub fn rehash(
 ) -> anyhow::Result<Hashes> {
     let blocks = data_blocks(superblock).ok_or_else(|| {
         Error::msg(
-            "the hashes are not dm-verity's with SHA-256, blocks of 4096 bytes and a salt of 32: an image of layout 2 is needed",
+            "the hashes are not dm-verity's with SHA-256, blocks of 4096 bytes and a salt of 32 bytes: use an image of layout 2",
         )
     })?;
     let hash = |block: &[u8]| -> Hash {
@@ -97,12 +97,13 @@ pub fn rehash(
     })
 }
 
+/// `bytes`, filled up with zeros to whole blocks.
 fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
     bytes
 }
 
-/// The number of the store's blocks. None for hashes of another kind; a single block has no levels.
+/// The store's length in blocks. None for hashes of another kind, and for a single block, which has no levels.
 fn data_blocks(superblock: &[u8; SUPERBLOCK]) -> Option<u64> {
     let read = Superblock::read(superblock)?;
     let block = BLOCK as u64;

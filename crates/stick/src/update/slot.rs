@@ -10,9 +10,9 @@ use super::{DIGITS, is_version};
 use crate::gpt::{self, Extent, Type};
 use crate::layout::{Layout, STORE, VERITY, erofs_bytes};
 
-/// The most of a partition's start that a superblock needs.
+/// Bytes at the start of a partition that hold any superblock.
 const START: usize = 4096;
-/// The store is written in blocks of this size.
+/// Bytes of a block of the store.
 const STORE_BLOCK: u64 = 4096;
 
 /// Slot A of an image.
@@ -28,7 +28,7 @@ impl Slot {
     /// The slot that `layout` describes in the image at `path`.
     ///
     /// # Errors
-    /// Why there is none with a version, as the rest of a sentence that begins with the image's name.
+    /// Why the image has no such slot, or one without a version, as the rest of a sentence that begins with the image's name.
     pub fn find(path: &Path, layout: &Layout) -> Result<Self, String> {
         let partitions =
             gpt::partitions(path).map_err(|error| format!("is unreadable: {error}"))?;
@@ -48,7 +48,7 @@ impl Slot {
             .filter(|version| is_version(version))
             .ok_or_else(|| {
                 format!(
-                    "calls its store {:?}, and not store_ and a version of {DIGITS} digits: build it again",
+                    "has a store labelled {:?}, not store_ and a version of {DIGITS} digits: build it again",
                     store.name
                 )
             })?;
@@ -56,7 +56,7 @@ impl Slot {
         let (verity, verity_extent) = of_type(&VERITY)
             .find(|(partition, _)| partition.name == wanted)
             .ok_or_else(|| {
-                format!("has no partition {wanted}, the hashes of its store: build it again")
+                format!("has no partition {wanted} with the hashes of its store: build it again")
             })?;
         Ok(Slot {
             version: version.to_string(),
@@ -68,7 +68,7 @@ impl Slot {
     }
 }
 
-/// The first bytes of the partition at `extent`.
+/// The first `START` bytes of the partition at `extent`.
 ///
 /// # Errors
 /// It cannot be read.
@@ -91,12 +91,12 @@ pub fn start(path: &Path, extent: Extent) -> Result<Vec<u8>> {
 /// The file system in the store's partition, which begins with `start`.
 ///
 /// # Errors
-/// Why it is none, as the rest of a sentence that begins with the image's name.
+/// Why there is none, as the rest of a sentence that begins with the image's name.
 pub fn store_extent(partition: Extent, start: &[u8]) -> Result<Extent, String> {
     let length = erofs_bytes(start).ok_or("has a store that is not an erofs: build it again")?;
     if length > partition.length || length % STORE_BLOCK != 0 {
         return Err(format!(
-            "has a store of {length} bytes, which do not fit into its partition of {} in blocks of {STORE_BLOCK}: build it again",
+            "has a store of {length} bytes, which is not a number of blocks of {STORE_BLOCK} that fits into its partition of {} bytes: build it again",
             partition.length
         ));
     }

@@ -1,4 +1,4 @@
-//! What a UKI says of its system.
+//! What a UKI says about its system.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use object::{Object, ObjectSection};
 
 /// The section with os-release(5) (UAPI Group, "Unified Kernel Image").
 const OS_RELEASE: &str = ".osrel";
-/// The beginning of the owner's settings.
+/// The prefix of the owner's settings.
 const OURS: &str = "OLLAMALIVE_";
 
 /// The os-release(5) in a UKI.
@@ -30,7 +30,7 @@ pub fn os_release(uki: &[u8]) -> Result<String, String> {
 /// The owner's settings in an os-release(5), whose lines are assignments as a shell reads them.
 ///
 /// # Errors
-/// As for [`os_release`].
+/// The first of these lines that is not KEY=VALUE, in a sentence as for [`os_release`].
 pub fn configuration(text: &str) -> Result<BTreeMap<String, String>, String> {
     let ours = text.lines().filter(|line| line.starts_with(OURS));
     ours.map(|line| {

@@ -21,7 +21,7 @@ pub struct Superblock {
 }
 
 impl Superblock {
-    /// Reads it from the `start` of a partition; None if there is none, or one of another form.
+    /// Reads the superblock at the `start` of a partition; None if there is none, or its format is not known.
     pub fn read(start: &[u8]) -> Option<Self> {
         let block = start.get(..LENGTH)?;
         let word = |at: usize| {
@@ -50,13 +50,13 @@ impl Superblock {
         (block.starts_with(SIGNATURE) && word(VERSION) == 1 && sane).then_some(superblock)
     }
 
-    /// Bytes that are protected.
+    /// Bytes of data that the hashes cover.
     pub fn data_bytes(&self) -> u64 {
         self.data_blocks.saturating_mul(self.data_block)
     }
 
-    /// Bytes from the start to the end of the hashes. The superblock has a block, and each level a hash for every block of
-    /// the one below, up to the level that is one block.
+    /// Bytes from the start of the partition to the end of the hashes. The superblock takes a block, and each level has a hash
+    /// for every block of the level below, up to a level of one block.
     pub fn used_bytes(&self) -> u64 {
         let in_a_block = self.hash_block / self.digest;
         let (mut blocks, mut below) = (1, self.data_blocks);
@@ -68,17 +68,17 @@ impl Superblock {
     }
 }
 
-/// The used part of the partition of hashes, which begins with `start`, of a store that is `store` bytes long.
+/// The used part of a `partition` of hashes. `start` is its first bytes, and `store` the length of the store in bytes.
 ///
 /// # Errors
-/// Why they are not its hashes, as the rest of a sentence that begins with the image's name.
+/// Why these are not the store's hashes, as the rest of a sentence that begins with the image's name.
 pub fn extent(partition: Extent, start: &[u8], store: u64) -> Result<Extent, String> {
     let superblock = Superblock::read(start)
         .ok_or("has hashes of its store without a superblock (dm-verity): build it again")?;
     let (length, data) = (superblock.used_bytes(), superblock.data_bytes());
     if data < store || length > partition.length {
         return Err(format!(
-            "has hashes of {data} bytes, {length} long in a partition of {}, which are not those of its store of {store} bytes: build it again",
+            "has hashes for {data} bytes ({length} bytes long, in a partition of {}), which are not those of its store of {store} bytes: build it again",
             partition.length
         ));
     }

@@ -1,4 +1,4 @@
-//! What a release is refused for, before any work.
+//! Refusals of a release, before any work.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::release::{image, test_report};
 use crate::report::ConsoleReporter;
 
 impl<'a> ReleasePlan<'a> {
-    /// All refusals are made here, before any work.
+    /// Checks everything that can refuse the release, before any work.
     pub(super) fn check(options: &'a Release) -> Result<Self> {
         let root = project::root()?;
         let git = Git::at(&root);

@@ -18,7 +18,7 @@ pub enum Signing {
     Before(SignedSums),
 }
 
-/// The signature as it is in the folder now.
+/// When the signature in the folder was made.
 pub enum Signed {
     Now,
     Before,
@@ -28,7 +28,7 @@ impl Signing {
     /// What `options` ask for, or else the signature in the release's folder `out`. `root` is the project's folder.
     ///
     /// # Errors
-    /// The key cannot sign; without one, there is a signature that may be of anything.
+    /// The key cannot sign; or none is given, and `out` has a signature that is not of its checksums.
     pub fn choose(options: &Release, out: &Path, root: &Path) -> Result<Self> {
         let signer = Signer::find(options.sign.as_deref(), options.consent.yes, root)?;
         match (signer, resume::signed(out)) {
@@ -39,7 +39,7 @@ impl Signing {
         }
     }
 
-    /// The fingerprint of the key.
+    /// The fingerprint of the key; None if the release is not signed.
     pub fn key(&self) -> Option<&str> {
         match self {
             Signing::Unsigned => None,
@@ -48,10 +48,10 @@ impl Signing {
         }
     }
 
-    /// Signs `sums` into the folder `out`, unless that was done before. None: unsigned.
+    /// Writes the signature of `sums` to the folder `out`, unless an earlier run did. None if the release is not signed.
     ///
     /// # Errors
-    /// gpg does not sign; without a key, the sums have changed since they were signed.
+    /// gpg fails; or no key is given, and the sums have changed since they were signed.
     pub fn sign(&self, sums: &str, out: &Path) -> Result<Option<Signed>> {
         match self {
             Signing::Unsigned => Ok(None),

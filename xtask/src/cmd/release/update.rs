@@ -12,7 +12,7 @@ use crate::release::image::ReleaseImage;
 use crate::release::update::{conflict, published, too_long};
 use crate::release::{MANIFEST, manifest, resume};
 
-/// The name of the image that is a stick's.
+/// The name of the stick's image.
 const STICK: &str = "raw";
 
 /// What the update files are made from.
@@ -21,10 +21,10 @@ pub struct UpdateSource<'a> {
     update: UpdateImage,
 }
 
-/// The update in the stick's image; None if no image is a stick's, or it is of layout 1.
+/// The update in the stick's image; None if that is not among `images`, or is of layout 1.
 ///
 /// # Errors
-/// The image is not that of a stick or lacks a piece, or a file of the update would be too long.
+/// The image is not a stick's or is incomplete, or a file of the update would be too long.
 pub fn source(images: &[ReleaseImage]) -> Result<Option<UpdateSource<'_>>> {
     let Some(image) = images.iter().find(|image| image.name == STICK) else {
         return Ok(None);
@@ -52,7 +52,7 @@ impl ReleasePlan<'_> {
             self.console.say("update: finished before");
             return Ok(update);
         }
-        // Read first: a refusal changes nothing.
+        // Read before anything is written, so that a refusal changes nothing.
         let progress = || PackProgress::new("update", &self.console);
         self.console
             .say(&format!("update: reading {}", image.path.display()));
@@ -62,7 +62,7 @@ impl ReleasePlan<'_> {
         let written = source.update.write(&self.out, &progress())?;
         if written != update {
             return Err(usage(format!(
-                "{} changed while its update was read: run it again once nothing writes to it",
+                "{} changed while it was read: run this again once nothing writes to it",
                 image.path.display()
             )));
         }
@@ -75,7 +75,7 @@ impl ReleasePlan<'_> {
         Ok(update)
     }
 
-    /// Refuses the version of another system.
+    /// Refuses a version that an earlier release gave to another system.
     fn require_own_version(&self, update: &Update) -> Result<()> {
         let before = self.out.join(MANIFEST).exists();
         // A manifest that cannot be read was not released by this program.

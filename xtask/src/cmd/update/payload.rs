@@ -1,4 +1,4 @@
-//! The update that is sent, and where its files come from.
+//! The update to send, and where its files come from.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -19,7 +19,7 @@ const IMAGE: &str = "packages.x86_64-linux.raw";
 /// The update's description, first in the archive.
 const DESCRIPTION: &str = "update.json";
 
-/// Where an update comes from. Not all of it was read yet.
+/// Where an update comes from, before it is read in full.
 pub enum Source {
     Image(UpdateImage, PathBuf),
     /// A release's folder.
@@ -49,7 +49,7 @@ impl Source {
             let manifest = manifest::read(path)?;
             let update = manifest.update.ok_or_else(|| {
                 usage(format!(
-                    "the release {} in {shown} has no files to update from: flash it, or take a newer release",
+                    "the release {} in {shown} has no update files: flash it, or take a newer release",
                     manifest.version
                 ))
             })?;
@@ -80,7 +80,7 @@ impl Source {
         Ok(Source::Image(image, path))
     }
 
-    /// Reads the whole update: builds it, or compares it with the release's digests.
+    /// Builds the image if there is none, and reads the whole update. A release's files are compared with its digests.
     ///
     /// # Errors
     /// Nix's own message; a file is damaged or missing; or `monitor` ends the operation.
@@ -131,7 +131,7 @@ fn compressed_image(path: &Path) -> Option<PathBuf> {
     inside.find(|path| is_one(path))
 }
 
-/// An update, ready to be sent.
+/// An update that is ready to be sent.
 pub struct Payload {
     pub update: Update,
     files: Files,
@@ -143,14 +143,14 @@ enum Files {
 }
 
 impl Payload {
-    /// What its files are read from.
+    /// The image or the folder that its files are read from.
     pub fn from(&self) -> std::path::Display<'_> {
         match &self.files {
             Files::Image(_, path) | Files::Release(path) => path.display(),
         }
     }
 
-    /// Bytes of its files together.
+    /// The length of its files together, in bytes.
     pub fn bytes(&self) -> u64 {
         self.update
             .files

@@ -1,4 +1,4 @@
-//! The machine, over SSH. No signature is asked for: the account that logs in may change the system anyway.
+//! The machine, over SSH. No signature is needed: the account that logs in may change the system anyway.
 
 use std::io::{self, Write};
 use std::process::Command;
@@ -16,11 +16,11 @@ use super::reply::{self, Examined, Pushed, Sent};
 use crate::error::usage;
 use crate::update_state::State;
 
-/// One question to the machine.
+/// The timeout of one query.
 const ASK: Duration = Duration::from_secs(60);
-/// The machine waits for others who use its ESP, and reads the whole list of its versions.
+/// The timeout of an examination: the machine may have to wait for its ESP first.
 const EXAMINE: Duration = Duration::from_secs(300);
-/// Two GB over a slow wireless network, written to a slow stick. A lost connection ends earlier.
+/// The timeout of sending: 2 GB over slow Wi-Fi, written to a slow stick. A lost connection is noticed earlier.
 const PUSH: Duration = Duration::from_secs(3 * 3600);
 
 /// A machine that ssh can log in to.
@@ -29,6 +29,8 @@ pub struct Remote {
 }
 
 impl Remote {
+    /// The machine that ssh knows as `host`. Connects to nothing yet.
+    ///
     /// # Errors
     /// There is no ssh.
     pub fn new(host: Host) -> Result<Self> {
@@ -38,8 +40,8 @@ impl Remote {
         Ok(Remote { host })
     }
 
-    /// `ollamalive update` on the machine. Every call is a connection of its own: one that is shared (ControlMaster) would
-    /// not end with the machine.
+    /// `ollamalive update` on the machine. Every call opens a connection of its own: a shared one (ControlMaster) would not end
+    /// when the machine restarts.
     fn command(&self, flags: &[&str]) -> Command {
         let mut ssh = process::command("ssh");
         for option in [
@@ -57,7 +59,10 @@ impl Remote {
         ssh
     }
 
-    /// What the machine runs; or, as the inner error, why it does not say.
+    /// The machine's state; or, as the inner error, why it cannot be read.
+    ///
+    /// # Errors
+    /// Ctrl-C.
     pub fn try_state(&self) -> Result<Result<State, String>> {
         let asked = process::finish(self.command(&["--state"]), "asking the machine", ASK);
         process::check_interrupt()?;
@@ -67,10 +72,10 @@ impl Remote {
         })
     }
 
-    /// What the machine runs.
+    /// The machine's state.
     ///
     /// # Errors
-    /// It cannot be reached, or is not one that updates itself.
+    /// It cannot be reached, or is not an OllamaLive machine that can be updated.
     pub fn state(&self) -> Result<State> {
         self.try_state()?.map_err(usage)
     }
@@ -91,7 +96,7 @@ impl Remote {
         reply::examined(&answer(&finished), &self.host).map_err(usage)
     }
 
-    /// Sends `payload`, and has the machine install it.
+    /// Sends `payload`, and has the machine install it. `flags` are more options of the machine's command.
     ///
     /// # Errors
     /// The update's files cannot be read, or Ctrl-C.
@@ -143,7 +148,7 @@ fn answer(finished: &Finished) -> reply::Answer<'_> {
     }
 }
 
-/// Counts what is written.
+/// Counts the bytes written.
 struct Counted<'a, W> {
     to: W,
     count: &'a AtomicU64,

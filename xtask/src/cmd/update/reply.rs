@@ -1,4 +1,4 @@
-//! What the machine's answers mean. Its commands are in modules/update.sh.
+//! What the answers of the machine's `ollamalive update` (modules/update.sh) mean.
 
 use super::host::Host;
 use crate::update_state::State;
@@ -6,10 +6,10 @@ use crate::update_state::State;
 /// ssh's own exit code, for every failure of the connection (ssh(1), "EXIT STATUS").
 const SSH_FAILED: i32 = 255;
 
-/// How a command ended there.
+/// How a command on the machine ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
-    /// None where ssh was killed.
+    /// The exit code; None if ssh was killed.
     pub code: Option<i32>,
     pub stdout: &'a str,
     pub stderr: &'a str,
@@ -24,7 +24,7 @@ impl Answer<'_> {
     fn reason(&self) -> String {
         last(self.stderr)
             .or_else(|| last(self.stdout))
-            .unwrap_or("it gives no reason")
+            .unwrap_or("no reason given")
             .to_string()
     }
 }
@@ -33,10 +33,10 @@ fn last(text: &str) -> Option<&str> {
     text.lines().map(str::trim).rfind(|line| !line.is_empty())
 }
 
-/// What `host` runs.
+/// The state of `host` (`--state`).
 ///
 /// # Errors
-/// Why it does not say, and what to do.
+/// Why it cannot be read, and what to do.
 pub fn state(answer: &Answer, host: &Host) -> Result<State, String> {
     if answer.is_lost() {
         return Err(unreachable(answer, host));
@@ -72,7 +72,7 @@ pub fn state(answer: &Answer, host: &Host) -> Result<State, String> {
 
 fn unreachable(answer: &Answer, host: &Host) -> String {
     format!(
-        "cannot log in to {host} over SSH ({}): make `{}` work with a key and without a question, and run this again",
+        "cannot log in to {host} over SSH ({}): make `{}` work with a key and without a prompt, and run this again",
         answer.reason(),
         host.ssh()
     )
@@ -85,18 +85,18 @@ pub fn from_here(said: &str, host: &Host) -> String {
         .replace(": docker ", &format!(": {ssh} docker "))
 }
 
-/// What the machine says of an update (`--examine`).
+/// What the machine says about an update (`--examine`).
 #[derive(Debug, PartialEq, Eq)]
 pub enum Examined {
-    /// It would install it, or has it. What it says about that.
+    /// It would install the update, or has it already; what it says.
     Fits(String),
-    /// It would install it with the owner's consent. How it differs, line by line.
+    /// It would install the update with the owner's consent; the differences in configuration, line by line.
     Differs(Vec<String>),
-    /// It would not; why.
+    /// It would not install the update; why.
     Refused(String),
 }
 
-/// What the machine says of an update.
+/// What the machine says about an update.
 ///
 /// # Errors
 /// It cannot be reached.
@@ -111,7 +111,7 @@ pub fn examined(answer: &Answer, host: &Host) -> Result<Examined, String> {
     })
 }
 
-/// How much of an update left this machine.
+/// How much of an update was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     All,
@@ -129,7 +129,7 @@ pub enum Pushed {
     Refused(String),
     /// The connection was lost before all was sent: nothing has changed there.
     Cut(String),
-    /// The connection was lost when all was sent, as happens when the machine restarts.
+    /// The connection was lost after all was sent, as happens when the machine restarts.
     Unknown(String),
 }
 
@@ -137,7 +137,7 @@ pub enum Pushed {
 pub fn pushed(sent: Sent, answer: &Answer) -> Pushed {
     match answer.code {
         Some(0) => Pushed::Installed,
-        // The reason is no error there.
+        // The machine prints this reason on standard output, because it is not an error.
         Some(3) => {
             Pushed::Waits(last(answer.stdout).map_or_else(|| answer.reason(), str::to_string))
         }

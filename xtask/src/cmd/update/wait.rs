@@ -9,11 +9,11 @@ use super::host::Host;
 use super::remote::Remote;
 use crate::update_state::State;
 
-/// Between two questions.
+/// The pause between two queries.
 const EVERY: Duration = Duration::from_secs(3);
-/// Three tries of a quarter of an hour each (modules/trial.sh), with their starts, then that of the old version.
+/// Three tries of the new version, of a quarter of an hour each (modules/trial.sh), with their starts and that of the old one.
 const DEADLINE: Duration = Duration::from_secs(60 * 60);
-/// A machine that has not gone away by then does not restart.
+/// A machine that still answers after this time is not going to restart.
 const GOES_AWAY: Duration = Duration::from_secs(5 * 60);
 
 /// An update that was sent.
@@ -22,17 +22,18 @@ pub struct Attempt {
     pub host: Host,
     pub old: String,
     pub new: String,
-    /// The new version was listed as undone before it was sent.
+    /// Whether the new version was listed as undone before it was sent.
     pub known_undone: bool,
-    /// The machine has confirmed that it is installed.
+    /// Whether the machine has confirmed that the new version is installed.
     pub installed: bool,
 }
 
-/// What was seen of the machine, and when.
+/// The answer to one query.
 #[derive(Debug, Clone)]
 pub struct Sighting {
+    /// Time since the update was sent.
     pub after: Duration,
-    /// Its state, or why it gave none.
+    /// The machine's state, or why there is none.
     pub state: Result<State, String>,
 }
 
@@ -44,24 +45,26 @@ pub enum Outcome {
         why: String,
         runs: String,
     },
-    /// What is known, and what to do.
+    /// Not known by the deadline: what was seen last, and what to do.
     Unsettled(String),
 }
 
-/// What the machine does.
+/// How far the machine is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// It has not restarted yet.
     Before,
+    /// It does not answer.
     Away,
     /// The new version is on trial.
     Trial,
-    /// The new version is well.
+    /// The new version is healthy.
     Well,
-    /// The old version, after a restart. Whether the new one is undone is not known yet.
+    /// The old version runs after a restart. Whether the new one was undone is not known yet.
     Back,
 }
 
+/// The phase at the last sighting, which depends on the earlier ones too.
 fn phase(attempt: &Attempt, seen: &[Sighting]) -> Phase {
     let other = |sighting: &Sighting| match &sighting.state {
         Ok(state) => state.version != attempt.old,
@@ -77,7 +80,7 @@ fn phase(attempt: &Attempt, seen: &[Sighting]) -> Phase {
     }
 }
 
-/// How the update has ended; None while that is open.
+/// How the update ended; None while it is under way.
 pub fn outcome(attempt: &Attempt, seen: &[Sighting]) -> Option<Outcome> {
     let Attempt { host, old, new, .. } = attempt;
     let last = seen.last()?;
@@ -94,7 +97,7 @@ pub fn outcome(attempt: &Attempt, seen: &[Sighting]) -> Option<Outcome> {
     let ask = format!("`{ssh} ollamalive update --state`");
     let unsettled = match (&last.state, phase) {
         (_, Phase::Well) => return Some(Outcome::Well),
-        // Listed anew, it is undone; an old entry counts only after a restart.
+        // A new entry says that the version was undone. An entry from before the update counts only after a restart.
         (Ok(state), Phase::Before) if !attempt.known_undone && undone(state).is_some() => {
             return undone(state);
         }
@@ -109,10 +112,10 @@ pub fn outcome(attempt: &Attempt, seen: &[Sighting]) -> Option<Outcome> {
         },
         _ if !late => return None,
         (Err(why), _) => format!(
-            "{host} has not answered for {minutes} min after version {new} was sent ({why}): look at its screen; if version {new} does not start, version {old} starts again automatically"
+            "{host} does not answer {minutes} min after version {new} was sent ({why}): look at its screen; if version {new} does not start, version {old} starts again automatically"
         ),
         (Ok(_), Phase::Trial) => format!(
-            "version {new} runs on {host}, and has not been declared good within {minutes} min: `{ssh} ollamalive status` says what is wrong"
+            "version {new} is still on trial on {host} after {minutes} min: `{ssh} ollamalive status` shows what is wrong"
         ),
         (Ok(state), _) => format!(
             "{host} runs version {} after {minutes} min, and does not say what became of version {new}: ask it again with {ask}",
@@ -122,7 +125,7 @@ pub fn outcome(attempt: &Attempt, seen: &[Sighting]) -> Option<Outcome> {
     Some(Outcome::Unsettled(unsettled))
 }
 
-/// Asks the machine until the update has ended.
+/// Queries the machine until the update has ended, at the latest at the deadline.
 ///
 /// # Errors
 /// Ctrl-C.
@@ -139,9 +142,9 @@ pub fn until_settled(remote: &Remote, attempt: &Attempt) -> Result<Outcome> {
         if now != shown {
             shown = now;
             let says = match now {
-                Phase::Away => "the machine is away",
-                Phase::Trial => "the new version runs, on trial",
-                Phase::Back => "the old version runs again",
+                Phase::Away => "the machine is offline",
+                Phase::Trial => "the new version is running, on trial",
+                Phase::Back => "the old version is running again",
                 Phase::Before | Phase::Well => "",
             };
             if !says.is_empty() {
@@ -275,7 +278,7 @@ mod tests {
         );
         // One that was away is.
         assert_eq!(
-            after(&attempt(), 29 * MINUTE, &[away(), runs("1", false, &[])]),
+            after(&attempt(), 59 * MINUTE, &[away(), runs("1", false, &[])]),
             None
         );
     }
@@ -283,8 +286,8 @@ mod tests {
     #[test]
     fn the_deadline_says_what_is_known() {
         for (last, words) in [
-            (away(), "has not answered for 30 min"),
-            (runs("2", true, &[]), "has not been declared good"),
+            (away(), "does not answer 60 min after"),
+            (runs("2", true, &[]), "is still on trial on pc"),
             (
                 runs("1", false, &[]),
                 "does not say what became of version 2",
@@ -292,8 +295,8 @@ mod tests {
             (runs("7", false, &[]), "runs version 7"),
         ] {
             let seen = [away(), last];
-            assert_eq!(after(&attempt(), 30 * MINUTE - 1, &seen), None);
-            let what = unsettled(&attempt(), 30 * MINUTE, &seen);
+            assert_eq!(after(&attempt(), 60 * MINUTE - 1, &seen), None);
+            let what = unsettled(&attempt(), 60 * MINUTE, &seen);
             assert!(what.contains(words), "{what}");
         }
     }

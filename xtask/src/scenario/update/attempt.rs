@@ -6,19 +6,19 @@ use anyhow::Result;
 
 use crate::scenario::{Context, one_line};
 
-/// A download of the whole system, written to a slow stick, under emulation.
+/// The timeout of an update: a download of the whole system, written to a slow stick, under emulation.
 pub const DEADLINE: Duration = Duration::from_secs(900);
 
-/// What `ollamalive update` said.
+/// How a run of `ollamalive update` ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     pub status: i32,
-    /// On one line.
+    /// Its output, on one line.
     pub said: String,
 }
 
 impl Attempt {
-    /// What is wrong if `what` should have been installed.
+    /// The fault if `what`, which should have been installed, was not.
     pub fn fault(&self, what: &str) -> Option<String> {
         let Attempt { status, said } = self;
         (*status != 0).then(|| format!("{what} was not installed: exit {status}: {said}"))

@@ -1,4 +1,4 @@
-//! What an owner has on the stick, and an update must leave alone.
+//! What an owner keeps on the stick, and an update must not change.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub struct Belongings {
 }
 
 impl Belongings {
-    /// What is not the same in `after`.
+    /// What differs in `after`: a sentence for each difference.
     pub fn changes(&self, after: &Self) -> Vec<String> {
         [
             ("the host keys", self.host_keys == after.host_keys),
@@ -38,7 +38,7 @@ impl Belongings {
     }
 }
 
-/// Writes the owner's file anew, down to the stick.
+/// Writes the owner's file with new content, and syncs it to the stick.
 ///
 /// # Errors
 /// No shell, or no room.
@@ -49,6 +49,8 @@ pub fn write(cx: &mut Context) -> Result<()> {
     Ok(())
 }
 
+/// Reads the belongings from the machine.
+///
 /// # Errors
 /// No shell, or no SSH server.
 pub fn look(cx: &mut Context) -> Result<Belongings> {

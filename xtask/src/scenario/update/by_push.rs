@@ -14,9 +14,9 @@ use super::trial::{self, Settled};
 use crate::scenario::{Context, Finding, one_line};
 use crate::update_release::derived::ParameterEdit;
 
-/// Sending and writing the whole system, under emulation.
+/// The timeout of sending and writing the whole system, under emulation.
 const SENDING: Duration = Duration::from_secs(1200);
-/// From the end of the trial until the command knows.
+/// The timeout of the command, from the end of the trial on.
 const KNOWING: Duration = Duration::from_secs(180);
 /// What the machine is called on the owner's computer.
 const HOST: &str = "gaming-pc";
@@ -57,7 +57,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     })
 }
 
-/// A folder with the `ssh` that the command finds: it knows the machine by a name.
+/// A folder with the `ssh` that the command finds, which knows the machine as [`HOST`].
 struct OwnersComputer {
     folder: PathBuf,
 }
@@ -83,7 +83,7 @@ impl OwnersComputer {
         Ok(computer)
     }
 
-    /// Writes down where the machine is: its port here is another one after each start.
+    /// Writes the machine's address to ssh's configuration: its port changes with each start.
     fn find(&self, cx: &mut Context) -> Result<()> {
         let server = cx.machine.server()?;
         let (port, user) = (server.port, server.user.clone());
@@ -121,7 +121,7 @@ impl OwnersComputer {
             }
             ensure!(
                 Instant::now() < end,
-                "`xtask update` still sends: {}",
+                "`xtask update` is still sending: {}",
                 said(&log)
             );
         }
@@ -140,7 +140,7 @@ fn status(child: &mut Child) -> Result<i32> {
         if let Some(status) = child.try_wait()? {
             return Ok(status.code().unwrap_or(-1));
         }
-        ensure!(Instant::now() < end, "`xtask update` does not end");
+        ensure!(Instant::now() < end, "`xtask update` has not ended");
         pause(Duration::from_secs(1))?;
     }
 }
@@ -172,7 +172,7 @@ fn judge(facts: &Facts) -> Finding {
             broken.settled.starts
         ));
     }
-    if good.status != 0 || !good.said.contains("is well") {
+    if good.status != 0 || !good.said.contains("is healthy") {
         faults.push(format!(
             "a good version: exit {}: {}",
             good.status, good.said
@@ -184,7 +184,7 @@ fn judge(facts: &Facts) -> Finding {
     Finding::from_faults(
         &faults,
         format!(
-            "a version with a broken SSH was undone by itself after {} s, and a good one runs {} s after its restart",
+            "a version with a broken SSH was undone automatically after {} s, and a good one runs {} s after its restart",
             broken.settled.seconds, good.settled.seconds
         ),
     )
@@ -219,7 +219,7 @@ mod tests {
         Facts {
             first: "1".into(),
             broken: push(1, "was undone: SSH does not answer", 4, "1", &[BAD]),
-            good: push(0, "runs and is well", 1, NEWER, &[]),
+            good: push(0, "runs and is healthy", 1, NEWER, &[]),
         }
     }
 
@@ -227,7 +227,7 @@ mod tests {
     fn kept_when_the_broken_one_is_undone_and_the_good_one_runs() {
         assert_kept(
             judge(&good()),
-            "a version with a broken SSH was undone by itself after 100 s, and a good one runs 100 s after its restart",
+            "a version with a broken SSH was undone automatically after 100 s, and a good one runs 100 s after its restart",
         );
     }
 
@@ -247,7 +247,7 @@ mod tests {
                 ),
                 (
                     |facts| facts.good.status = 2,
-                    "a good version: exit 2: runs and is well",
+                    "a good version: exit 2: runs and is healthy",
                 ),
                 (
                     |facts| facts.good.settled.state.version = "1".into(),

@@ -9,7 +9,7 @@ use crate::scenario::{Context, Finding, login_banner, one_line};
 use crate::update_release::UpdateRelease;
 use crate::update_release::derived::ParameterEdit;
 
-/// A version that does not start, and the machine after it.
+/// A version that does not start, and the machine afterwards.
 #[derive(Debug, Clone)]
 struct Facts {
     installed: Attempt,
@@ -26,7 +26,7 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 
 fn gather(cx: &mut Context) -> Result<Facts> {
     let published = Published::shared(cx)?;
-    // The initrd does not find the system's first program.
+    // The initrd does not find the system's init.
     let edit = ParameterEdit::Set {
         name: "init".into(),
         value: "/nonexistent".into(),
@@ -61,7 +61,7 @@ fn judge(facts: &Facts) -> Finding {
         [Undone { version, why }] if version == BAD && !why.is_empty() => {}
         other => faults.push(format!("{BAD} is not named as undone: {other:?}")),
     }
-    // Three tries, then the version before.
+    // Three tries, then the previous version.
     if facts.settled.starts != 4 {
         faults.push(format!(
             "the machine started {} times",
@@ -73,18 +73,18 @@ fn judge(facts: &Facts) -> Finding {
         .contains(&format!("update to version {BAD} was undone"))
     {
         faults.push(format!(
-            "the login banner does not say it: {}",
+            "the login banner does not name the undone update: {}",
             facts.banner
         ));
     }
     let Attempt { status, said } = &facts.again;
     if *status != 1 || !said.contains("was tried and undone") {
-        faults.push(format!("it is installed once more: exit {status}: {said}"));
+        faults.push(format!("{BAD} is accepted again: exit {status}: {said}"));
     }
     Finding::from_faults(
         &faults,
         format!(
-            "three tries, and {} again after {} s; the same version is not taken a second time",
+            "three tries, and {} again after {} s; the same version is not accepted again",
             facts.first, facts.settled.seconds
         ),
     )
@@ -124,7 +124,7 @@ mod tests {
     fn kept_when_the_version_before_runs_again() {
         assert_kept(
             judge(&good()),
-            "three tries, and 1 again after 300 s; the same version is not taken a second time",
+            "three tries, and 1 again after 300 s; the same version is not accepted again",
         );
     }
 
@@ -152,11 +152,11 @@ mod tests {
                 ),
                 (
                     |facts| facts.banner = "Welcome".into(),
-                    "the login banner does not say it: Welcome",
+                    "the login banner does not name the undone update: Welcome",
                 ),
                 (
                     |facts| facts.again.status = 0,
-                    "it is installed once more: exit 0: Version 2 was tried and undone",
+                    "20980101000000 is accepted again: exit 0: Version 2 was tried and undone",
                 ),
             ],
         );

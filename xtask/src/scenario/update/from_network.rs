@@ -10,10 +10,11 @@ use super::published::{NEWER, Published, connect};
 use super::trial::{self, Settled};
 use crate::scenario::{Context, Finding, systemd};
 
-/// More than this is not free on a PC that Windows and a model share, in MiB.
+/// The most memory that an update may take, in MiB: a PC with a large model loaded has little to spare.
 const MOST_MEMORY: u64 = 200;
-/// Prints the least memory that was available while the command before it ran: sampled once a second, in MiB.
+/// Starts sampling the available memory in MiB, once a second.
 const SAMPLE: &str = "(while :; do awk '/MemAvailable/ { print int($2 / 1024) }' /proc/meminfo; sleep 1; done > /run/memory) & echo $! > /run/sampler";
+/// Ends the sampling, and prints the least and the most memory.
 const LEAST: &str = "kill $(cat /run/sampler); sort -n /run/memory | sed -n '1p;$p'";
 
 #[derive(Debug, Clone)]
@@ -23,7 +24,7 @@ struct Facts {
     /// MiB that the update took.
     memory: u64,
     settled: Settled,
-    /// The image version in the system that runs.
+    /// The image version of the running system.
     runs: String,
     failed: String,
     before: Belongings,
@@ -47,7 +48,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     let installed = update(cx, "")?;
     let memory = cx.machine.succeed(LEAST)?;
     let settled = trial::restart(cx)?;
-    // The boot is over when its last job is.
+    // Units that start late may fail too.
     cx.machine.settle()?;
     let runs = cx
         .machine
@@ -65,7 +66,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     })
 }
 
-/// The difference between two numbers, a line each; everything if they are not there.
+/// The difference between two numbers, a line each; u64::MAX if they are not there.
 fn range(lines: &str) -> u64 {
     let numbers: Vec<u64> = lines
         .lines()
@@ -144,7 +145,9 @@ mod tests {
     fn good() -> Facts {
         let attempt = |said: String| Attempt { status: 0, said };
         Facts {
-            looked: attempt(format!("Version {NEWER} is newer than 1, which runs.")),
+            looked: attempt(format!(
+                "Version {NEWER} is newer than 1, which is running."
+            )),
             installed: attempt(format!("Version {NEWER} is installed.")),
             memory: 30,
             settled: Settled {

@@ -1,7 +1,7 @@
-//! Updates: a version that is fetched or pushed, tried, and kept or undone. The machine starts with the image under test, and a
-//! newer one is built beside it. Worse ones are derived from that ([`crate::update_release::derived`]).
+//! Updates: a version is fetched or pushed, tried, and kept or undone. The machine starts with the image under test, and a newer
+//! image is built beside it. Other versions, broken ones among them, are derived ([`crate::update_release::derived`]).
 //!
-//! The promises of a scenario build on each other, in their order: what is installed at the end of one runs in the next.
+//! The promises of a scenario depend on their order: the version installed at the end of one runs in the next.
 
 mod attempt;
 mod belongings;

@@ -115,7 +115,7 @@ fn judge(facts: &Facts) -> Finding {
         }
     }
     let kept = "the page's commands bring host keys, machine ID, authorized keys and files to a fresh stick of layout 2 (they were \
-                saved by this version: an old one has no other tar)";
+                saved by this version, with the same tar as the earlier ones)";
     Finding::from_faults(&faults, kept)
 }
 

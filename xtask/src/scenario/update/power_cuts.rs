@@ -14,7 +14,7 @@ use crate::scenario::{Context, Finding};
 
 /// After each round the stick is flashed again, so that the same update can be made once more.
 const ROUNDS: usize = 4;
-/// Cuts of one round.
+/// The cuts of one round.
 const CUTS: [Phase; 5] = [
     Phase::Fetching,
     Phase::Fetching,
@@ -22,14 +22,14 @@ const CUTS: [Phase; 5] = [
     Phase::Starting,
     Phase::OnTrial,
 ];
-/// How long an update takes, until that is known.
+/// How long an update takes, until one was measured.
 const UPDATE: Duration = Duration::from_secs(90);
 /// A trial takes about as long, from the login on.
 const TRIAL: Duration = Duration::from_secs(60);
-/// Ends when the label of the hashes, which is written first, says that the update is there.
+/// Waits until the partition of the hashes, the first to get its label, has that of the update.
 const ALL_WRITTEN: &str =
     "until lsblk -no PARTLABEL /dev/ollamalive/stick | grep -q verity_VERSION; do :; done";
-/// What comes after that: labels, a file on the ESP, its new name.
+/// How long the rest takes: the other label, and a file on the ESP and its renaming.
 const FINISH: Duration = Duration::from_secs(3);
 
 /// When the power is cut, each at a random moment.
@@ -37,7 +37,7 @@ const FINISH: Duration = Duration::from_secs(3);
 enum Phase {
     /// While the update is fetched and written.
     Fetching,
-    /// When all is written, and is made known to the boot loader.
+    /// After all is written, while it is made bootable.
     Finishing,
     /// While the new version starts.
     Starting,
@@ -60,7 +60,7 @@ impl Phase {
 struct Cut {
     phase: Phase,
     moment: Duration,
-    /// The version that runs afterwards.
+    /// The running version afterwards.
     runs: String,
     before: Belongings,
     after: Belongings,
@@ -153,7 +153,7 @@ fn cut(cx: &mut Context, published: &Published, phase: Phase, update: Duration) 
     })
 }
 
-/// Starts the update, and returns while that goes on.
+/// Starts the update in the background.
 fn begin(cx: &mut Context, published: &Published) -> Result<()> {
     connect(cx, &published.server)?;
     let good = published.newer.signed(&published.signer)?;
@@ -191,7 +191,7 @@ fn judge(facts: &Facts) -> Finding {
     Finding::from_faults(
         &faults,
         format!(
-            "{made} power cuts: {} times the version before ran, {newer} times the new one, each with PERSIST as it was",
+            "{made} power cuts: the old version ran {} times and the new one {newer} times, each time with PERSIST as it was",
             made - newer
         ),
     )
@@ -232,7 +232,7 @@ mod tests {
     fn kept_when_one_of_both_versions_runs_each_time() {
         assert_kept(
             judge(&good()),
-            "20 power cuts: 12 times the version before ran, 8 times the new one, each with PERSIST as it was",
+            "20 power cuts: the old version ran 12 times and the new one 8 times, each time with PERSIST as it was",
         );
     }
 

@@ -13,7 +13,7 @@ use crate::update_release::derived::{Changes, ParameterEdit, derive, version_of}
 use crate::update_release::{self, UpdateRelease};
 use crate::update_server::{Files, UpdateServer};
 
-/// The table of nftables that turns the configured address to the harness's port. It is gone after a restart.
+/// The nftables table that redirects the configured address to the harness's port. It is lost at a restart.
 const TABLE: &str = "ip updates";
 /// The version of a bad release: newer than any commit, and older than [`NEWER`].
 pub const BAD: &str = "20980101000000";
@@ -52,7 +52,7 @@ impl Published {
         })
     }
 
-    /// Publishes `files`, and has the machine fetch them.
+    /// Publishes `files`, and runs `ollamalive update` on the machine.
     ///
     /// # Errors
     /// As [`connect`] and [`update`].
@@ -63,7 +63,7 @@ impl Published {
     }
 }
 
-/// Makes the image under test into a bad version: the same store with hashes of its own, and changes of the command line.
+/// Derives the version [`BAD`] from the image under test: the same store, hashed again, and `parameters` changed.
 ///
 /// # Errors
 /// The image cannot be derived.
@@ -77,7 +77,7 @@ pub fn worse(cx: &Context, parameters: Vec<ParameterEdit>) -> Result<PathBuf> {
     Ok(target)
 }
 
-/// Turns the address in the machine's configuration to the server. Needed once after each start.
+/// Redirects the address in the machine's configuration to the server. Needed again after each start.
 ///
 /// # Errors
 /// The configuration names an address of another form, or nftables refuses.

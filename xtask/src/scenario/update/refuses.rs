@@ -9,7 +9,7 @@ use crate::scenario::{Context, Finding};
 use crate::update_release::{UpdateRelease, change_sum};
 use crate::update_server::{Behaviour, Files};
 
-/// A release that must not be installed, and what is said.
+/// A release that must not be installed, and words of the refusal.
 struct Case {
     what: &'static str,
     files: Files,
@@ -22,14 +22,14 @@ struct Refusal {
     what: &'static str,
     says: &'static str,
     attempt: Attempt,
-    /// The stick is as it was.
+    /// Whether the stick is unchanged.
     untouched: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Facts {
     refusals: Vec<Refusal>,
-    /// The version that runs, before and after.
+    /// The running version, before and after.
     before: String,
     after: String,
 }
@@ -63,7 +63,7 @@ fn cases(published: &Published) -> Result<Vec<Case>> {
         behaviour,
         says,
     };
-    // What comes first, and what comes after it.
+    // The file that is installed first, and the next one.
     let (name, store) = (|| ".verity".to_string(), || ".store".to_string());
     Ok(vec![
         case("no release", Files::new(), "cannot be downloaded"),
@@ -165,7 +165,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     })
 }
 
-/// An ESP that the owner has filled.
+/// An update while the owner's files fill the ESP.
 fn without_room(cx: &mut Context, published: &Published) -> Result<Refusal> {
     published
         .server

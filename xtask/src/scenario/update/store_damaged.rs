@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::scenario::{Context, Finding};
 use crate::update_release::derived::flip_store_byte;
 
-/// What the kernel says of a block whose hash differs (Linux, drivers/md/dm-verity-target.c).
+/// What the kernel says about a block whose hash differs (Linux, drivers/md/dm-verity-target.c).
 const FOUND: &str = "data block 0 is corrupted";
 
 /// Longer than any boot takes to its login, under emulation.
@@ -27,7 +27,7 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
 
 fn gather(cx: &mut Context) -> Result<Facts> {
     cx.machine.power_cut();
-    // In the block that is read first.
+    // A byte of the block that is read first.
     flip_store_byte(&cx.disks.stick.path, 0)?;
     let log = cx.machine.folder.join("console.log");
     let before = fs::metadata(&log)?.len();

@@ -1,4 +1,4 @@
-//! A version on trial: the machine restarts by itself until one has proved itself.
+//! Following a trial: the machine is switched on whenever it restarts, until its version is no longer on trial.
 
 use std::time::{Duration, Instant};
 
@@ -9,28 +9,29 @@ use vm::{Ended, NoLogin};
 use crate::scenario::Context;
 pub use crate::update_state::{State, Undone};
 
-/// From the first start of a new version to the last of an old one.
+/// The timeout from the first start of a new version to the end of the trial, on whichever version.
 const DEADLINE: Duration = Duration::from_secs(3600);
-/// A clean shutdown.
+/// The timeout of a clean shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(180);
-/// How long a machine that has given up may take until it restarts.
+/// The timeout of a restart, once a try has failed.
 const RESTART: Duration = Duration::from_secs(120);
-/// Three tries, and the version before; more means that a machine restarts for ever.
+/// Three tries and the previous version make four; a machine with more starts than this restarts for ever.
 const MOST_STARTS: usize = 8;
 
-/// How it ended.
+/// How a trial ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
     /// How often the machine started.
     pub starts: usize,
     pub state: State,
+    /// From the first start to the end of the trial.
     pub seconds: u64,
 }
 
-/// The machine's own account.
+/// The machine's state, as it reports it.
 ///
 /// # Errors
-/// It prints something else.
+/// No shell, or the machine prints something else.
 pub fn state(cx: &mut Context) -> Result<State> {
     let text = cx.machine.succeed("ollamalive update --state")?;
     serde_json::from_str(&text).with_context(|| format!("`ollamalive update --state`: {text}"))
@@ -45,7 +46,7 @@ pub fn restart(cx: &mut Context) -> Result<Settled> {
     settle(cx)
 }
 
-/// Restarts the machine, which stays off: QEMU does not start it again.
+/// Has the machine restart. It stays off, because QEMU does not start it again.
 ///
 /// # Errors
 /// It does not shut down.
@@ -59,10 +60,10 @@ pub fn shut_down(cx: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Switches the machine on, and again whenever it restarts, until the version that runs is no longer on trial.
+/// Switches the machine on, and again whenever it restarts, until the running version is no longer on trial.
 ///
 /// # Errors
-/// It is still on trial at the deadline, hangs, or restarts without an end.
+/// The version is still on trial at the deadline, or the machine hangs or restarts for ever.
 pub fn settle(cx: &mut Context) -> Result<Settled> {
     settle_and(cx, &mut |_| Ok(()))
 }
@@ -105,7 +106,7 @@ pub fn come_up(cx: &mut Context) -> Result<State> {
     Err(restarts_for_ever())
 }
 
-/// Waits until the version that runs is no longer on trial; see [`settle`].
+/// Waits until the running version is no longer on trial; see [`settle`].
 ///
 /// # Errors
 /// As [`settle`].
@@ -120,7 +121,7 @@ fn restarts_for_ever() -> anyhow::Error {
     anyhow!("the machine has started {MOST_STARTS} times, and restarts for ever")
 }
 
-/// Switches the machine on. `false`: it has restarted in place of a login.
+/// Switches the machine on. `false`: it restarted before there was a login.
 fn start(cx: &mut Context) -> Result<bool> {
     match cx.machine.boot() {
         Ok(_) => Ok(true),
@@ -153,7 +154,10 @@ fn after_trial(cx: &mut Context, end: Instant) -> Result<Option<State>> {
         if cx.machine.ends_within(Duration::from_secs(3))? {
             return Ok(None);
         }
-        ensure!(Instant::now() < end, "a version is on trial for an hour");
+        ensure!(
+            Instant::now() < end,
+            "a version is still on trial after an hour"
+        );
         pause(Duration::from_secs(2))?;
     }
 }

@@ -9,12 +9,12 @@ use crate::scenario::{Context, Finding};
 use crate::update_release::UpdateRelease;
 use crate::update_release::derived::{Changes, derive};
 
-/// The slot of the system that runs: its device and its label.
+/// Prints the running system's store: its device and its label.
 const SLOT: &str = "lsblk -no PATH,PARTLABEL /dev/ollamalive/STORE | head -n 1";
-/// The labels of both stores.
+/// Prints the labels of both stores.
 const BOTH: &str = "lsblk -no PARTLABEL /dev/ollamalive/stick | grep ^store_ | sort";
 
-/// A stick whose second slot runs, updated once more.
+/// A second update, made while the second slot runs.
 #[derive(Debug, Clone)]
 struct Facts {
     /// Device and label of the store that ran before.
@@ -41,7 +41,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     let newest = UpdateRelease::make(&image, &cx.folder.join("newest"))?;
     if trial::state(cx)?.version != NEWER {
         let files = published.newer.signed(&published.signer)?;
-        // Where it is not installed, the second one will tell.
+        // A failure here shows in the second update's facts.
         if published.offer(cx, files)?.status == 0 {
             trial::restart(cx)?;
         }
@@ -70,10 +70,10 @@ fn judge(facts: &Facts) -> Finding {
         .collect();
     let device = |slot: &str| slot.split(' ').next().unwrap_or_default().to_string();
     if !facts.before.ends_with(&format!("store_{NEWER}")) {
-        faults.push(format!("before it, {} ran", facts.before));
+        faults.push(format!("before the update, {} ran", facts.before));
     }
     if !facts.after.ends_with(&format!("store_{NEWEST}")) {
-        faults.push(format!("after it, {} runs", facts.after));
+        faults.push(format!("after the update, {} runs", facts.after));
     }
     if device(&facts.before) == device(&facts.after) {
         faults.push(format!(
@@ -146,11 +146,11 @@ mod tests {
                 ),
                 (
                     |facts| facts.before = "/dev/vda5 store_1".into(),
-                    "before it, /dev/vda5 store_1 ran",
+                    "before the update, /dev/vda5 store_1 ran",
                 ),
                 (
                     |facts| facts.after = format!("/dev/vda3 store_{NEWER}"),
-                    "after it, /dev/vda3 store_20990101000000 runs",
+                    "after the update, /dev/vda3 store_20990101000000 runs",
                 ),
                 (
                     |facts| facts.after = format!("/dev/vda5 store_{NEWEST}"),

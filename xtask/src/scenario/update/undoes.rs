@@ -10,7 +10,7 @@ use super::trial::{self, Settled};
 use crate::disk_fixtures::MODELS;
 use crate::scenario::{Context, Finding};
 
-/// What befalls a version on trial, each in one of its tries: words, and a command line.
+/// What happens to a version in its tries, one in each: words for it, and the command that causes it.
 const BLOWS: [(&str, &str); 2] = [
     ("its kernel panics", "echo c > /proc/sysrq-trigger"),
     // PID 1 no longer feeds the watchdog.
@@ -19,7 +19,7 @@ const BLOWS: [(&str, &str); 2] = [
         "echo 1 > /sys/fs/cgroup/init.scope/cgroup.freeze",
     ),
 ];
-/// Until the machine restarts: 10 s after a panic, and 60 s after PID 1 has hung.
+/// The timeout of a restart, which is due 10 s after a panic, and 60 s after PID 1 hangs.
 const RESTART: Duration = Duration::from_secs(240);
 
 #[derive(Debug, Clone)]
@@ -40,16 +40,13 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     let good = published.newer.signed(&published.signer)?;
     let installed = published.offer(cx, good)?;
     trial::shut_down(cx)?;
-    // While its drive may still come, a version is neither good nor bad: there is time for the blows.
+    // Without its models drive, the version is not judged at once. That leaves time for the blows.
     cx.machine
         .reconfigure(|config| config.disks.retain(|disk| disk.serial != MODELS))?;
     cx.machine.boot()?;
     let mut stuck = Vec::new();
     for (what, blow) in BLOWS {
-        ensure!(
-            trial::state(cx)?.trial,
-            "the trial was over before anything happened to it"
-        );
+        ensure!(trial::state(cx)?.trial, "the trial ended before the blow");
         cx.machine
             .succeed(&format!("(sleep 1; {blow}) >/dev/null 2>&1 &"))?;
         if !cx.machine.ends_within(RESTART)? {
@@ -61,7 +58,7 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     // In the third try the PC is switched off.
     ensure!(
         trial::state(cx)?.trial,
-        "the trial was over before the power was cut"
+        "the trial ended before the power cut"
     );
     cx.machine.power_cut();
     Ok(Facts {

@@ -7,13 +7,15 @@ use crate::error::usage;
 /// A change of a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParameterEdit {
-    /// Adds this to the end, such as `systemd.mask=sshd.service`.
+    /// Appends this, such as `systemd.mask=sshd.service`.
     Add(String),
     /// Gives the first parameter of this name another value: `init=/nonexistent`.
     Set { name: String, value: String },
 }
 
 impl ParameterEdit {
+    /// The `cmdline` after the edit.
+    ///
     /// # Errors
     /// The parameter to set is not there.
     pub fn apply(&self, cmdline: &str) -> Result<String> {
@@ -27,7 +29,7 @@ impl ParameterEdit {
                         "the command line {cmdline:?} has no parameter {name}=: add it instead"
                     ))
                 })?;
-                // By its place: another word may contain this one.
+                // Replaced by position, because an earlier word may contain this one.
                 let at = old.as_ptr() as usize - cmdline.as_ptr() as usize;
                 let (before, after) = (&cmdline[..at], &cmdline[at + old.len()..]);
                 Ok(format!("{before}{start}{value}{after}"))

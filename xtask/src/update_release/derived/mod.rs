@@ -1,6 +1,6 @@
-//! Versions derived from a good image, without another build: newer, and worse.
+//! Versions derived from a good image without another build: newer ones, and broken ones.
 //!
-//! The store stays as it is. So the system in it, once it runs, knows itself by the good image's version: only the labels, the
+//! The content of the store is unchanged, so the running system still reports the good image's version: only the labels, the
 //! UKI's name and the UKI itself have the new one.
 
 mod cmdline;
@@ -23,23 +23,23 @@ use stick::update::{is_version, uki_path};
 use crate::disk_fixtures::stick_image::StickImage;
 use crate::error::usage;
 
-/// As much of an image or a store as has its table, or its superblock.
+/// Bytes at the start of an image or a store that hold its partition table or its superblock.
 const START: usize = 1 << 20;
 
-/// What a derived version has of its own.
+/// How a derived version differs from the good one.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
     /// Edits of the kernel's command line, in this order.
     pub parameters: Vec<ParameterEdit>,
-    /// Whether the same store gets other hashes, with another salt: then the slot has IDs of its own, as after any update. Without
-    /// them, a stick with both versions has two slots with the same IDs, and the machine may open either.
+    /// Whether the store is hashed again, with another salt: then the slot has IDs of its own, as after any real update.
+    /// Otherwise a stick with both versions has two slots with the same IDs, and the machine may open either.
     pub rehash: bool,
 }
 
 /// The version of the system in the image at `path`.
 ///
 /// # Errors
-/// It is no image of layout 2.
+/// It is not an image of layout 2.
 pub fn version_of(path: &Path) -> Result<String> {
     let partitions = gpt::partitions(path)?;
     let names = partitions.values().map(|partition| &partition.name);
@@ -49,13 +49,13 @@ pub fn version_of(path: &Path) -> Result<String> {
         .map(str::to_string)
         .ok_or_else(|| {
             usage(format!(
-                "{} has no partition called store_ and a version: an image of layout 2 is needed",
+                "{} has no partition called store_ and a version: use an image of layout 2",
                 path.display()
             ))
         })
 }
 
-/// A partition's label, without the version.
+/// What the labels of a slot's partitions begin with; the version follows.
 const STORE: &str = "store_";
 const VERITY: &str = "verity_";
 
@@ -63,22 +63,22 @@ fn label(kind: &str, version: &str) -> String {
     format!("{kind}{version}")
 }
 
-/// Makes, at `target`, the `image` as `version`, with `changes`.
+/// Writes `image` to `target` as `version`, with `changes`.
 ///
 /// # Errors
-/// It is no image of layout 2, or the command line has no room. There is no `target` then.
+/// `image` is not an image of layout 2, or the command line becomes too long. `target` is removed then.
 pub fn derive(image: &Path, target: &Path, version: &str, changes: &Changes) -> Result<()> {
     let old = version_of(image)?;
     if !is_version(version) {
         return Err(usage(format!(
-            "{version:?} is no version: give 14 digits, as {old}"
+            "{version:?} is not a version: give 14 digits, such as {old}"
         )));
     }
     let extent = gpt::partition(image, "ESP")?;
     let (from, to) = (uki_path(&old), uki_path(version));
     let mut uki = esp::read(image, extent, &from)?.ok_or_else(|| {
         usage(format!(
-            "{} has no {from} in its ESP: an image of layout 2 is needed",
+            "{} has no {from} in its ESP: use an image of layout 2",
             image.display()
         ))
     })?;
@@ -113,12 +113,12 @@ pub fn derive(image: &Path, target: &Path, version: &str, changes: &Changes) -> 
             .try_for_each(|kind| gpt::rename(target, &label(kind, &old), &label(kind, version)))
     })();
     written.inspect_err(|_| {
-        // What there is of it is of no use.
+        // A partial image is of no use.
         let _ = fs::remove_file(target);
     })
 }
 
-/// The hashes of the store of `image`, with the salt changed to that of `version`.
+/// The hashes of the store of `image`, whose version is `old`, with a salt that begins with `version`.
 fn rehash(image: &Path, old: &str, version: &str) -> Result<Hashes> {
     let mut file = File::open(image)?;
     let mut superblock = [0; rehash::SUPERBLOCK];
@@ -133,11 +133,11 @@ fn rehash(image: &Path, old: &str, version: &str) -> Result<Hashes> {
         .with_context(|| format!("cannot hash the store of {}", image.display()))
 }
 
-/// Flips the lowest bit of the byte at `offset` of the system's store in the `image`: the block with that byte cannot be read any more.
-/// Byte 0 is not used by erofs, and in the same block as what is read first: without it, the store is not mounted.
+/// Flips the lowest bit of the byte at `offset` of the store in the `image`, so that the block with that byte can no longer be
+/// read. erofs does not use byte 0, but the superblock is in the same block: with that byte flipped, the store cannot be mounted.
 ///
 /// # Errors
-/// That byte is behind the store's end, where it would never be read.
+/// `offset` is beyond the store's end, where nothing is read.
 pub fn flip_store_byte(image: &Path, offset: u64) -> Result<()> {
     let file = File::options().read(true).write(true).open(image);
     let file = file.with_context(|| format!("cannot write {}", image.display()))?;
@@ -148,7 +148,7 @@ pub fn flip_store_byte(image: &Path, offset: u64) -> Result<()> {
     let end = layout::erofs_bytes(&start).unwrap_or(0);
     if offset >= end {
         return Err(usage(format!(
-            "{}: the store has {end} bytes, so there is none at {offset} to flip: choose a lower one",
+            "{}: the store has {end} bytes, so there is no byte {offset} to flip: choose a lower offset",
             image.display()
         )));
     }

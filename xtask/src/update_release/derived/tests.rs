@@ -117,7 +117,7 @@ fn what_cannot_be_derived_leaves_nothing() {
     let long = [ParameterEdit::Add("x".repeat(60))];
     for (version, edits, words) in [
         (NEW, &long[..], "would have 68 bytes"),
-        ("2026", &[], "give 14 digits, as 20260101000000"),
+        ("2026", &[], "give 14 digits, such as 20260101000000"),
     ] {
         let error = derive(&image, &target, version, &changes(edits)).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");

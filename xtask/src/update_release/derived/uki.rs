@@ -1,6 +1,6 @@
 //! Edits of a UKI: a PE file whose sections hold the command line and the system's os-release.
 //!
-//! They happen in place: nothing moves, so the rest of the file stays as it was built.
+//! They are made in place, so that the rest of the file stays as it was built.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::error::usage;
 
-/// A section: the place of its entry in the table, and of its content, whose end is padding.
+/// A section: where its entry in the table is, and where its content, whose end is padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Section {
     entry: usize,
@@ -17,7 +17,7 @@ struct Section {
     raw: Range<usize>,
 }
 
-/// Bytes of an entry of the table of sections, and the places of its fields (Microsoft, "PE Format", section table).
+/// The length of an entry of the section table in bytes, and the offsets of its fields (Microsoft, "PE Format", section table).
 const ENTRY: usize = 40;
 const VIRTUAL_SIZE: usize = 8;
 const RAW_SIZE: usize = 16;
@@ -57,7 +57,7 @@ fn section(uki: &[u8], name: &str) -> Option<Section> {
 fn found(uki: &[u8], name: &str) -> Result<Section> {
     section(uki, name).ok_or_else(|| {
         usage(format!(
-            "the image's UKI has no section {name}: an image of this project is needed"
+            "the image's UKI has no section {name}: use an image of this project"
         ))
     })
 }
@@ -83,7 +83,7 @@ pub fn set_cmdline(uki: &mut [u8], text: &str) -> Result<()> {
     let room = section.raw.len();
     if text.len() > room {
         return Err(usage(format!(
-            "the command line would have {} bytes, and its section in the UKI has room for {room} ({} are in use): add less",
+            "the command line would have {} bytes, and its section in the UKI has room for {room} ({} are in use): add fewer parameters",
             text.len(),
             section.size
         )));
@@ -99,7 +99,7 @@ pub fn set_cmdline(uki: &mut [u8], text: &str) -> Result<()> {
 /// Writes the version `new` over `old` in the system's os-release.
 ///
 /// # Errors
-/// They differ in length, or `old` is not there.
+/// The versions differ in length, or `old` is not there.
 pub fn set_version(uki: &mut [u8], old: &str, new: &str) -> Result<()> {
     let section = found(uki, ".osrel")?;
     let wanted = format!("IMAGE_VERSION={old}");
@@ -110,7 +110,7 @@ pub fn set_version(uki: &mut [u8], old: &str, new: &str) -> Result<()> {
         .find_map(|line| Some(find(text, line.as_bytes())? + line.len() - old.len()));
     let place = place.filter(|_| old.len() == new.len()).ok_or_else(|| {
         usage(format!(
-            "the UKI's os-release has no IMAGE_VERSION={old} to write {new} over: an image of version {old} is needed"
+            "the UKI's os-release has no IMAGE_VERSION={old} to write {new} over: use an image of version {old}"
         ))
     })?;
     text[place..][..new.len()].copy_from_slice(new.as_bytes());
