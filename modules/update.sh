@@ -119,7 +119,7 @@ is_signed() {
 # Downloads the newest release's update description to $work/update.json, and refuses it unless it is signed.
 describe_newest() {
   [ -n "$url" ] \
-    || refuse "ollamalive.update.url is not set. Set it and ollamalive.update.publicKey, build, and flash the stick, or run on another computer: cargo xtask update HOST"
+    || refuse "ollamalive.update.url is not set. Set it and publicKey, and flash the stick, or run on another computer: cargo xtask update HOST"
   download SHA256SUMS
   download SHA256SUMS.gpg
   is_signed \

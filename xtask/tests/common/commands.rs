@@ -233,8 +233,8 @@ impl Facts {
         if let ["update", options @ ..] = words {
             let usage = self.update.lines().find(|line| line.starts_with("usage="));
             let usage = usage.expect("its usage");
-            let known = |option: &&str| usage.contains(&format!("[{option}]"));
-            return match options.iter().find(|option| !known(option)) {
+            let known: Vec<&str> = usage.split(['[', ']', '|', ' ']).collect();
+            return match options.iter().find(|option| !known.contains(option)) {
                 Some(option) => Err(format!("ollamalive update does not know {option}")),
                 None => Ok(Vec::new()),
             };
