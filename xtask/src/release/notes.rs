@@ -76,7 +76,7 @@ fn images(text: &mut String, manifest: &Manifest) {
     if let Some(update) = &manifest.update {
         let _ = writeln!(
             text,
-            "\nA machine with an older system updates itself with the files `ollamalive_{}…`; you need not download them.",
+            "\nA machine with an older system updates itself with the files `ollamalive_{}…`; they are not needed to flash.",
             update.version
         );
     }
