@@ -85,7 +85,7 @@ impl DiskFixtures {
                 disks.push(Disk::new(path, INTERNAL));
                 Ok((stick, disks))
             }
-            DiskSetup::None => Ok((self.flash(folder, "stick.img", ALIGNMENT)?, Vec::new())),
+            DiskSetup::None => Ok((self.too_small(folder)?, Vec::new())),
             DiskSetup::Fresh => Ok((self.fresh(folder)?, self.models_drive(folder)?)),
             DiskSetup::TwoSticks => {
                 let stick = self.in_use(folder, "stick.img", self.room(), "ours", &no_more)?;
@@ -156,6 +156,17 @@ impl DiskFixtures {
     fn flash(&self, folder: &Path, name: &str, room: u64) -> Result<StickImage> {
         let start = gpt::partition(&self.image, &self.persist)?.offset;
         StickImage::flash(&self.image, &folder.join(name), start + room)
+    }
+
+    /// A stick that holds the image, and ends before PERSIST.
+    fn too_small(&self, folder: &Path) -> Result<StickImage> {
+        let start = gpt::partition(&self.image, &self.persist)?.offset;
+        let end = u64::midpoint(fs::metadata(&self.image)?.len(), start);
+        StickImage::flash(
+            &self.image,
+            &folder.join("stick.img"),
+            end / ALIGNMENT * ALIGNMENT,
+        )
     }
 
     /// A stick in use, whose PERSIST extends to its end. `whose` is the content of its marker, and `more` adds files; the

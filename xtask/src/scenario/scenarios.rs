@@ -87,7 +87,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "no-drives",
-        about: "a stick without PERSIST, no models drive",
+        about: "a stick that is too small for PERSIST, no models drive",
         disks: DiskSetup::None,
         boots: 1,
         fault: false,

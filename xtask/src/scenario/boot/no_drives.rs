@@ -14,8 +14,9 @@ const NOTICED: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_secs(2);
 /// One command on the console, under emulation.
 const CONSOLE: Duration = Duration::from_secs(60);
-/// The banner's words for a missing PERSIST.
+/// The banner's words for a missing PERSIST, and for its cause here.
 const NOTHING_IS_KEPT: &str = "NOTHING IS KEPT";
+const TOO_SMALL: &str = "is the stick too small?";
 
 /// A machine with neither PERSIST nor models drive.
 #[derive(Debug, Clone)]
@@ -38,7 +39,11 @@ pub fn check(cx: &mut Context) -> Result<Finding> {
     let facts = gather(cx)?;
     let drive = cx.contract.models.drive.as_deref().unwrap_or_default();
     let persist = &cx.contract.persist.mount_point;
-    Ok(judge(facts.as_ref(), persist, &[NOTHING_IS_KEPT, drive]))
+    Ok(judge(
+        facts.as_ref(),
+        persist,
+        &[NOTHING_IS_KEPT, TOO_SMALL, drive],
+    ))
 }
 
 /// `None`: the owner's key was refused, so there was no root shell to look with.
@@ -70,7 +75,7 @@ fn gather(cx: &mut Context) -> Result<Option<Facts>> {
         write_error: (!write.ok()).then_some(write.text),
         failed: failed.text,
         bad_lines,
-        banner: wait_for_banner(cx, &[NOTHING_IS_KEPT, drive])?,
+        banner: wait_for_banner(cx, &[NOTHING_IS_KEPT, TOO_SMALL, drive])?,
         login: cx.login_seconds(),
     }))
 }

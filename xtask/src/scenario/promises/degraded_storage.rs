@@ -30,7 +30,7 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "boot.no-drives",
-        sentence: "boots and answers SSH with neither PERSIST nor the models drive present, and reports both as missing",
+        sentence: "boots and answers SSH from a stick that is too small for PERSIST, without a models drive, and reports both",
         scenario: "no-drives",
         applies: Always,
         check: boot::no_drives::check,
