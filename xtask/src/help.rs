@@ -48,6 +48,7 @@ pub const BENCH: &str = examples!(
     "bench" => "measure everything on the stand-in guest; half an hour without KVM",
     "bench assertions scan restore" => "measure the speed of the harness",
     "bench server --ollama ollama.tar" => "compare a real Ollama in its container with the same one outside of it",
+    "bench update --guest nixos --variant updates" => "compare an update with curl and dd, which write the same files to the same place",
     "bench power-cuts --runs 100 --guest nixos" => "measure how reliably the image survives power cuts",
 );
 pub const FLASH: &str = examples!(
