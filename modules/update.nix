@@ -125,7 +125,8 @@ in {
       default = false;
       description = ''
         Look for a new version once a day. It is installed unless a model is loaded or it was built for another configuration, and
-        starts at the next restart.
+        starts at the next restart. A model stays loaded for `ollamalive.ollama.keepAlive` after its last request, so choose a short
+        time there, such as `"30m"`.
       '';
     };
     restartAt = lib.mkOption {
