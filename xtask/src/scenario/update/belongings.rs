@@ -92,17 +92,15 @@ mod tests {
     fn each_change_is_named() {
         let before = belongings();
         assert!(before.changes(&before).is_empty());
-        let changes: [(fn(&mut Belongings), &str); 4] = [
-            (|it| it.host_keys.clear(), "the host keys changed"),
-            (|it| it.machine_id.clear(), "the machine ID changed"),
-            (|it| it.file_system.clear(), "PERSIST's file system changed"),
-            (|it| it.data.clear(), "the owner's file changed"),
-        ];
-        for (change, named) in changes {
+        let change = |change: fn(&mut Belongings), named: &str| {
             let mut after = before.clone();
             change(&mut after);
             let changes = before.changes(&after);
             assert!(changes.len() == 1 && changes[0].starts_with(named));
-        }
+        };
+        change(|it| it.host_keys.clear(), "the host keys changed");
+        change(|it| it.machine_id.clear(), "the machine ID changed");
+        change(|it| it.file_system.clear(), "PERSIST's file system changed");
+        change(|it| it.data.clear(), "the owner's file changed");
     }
 }

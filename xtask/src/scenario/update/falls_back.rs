@@ -21,7 +21,7 @@ struct Facts {
 }
 
 pub fn check(cx: &mut Context) -> Result<Finding> {
-    Ok(judge(&gather(cx)?))
+    trial::judged(gather(cx), judge)
 }
 
 fn gather(cx: &mut Context) -> Result<Facts> {

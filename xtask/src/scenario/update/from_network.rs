@@ -79,7 +79,7 @@ fn range(lines: &str) -> u64 {
 }
 
 pub fn check(cx: &mut Context) -> Result<Finding> {
-    Ok(judge(&*facts(cx)?))
+    trial::judged(facts(cx), |facts| judge(facts))
 }
 
 fn judge(facts: &Facts) -> Finding {
@@ -116,7 +116,7 @@ fn judge(facts: &Facts) -> Finding {
 }
 
 pub fn keeps_persist(cx: &mut Context) -> Result<Finding> {
-    Ok(judge_belongings(&*facts(cx)?))
+    trial::judged(facts(cx), |facts| judge_belongings(facts))
 }
 
 fn judge_belongings(facts: &Facts) -> Finding {

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use vm::process::pause;
 use vm::{Ended, NoLogin};
 
-use crate::scenario::Context;
+use crate::scenario::{Context, Finding};
 pub use crate::update_state::{State, Undone};
 
 /// The timeout from the first start of a new version to the end of the trial, on whichever version.
@@ -17,6 +17,24 @@ const SHUTDOWN: Duration = Duration::from_secs(180);
 const RESTART: Duration = Duration::from_secs(120);
 /// Three tries and the previous version make four; a machine with more starts than this restarts for ever.
 const MOST_STARTS: usize = 8;
+
+/// A trial without an end: what the machine does instead, as a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unsettled(String);
+
+/// What `judge` says of the facts. A trial without an end is a broken promise, not a check that could not be made.
+///
+/// # Errors
+/// Those of the facts.
+pub fn judged<T>(facts: Result<T>, judge: impl FnOnce(&T) -> Finding) -> Result<Finding> {
+    match facts {
+        Ok(facts) => Ok(judge(&facts)),
+        Err(error) => error
+            .downcast::<Unsettled>()
+            .map(|unsettled| Finding::Broken(unsettled.0)),
+    }
+}
 
 /// How a trial ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +70,13 @@ pub fn restart(cx: &mut Context) -> Result<Settled> {
 /// It does not shut down.
 pub fn shut_down(cx: &mut Context) -> Result<()> {
     cx.machine.succeed("systemctl reboot --no-block")?;
-    ensure!(
-        cx.machine.ends_within(SHUTDOWN)?,
-        "the machine did not shut down within {} s",
-        SHUTDOWN.as_secs()
-    );
+    if !cx.machine.ends_within(SHUTDOWN)? {
+        let what = format!(
+            "the machine did not shut down within {} s",
+            SHUTDOWN.as_secs()
+        );
+        return Err(Unsettled(what).into());
+    }
     Ok(())
 }
 
@@ -118,7 +138,10 @@ pub fn await_verdict(cx: &mut Context) -> Result<()> {
 }
 
 fn restarts_for_ever() -> anyhow::Error {
-    anyhow!("the machine has started {MOST_STARTS} times, and restarts for ever")
+    Unsettled(format!(
+        "the machine has started {MOST_STARTS} times, and restarts for ever"
+    ))
+    .into()
 }
 
 /// Switches the machine on. `false`: it restarted before there was a login.
@@ -128,10 +151,11 @@ fn start(cx: &mut Context) -> Result<bool> {
         Err(error) if error.is::<Ended>() => Ok(false),
         Err(error) => {
             ensure!(error.is::<NoLogin>(), error);
-            ensure!(
-                cx.machine.ends_within(RESTART)?,
-                error.context("a version on trial does not start, and does not restart")
-            );
+            if !cx.machine.ends_within(RESTART)? {
+                let what =
+                    format!("a version on trial does not start, and does not restart: {error}");
+                return Err(Unsettled(what).into());
+            }
             Ok(false)
         }
     }
