@@ -45,7 +45,7 @@ impl Layout {
     /// Why it is not an image of a stick, as the rest of a sentence that begins with its name.
     pub fn of(start: &[u8]) -> Result<Self, String> {
         let not_ours = |why: &str| {
-            format!("{why}: an image of the stick is needed, raw or compressed with zstd")
+            format!("{why}, so it is not an image of the stick: download or build it again")
         };
         let partitions = gpt::read(Cursor::new(start.to_vec()))
             .ok_or_else(|| not_ours("has no partition table (GPT)"))?;

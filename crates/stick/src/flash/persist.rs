@@ -127,7 +127,7 @@ pub fn plan_persist(device: &Device, layout: &Layout, discard: bool) -> Result<P
             };
         return Err(Error::msg(format!(
             "{path} has a {}{older} at another place ({} MiB) than this image ({} MiB), and its data would be lost: \
-             save it (docs/owner.md says how), then {way}",
+             save it (docs/owner.md, \"Sticks of layout 1\"), then {way}",
             layout.persist_name,
             found.offset / MIB,
             place / MIB
