@@ -91,6 +91,13 @@ pub const MUTANTS: &[Mutant] = &[
         "systemd.settings.Manager.RuntimeWatchdogSec = lib.mkForce \"0\";",
     ),
     on_nixos(
+        "update.panic-stays",
+        "a PC whose kernel has panicked stays so",
+        "update.undoes-crashes",
+        "does not restart when its kernel panics",
+        "boot.kernelParams = lib.mkAfter [ \"panic=0\" ];",
+    ),
+    on_nixos(
         "update.any-version-is-well",
         "a new version is declared good whatever it does",
         "update.by-push",
