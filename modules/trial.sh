@@ -22,8 +22,15 @@ tried() {
 
 # Mounts the ESP with the option $1 (see mount_boot) until this shell or subshell exits.
 open_boot() {
-  mount_boot "$1" || return
-  trap 'umount "$boot"' EXIT
+  local problem=0
+  mount_boot "$1" || problem=$?
+  case $problem in
+    0) ;;
+    1) echo "The stick's first partition (ESP) is in use." >&2 ;;
+    *) echo "The stick's first partition (ESP) cannot be mounted." >&2 ;;
+  esac
+  [ "$problem" = 0 ] || return
+  trap 'umount "$boot" || true' EXIT
 }
 
 # Prints what is wrong with the version, from facts alone: the host key that SSH presents, the machine's own host key, where
@@ -35,6 +42,8 @@ verdict() {
     echo "wait: SSH does not answer"
   elif [ "$shown" != "$own" ]; then
     echo "SSH shows another host key"
+  elif [ -z "$was" ]; then
+    echo "wait: the stick's first partition (ESP) cannot be read"
   elif [ "$was" = stick ] && [ "$is" != stick ]; then
     echo "PERSIST is no longer in use"
   else
@@ -56,7 +65,7 @@ verdict() {
 # Prints where PERSIST was when this version was installed: "stick" or "memory" (update.sh).
 persist_before() {
   # In a subshell, whose end unmounts the ESP.
-  (open_boot ro && cat "$boot/loader/ollamalive-persist") 2>/dev/null || echo memory
+  (open_boot ro && { cat "$boot/loader/ollamalive-persist" 2>/dev/null || echo memory; })
 }
 
 # Script of ollamalive-trial.service: waits until the version is healthy, and fails if it does not become so.
@@ -65,8 +74,9 @@ judge() {
   version=$(tried)
   mkdir -p "$run"
   : > "$run/trial"
-  was=$(persist_before)
+  was=''
   while true; do
+    [ -n "$was" ] || was=$(persist_before) || true
     problem=$(verdict \
       "$(timeout 20 ssh-keyscan -T 10 -p "$port" -t ed25519 127.0.0.1 2>/dev/null | sed -n 's/^[^# ]* //p')" \
       "$(cut -d ' ' -f 1,2 "$key" 2>/dev/null)" \

@@ -38,7 +38,7 @@ alone() {
 # Mounts the ESP with the option $1 (see mount_boot) until this script exits, or refuses.
 open_boot() {
   local problem=0
-  mount_boot "$1" || problem=$?
+  mount_boot "$1" 2>/dev/null || problem=$?
   case $problem in
     0) trap 'umount "$boot" 2>/dev/null; clean' EXIT ;;
     1) refuse "The stick's first partition (ESP) is in use. Try again in a minute." ;;
@@ -70,7 +70,7 @@ judge() {
     arguments+=(--rawfile "${fact##*/}" "$fact")
   done
   answer=$(jq --slurp --compact-output "${arguments[@]}" --from-file "$decision" "$1" 2>/dev/null)
-  [ -n "$answer" ] || answer='{"verdict":"refused","says":["The description of the update cannot be read. Send the update again."]}'
+  [ -n "$answer" ] || answer='{"verdict":"refused","says":["The description of the update cannot be read. Build the update again."]}'
   echo "$answer"
 }
 

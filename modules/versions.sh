@@ -19,5 +19,5 @@ mount_boot() {
   flock --timeout 120 9 || return 1
   # A run that was killed may have left it mounted.
   umount "$boot" 2>/dev/null || true
-  mount -t vfat -o "$1",nosuid,nodev,noexec,umask=077,utf8 /dev/ollamalive/ESP "$boot" 2>/dev/null || return 2
+  mount -t vfat -o "$1",nosuid,nodev,noexec,umask=077,utf8 /dev/ollamalive/ESP "$boot" || return 2
 }

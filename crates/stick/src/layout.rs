@@ -45,7 +45,9 @@ impl Layout {
     /// Why it is not an image of a stick, as the rest of a sentence that begins with its name.
     pub fn of(start: &[u8]) -> Result<Self, String> {
         let not_ours = |why: &str| {
-            format!("{why}, so it is not an image of the stick: download or build it again")
+            format!(
+                "{why}, so it is not an image of the stick: give a release's file ….raw.zst, or the .raw that Nix has built"
+            )
         };
         let partitions = gpt::read(Cursor::new(start.to_vec()))
             .ok_or_else(|| not_ours("has no partition table (GPT)"))?;

@@ -90,7 +90,7 @@ const ANOTHER_USER: Offer = Changed(|offer| {
 });
 const NO_FILES: &[&str] = &["The release has no update files. Flash it instead."];
 const NO_DESCRIPTION: &[&str] =
-    &["The description of the update cannot be read. Send the update again."];
+    &["The description of the update cannot be read. Build the update again."];
 const INSTALLED: &str =
     "80000000 ollamalive_20261101000000.efi\n90000000 ollamalive_20261128051225+3-0.efi\n";
 const UNDONE: &str =

@@ -73,6 +73,7 @@ const CASES: &[(&str, [&str; 6], &str)] = &[
     ("SSH silent, and no key", ["", "", "stick", "stick", SERVING, "0"], "wait: SSH does not answer"),
     ("another key", ["ssh-ed25519 BBBB", KEY, "stick", "stick", SERVING, "0"], "SSH shows another host key"),
     ("no key of its own", [KEY, "", "stick", "stick", SERVING, "0"], "SSH shows another host key"),
+    ("an ESP that cannot be read", [KEY, KEY, "stick", "", SERVING, "800"], "wait: the stick's first partition (ESP) cannot be read"),
     ("PERSIST gone", [KEY, KEY, "memory", "stick", SERVING, "0"], "PERSIST is no longer in use"),
     ("PERSIST in memory before as well", [KEY, KEY, "memory", "memory", SERVING, "0"], ""),
     ("PERSIST in memory before", [KEY, KEY, "stick", "memory", SERVING, "0"], ""),
@@ -92,6 +93,7 @@ const CASES: &[(&str, [&str; 6], &str)] = &[
 const MUTANTS: &[(&str, &str)] = &[
     (r#"if [ -z "$shown" ]; then"#, "if false; then"),
     (r#"elif [ "$shown" != "$own" ]; then"#, "elif false; then"),
+    (r#"elif [ -z "$was" ]; then"#, "elif false; then"),
     (r#"[ "$was" = stick ] && [ "$is" != stick ]"#, "false"),
     (r#"[ "$was" = stick ] && "#, ""),
     (r#" && [ "$is" != stick ]"#, ""),

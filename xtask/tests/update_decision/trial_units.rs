@@ -159,6 +159,12 @@ pub fn blessed() -> Result<(), Failed> {
     assert_eq!(bless("")?.0, "good\nrun:\n\nundone:\n");
     let kept = "run:\ntrial\n\nundone:\n20261101000000\n";
     assert_eq!(bless("bless=false")?.0, kept);
-    assert_eq!(bless("mount_boot() { return 1; }")?.0, kept);
+    for (problem, said) in [(1, "is in use"), (2, "cannot be mounted")] {
+        let said = format!("{kept}The stick's first partition (ESP) {said}.\n");
+        assert_eq!(
+            bless(&format!("mount_boot() {{ return {problem}; }}"))?.0,
+            said
+        );
+    }
     Ok(())
 }

@@ -150,8 +150,8 @@ impl Figures {
         }
         writeln!(
             f,
-            "{table}\n{turns} turns; the ratio (above 1, the first is better) is the median of those of the turns; before each load, \
-             reading and writing the memory's caches are dropped"
+            "{table}\n{turns} turns; the ratio (above 1, the first is better) is the median of those of the turns; the memory's \
+             caches are dropped before each load, read and write"
         )
     }
 }

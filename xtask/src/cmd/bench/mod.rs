@@ -90,7 +90,8 @@ pub fn run(options: &Bench) -> Result<Exit> {
         files::write(file, &serde_json::to_string_pretty(&figures)?)?;
     }
     let good = |figure: &Figure| figure.good == figure.seconds.len();
-    Ok(if figures.figures.iter().all(good) {
+    let met = figures.comparisons.iter().all(Comparison::met);
+    Ok(if met && figures.figures.iter().all(good) {
         Exit::Ok
     } else {
         Exit::PromiseBroken

@@ -119,16 +119,11 @@ impl Source {
     }
 }
 
-/// The compressed image at `path`, or in this folder.
-fn compressed_image(path: &Path) -> Option<PathBuf> {
-    let is_one = |path: &Path| path.extension().is_some_and(|suffix| suffix == "zst");
-    if is_one(path) {
-        return Some(path.to_path_buf());
-    }
-    let mut inside = fs::read_dir(path)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()));
-    inside.find(|path| is_one(path))
+/// The compressed image of a stick in `folder`.
+fn compressed_image(folder: &Path) -> Option<PathBuf> {
+    let files = fs::read_dir(folder).ok()?;
+    let mut paths = files.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.find(|path| path.to_string_lossy().ends_with(".raw.zst"))
 }
 
 /// An update that is ready to be sent.

@@ -57,7 +57,7 @@ pub fn state(answer: &Answer, host: &Host) -> Result<State, String> {
     }
     if answer.code != Some(0) {
         return Err(format!(
-            "{host} does not say which version it runs ({}): log in with `{}`, and try `ollamalive update --state`",
+            "{host} does not say which version it runs ({}): log in with `{}`, and try `sudo -n ollamalive update --state`",
             answer.reason(),
             host.ssh()
         ));
@@ -206,8 +206,8 @@ mod tests {
     #[test]
     fn commands_of_the_machine_are_run_from_here() {
         assert_eq!(
-            from_here("Do it later: sudo systemctl reboot", &pc()),
-            "Do it later: ssh pc sudo systemctl reboot"
+            from_here("Restart it later: sudo systemctl reboot", &pc()),
+            "Restart it later: ssh pc sudo systemctl reboot"
         );
         assert_eq!(
             from_here("No room (docker's: docker image prune --all).", &pc()),

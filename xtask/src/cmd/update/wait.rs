@@ -11,8 +11,8 @@ use crate::update_state::State;
 
 /// The pause between two queries.
 const EVERY: Duration = Duration::from_secs(3);
-/// Three tries of the new version, of a quarter of an hour each (modules/trial.sh), with their starts and that of the old one.
-const DEADLINE: Duration = Duration::from_secs(60 * 60);
+/// Three tries of the new version, of 25 minutes each if it hangs (modules/trial.nix), and a start of the old one.
+const DEADLINE: Duration = Duration::from_secs(90 * 60);
 /// A machine that still answers after this time is not going to restart.
 const GOES_AWAY: Duration = Duration::from_secs(5 * 60);
 
@@ -278,7 +278,7 @@ mod tests {
         );
         // One that was away is.
         assert_eq!(
-            after(&attempt(), 59 * MINUTE, &[away(), runs("1", false, &[])]),
+            after(&attempt(), 89 * MINUTE, &[away(), runs("1", false, &[])]),
             None
         );
     }
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn the_deadline_says_what_is_known() {
         for (last, words) in [
-            (away(), "does not answer 60 min after"),
+            (away(), "does not answer 90 min after"),
             (runs("2", true, &[]), "is still on trial on pc"),
             (
                 runs("1", false, &[]),
@@ -295,8 +295,8 @@ mod tests {
             (runs("7", false, &[]), "runs version 7"),
         ] {
             let seen = [away(), last];
-            assert_eq!(after(&attempt(), 60 * MINUTE - 1, &seen), None);
-            let what = unsettled(&attempt(), 60 * MINUTE, &seen);
+            assert_eq!(after(&attempt(), 90 * MINUTE - 1, &seen), None);
+            let what = unsettled(&attempt(), 90 * MINUTE, &seen);
             assert!(what.contains(words), "{what}");
         }
     }

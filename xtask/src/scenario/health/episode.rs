@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
+use vm::Ended;
 use vm::process::pause;
-use vm::shell::Output;
 
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding};
@@ -50,26 +50,23 @@ fn play(cx: &mut Context, episode: &Episode) -> Result<Said> {
     let script = script(cx.contract, episode);
     let script = shlex::try_quote(&script)?;
     cx.machine.succeed(&format!(
-        "rm -f {PLAYED}; setsid sh -c {script} < /dev/null > {PLAYED}.new 2>&1 && mv {PLAYED}.new {PLAYED} &"
+        "rm -f {PLAYED}; (setsid sh -c {script} < /dev/null > {PLAYED}.new 2>&1; mv {PLAYED}.new {PLAYED}) &"
     ))?;
     let end = Instant::now() + DEADLINE;
     let played = loop {
         pause(Duration::from_secs(2))?;
-        // There is no shell while the cable is away.
-        let look = cx
-            .machine
-            .exec_within(&[&format!("cat {PLAYED}")], ANSWER)
-            .ok()
-            .and_then(|mut outputs| outputs.pop())
-            .filter(Output::ok);
-        if let Some(output) = look {
-            break output.text;
+        // There is no shell while the cable is away. A machine that has ended never answers.
+        let look = cx.machine.exec_within(&[&format!("cat {PLAYED}")], ANSWER);
+        match look.map(|mut outputs| outputs.remove(0)) {
+            Ok(output) if output.ok() => break output.text,
+            Err(error) if error.is::<Ended>() => return Err(error),
+            _ => {}
         }
-        ensure!(
-            Instant::now() < end,
-            "{causes}: not played within {} s",
-            DEADLINE.as_secs()
-        );
+        if Instant::now() > end {
+            let [log] = cx.exec([&format!("cat /run/episode.log {PLAYED}.new")])?;
+            let seconds = DEADLINE.as_secs();
+            bail!("{causes}: not played within {seconds} s: {}", log.text);
+        }
     };
     let (during, after) = played
         .split_once("\n====\n")

@@ -38,7 +38,7 @@ pub const PROMISES: &[Promise] = &[
     },
     Promise {
         id: "update.keeps-persist",
-        sentence: "after an update the host keys, the machine ID and all data are the same",
+        sentence: "after an update the host keys, the machine ID, PERSIST and a file of the owner's are the same",
         scenario: "update",
         applies: WithUpdates,
         check: update::keeps_persist,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Error, Result, ensure};
 
 use crate::scenario::Context;
 use crate::scenario::durability::host_keys;
@@ -46,6 +46,11 @@ pub fn write(cx: &mut Context) -> Result<()> {
     cx.machine.succeed(&format!(
         "head -c 1000000 /dev/urandom > {DATA} && sync {DATA}"
     ))?;
+    let mounted = "findmnt -no UUID --mountpoint /persist";
+    ensure!(
+        !cx.machine.succeed(mounted)?.trim().is_empty(),
+        "PERSIST is not in use"
+    );
     Ok(())
 }
 
@@ -54,13 +59,11 @@ pub fn write(cx: &mut Context) -> Result<()> {
 /// # Errors
 /// No shell, or no SSH server.
 pub fn look(cx: &mut Context) -> Result<Belongings> {
-    let [machine_id, file_system, data] = cx
-        .exec([
-            "cat /etc/machine-id",
-            "findmnt -no UUID --mountpoint /persist",
-            &format!("sha256sum < {DATA}"),
-        ])?
-        .map(|output| output.text.trim().to_string());
+    let mut read = |command: &str| Ok::<_, Error>(cx.machine.succeed(command)?.trim().to_string());
+    let machine_id = read("cat /etc/machine-id")?;
+    // Nothing, where PERSIST is not mounted or the file is not there: that differs from before.
+    let file_system = read("findmnt -no UUID --mountpoint /persist || true")?;
+    let data = read(&format!("sha256sum < {DATA} || true"))?;
     Ok(Belongings {
         host_keys: host_keys(cx)?,
         machine_id,

@@ -26,9 +26,15 @@ const CUTS: [Phase; 5] = [
 const UPDATE: Duration = Duration::from_secs(90);
 /// A trial takes about as long, from the login on.
 const TRIAL: Duration = Duration::from_secs(60);
-/// Waits until the partition of the hashes, the first to get its label, has that of the update.
-const ALL_WRITTEN: &str =
-    "until lsblk -no PARTLABEL /dev/ollamalive/stick | grep -q verity_VERSION; do :; done";
+/// Is there while the update runs.
+const RUNS: &str = "/run/updating";
+/// The update, in the background.
+const UPDATE_IN_BACKGROUND: &str =
+    "touch RUNS; setsid sh -c 'ollamalive update; rm RUNS' < /dev/null > /run/update.log 2>&1 &";
+/// Waits until the partition of the hashes, the first to get its label, has that of the update, or the update has ended.
+const ALL_WRITTEN: &str = "until lsblk -no PARTLABEL /dev/ollamalive/stick | grep -q verity_VERSION || [ ! -e RUNS ]; do sleep 0.1; done";
+/// Of the cuts of each of these phases, so many at least have to hit what they are aimed at.
+const HITS: usize = ROUNDS / 2;
 /// How long the rest takes: the other label, and a file on the ESP and its renaming.
 const FINISH: Duration = Duration::from_secs(3);
 
@@ -60,6 +66,8 @@ impl Phase {
 struct Cut {
     phase: Phase,
     moment: Duration,
+    /// Whether the update, or the trial, still went on.
+    hit: bool,
     /// The running version afterwards.
     runs: String,
     before: Belongings,
@@ -100,6 +108,9 @@ fn gather(cx: &mut Context) -> Result<Facts> {
                 update = begin.elapsed();
             }
             let cut = cut(cx, &published, phase, update)?;
+            if phase == Phase::Fetching && !cut.hit {
+                update /= 2;
+            }
             facts.cuts.push(cut);
             if !faults(&facts).is_empty() {
                 return Ok(facts);
@@ -124,7 +135,7 @@ fn cut(cx: &mut Context, published: &Published, phase: Phase, update: Duration) 
         Phase::Finishing => {
             let moment = up_to(FINISH);
             begin(cx, published)?;
-            let wait = ALL_WRITTEN.replace("VERSION", NEWER);
+            let wait = ALL_WRITTEN.replace("VERSION", NEWER).replace("RUNS", RUNS);
             cx.exec_within([wait.as_str()], DEADLINE)?;
             pause(moment)?;
             moment
@@ -142,11 +153,19 @@ fn cut(cx: &mut Context, published: &Published, phase: Phase, update: Duration) 
             moment
         }
     };
+    let hit = match phase {
+        Phase::Fetching => cx.exec([&format!("[ -e {RUNS} ]")])?[0].ok(),
+        Phase::OnTrial => trial::state(cx)?.trial,
+        Phase::Finishing | Phase::Starting => true,
+    };
     cx.machine.power_cut();
-    let runs = trial::come_up(cx)?.version;
+    let runs = trial::come_up(cx)
+        .map_err(|error| trial::after(&when(phase, moment), error))?
+        .version;
     Ok(Cut {
         phase,
         moment,
+        hit,
         runs,
         before,
         after: belongings::look(cx)?,
@@ -159,8 +178,14 @@ fn begin(cx: &mut Context, published: &Published) -> Result<()> {
     let good = published.newer.signed(&published.signer)?;
     published.server.publish(good);
     cx.machine
-        .succeed("setsid ollamalive update < /dev/null > /run/update.log 2>&1 &")?;
+        .succeed(&UPDATE_IN_BACKGROUND.replace("RUNS", RUNS))?;
     Ok(())
+}
+
+/// When the power was cut, in words.
+fn when(phase: Phase, moment: Duration) -> String {
+    let seconds = moment.as_secs_f64();
+    format!("power cut {seconds:.1} s {}", phase.words())
 }
 
 fn faults(facts: &Facts) -> Vec<String> {
@@ -170,13 +195,12 @@ fn faults(facts: &Facts) -> Vec<String> {
         .filter_map(|attempt| attempt.fault("the update after power cuts"))
         .collect();
     for cut in &facts.cuts {
-        let seconds = cut.moment.as_secs_f64();
-        let when = format!("{seconds:.1} s {}", cut.phase.words());
+        let when = when(cut.phase, cut.moment);
         if cut.runs != facts.first && cut.runs != NEWER {
-            faults.push(format!("power cut {when}: {} runs", cut.runs));
+            faults.push(format!("{when}: {} runs", cut.runs));
         }
         let changes = cut.before.changes(&cut.after).into_iter();
-        faults.extend(changes.map(|change| format!("power cut {when}: {change}")));
+        faults.extend(changes.map(|change| format!("{when}: {change}")));
     }
     faults
 }
@@ -188,6 +212,19 @@ fn judge(facts: &Facts) -> Finding {
         faults.push(format!("the power was cut {made} times"));
     }
     let newer = facts.cuts.iter().filter(|cut| cut.runs == NEWER).count();
+    if faults.is_empty() && (newer == 0 || newer == made || facts.installed.is_empty()) {
+        faults.push("the same version ran after all power cuts: no update was interrupted".into());
+    }
+    for phase in [Phase::Fetching, Phase::OnTrial] {
+        let hits = |cut: &&Cut| cut.phase == phase && cut.hit;
+        let hits = facts.cuts.iter().filter(hits).count();
+        if faults.is_empty() && hits < HITS {
+            faults.push(format!(
+                "only {hits} power cuts {} came in time",
+                phase.words()
+            ));
+        }
+    }
     Finding::from_faults(
         &faults,
         format!(
@@ -207,6 +244,7 @@ mod tests {
         let cut = |phase, runs: &str| Cut {
             phase,
             moment: Duration::from_millis(1250),
+            hit: true,
             runs: runs.into(),
             before: belongings(),
             after: belongings(),
@@ -251,6 +289,18 @@ mod tests {
                     "power cut 1.2 s into the new version's start: 2 runs",
                 ),
                 (|facts| facts.cuts.truncate(3), "the power was cut 3 times"),
+                (
+                    |facts| facts.installed.clear(),
+                    "the same version ran after all power cuts: no update was interrupted",
+                ),
+                (
+                    |facts| facts.cuts.iter_mut().for_each(|cut| cut.runs = "1".into()),
+                    "the same version ran after all power cuts: no update was interrupted",
+                ),
+                (
+                    |facts| facts.cuts.iter_mut().for_each(|cut| cut.hit = false),
+                    "only 0 power cuts into the update came in time",
+                ),
             ],
         );
         let mut facts = good();

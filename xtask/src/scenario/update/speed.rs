@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::attempt::{DEADLINE, update};
 use super::published::{NEWER, Published, connect};
@@ -12,17 +12,19 @@ use crate::scenario::comparison::{Better, Comparison, in_turns};
 /// How fast an update is at least, as a share of what [`COPY`] reaches.
 const AT_LEAST: f64 = 0.8;
 /// Slot B as it is on a stick that was never updated, nothing in the memory's caches, and nothing left to write.
-const FORGET: &str = r#"mkdir -p /mnt && mount /dev/ollamalive/ESP /mnt && rm -f /mnt/EFI/Linux/ollamalive_VERSION*; umount /mnt
+const FORGET: &str = r#"set -e
+exec 9> /run/ollamalive/esp.lock; flock 9
+mkdir -p /mnt; mount /dev/ollamalive/ESP /mnt; rm -f /mnt/EFI/Linux/ollamalive_VERSION*; umount /mnt
 for slot in $(lsblk -nro PATH,PARTLABEL /dev/ollamalive/stick | sed -n 's/ \(store\|verity\)_VERSION$//p'); do
-  sfdisk --quiet --no-reread --no-tell-kernel --part-label /dev/ollamalive/stick "${slot##*[a-z]}" _empty || exit
-  udevadm trigger --settle "$slot" || exit
+  sfdisk --quiet --no-reread --no-tell-kernel --part-label /dev/ollamalive/stick "${slot##*[a-z]}" _empty
+  udevadm trigger --settle "$slot"
 done
 sync; echo 3 > /proc/sys/vm/drop_caches"#;
 /// Fetches the files of an update, sums them, and writes them where an update does. The smaller empty slot is that of the hashes.
 const COPY: &str = r#"set -o pipefail
-copy() { curl -s "URL$1" | tee >(sha256sum > /run/sum) | dd of="$2" bs=1M conv=fsync status=none; }
+copy() { curl -sf "URL$1" | tee >(sha256sum > /run/sum) | dd of="$2" bs=1M conv=fsync status=none; }
 set -- $(lsblk -nrbo SIZE,PATH,PARTLABEL /dev/ollamalive/stick | sed -n 's/ _empty$//p' | sort -n | cut -d ' ' -f 2)
-[ $# = 2 ] && copy VERITY "$1" && copy STORE "$2" && mount /dev/ollamalive/ESP /mnt && copy UKI /mnt/copy
+[ $# = 2 ] && copy VERITY "$1" && copy STORE "$2" && exec 9> /run/ollamalive/esp.lock && flock 9 && mount /dev/ollamalive/ESP /mnt && copy UKI /mnt/copy
 status=$?; rm -f /mnt/copy; umount /mnt; exit $status"#;
 
 /// Measures both ways `runs` times, in turns: MB a second of the update's files.
@@ -39,13 +41,17 @@ pub fn measure(cx: &mut Context, runs: usize) -> Result<Comparison> {
     let bytes: u64 = files.iter().map(|file| file.digest.bytes).sum();
     let name = |suffix: &str| {
         let file = files.iter().find(|file| file.file.ends_with(suffix));
-        file.map(|file| file.file.clone()).unwrap_or_default()
+        file.map(|file| file.file.clone())
+            .with_context(|| format!("the update has no file {suffix}"))
     };
     let copy = COPY
-        .replace("URL", &cx.contract.update.url.clone().unwrap_or_default())
-        .replace("VERITY", &name(".verity"))
-        .replace("STORE", &name(".store"))
-        .replace("UKI", &name(".efi"));
+        .replace(
+            "URL",
+            cx.contract.update.url.as_deref().context("no address")?,
+        )
+        .replace("VERITY", &name(".verity")?)
+        .replace("STORE", &name(".store")?)
+        .replace("UKI", &name(".efi")?);
     let copy = format!("bash -c {}", shlex::try_quote(&copy)?);
     let forget = FORGET.replace("VERSION", NEWER);
     let values = in_turns(runs, [true, false], |by_update| {
@@ -53,7 +59,8 @@ pub fn measure(cx: &mut Context, runs: usize) -> Result<Comparison> {
         let start = Instant::now();
         if by_update {
             let made = update(cx, "")?;
-            ensure!(made.status == 0, "`ollamalive update`: {}", made.said);
+            let installed = made.status == 0 && made.said.contains("Installing version");
+            ensure!(installed, "`ollamalive update`: {}", made.said);
         } else {
             let made = cx.exec_within([copy.as_str()], DEADLINE)?;
             ensure!(made[0].ok(), "curl, tee and dd: {}", made[0].text);

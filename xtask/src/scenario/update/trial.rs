@@ -10,7 +10,7 @@ use crate::scenario::{Context, Finding};
 pub use crate::update_state::{State, Undone};
 
 /// The timeout from the first start of a new version to the end of the trial, on whichever version.
-const DEADLINE: Duration = Duration::from_secs(3600);
+const DEADLINE: Duration = Duration::from_secs(90 * 60);
 /// The timeout of a clean shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(180);
 /// The timeout of a restart, once a try has failed.
@@ -23,7 +23,7 @@ const MOST_STARTS: usize = 8;
 #[error("{0}")]
 pub struct Unsettled(String);
 
-/// What `judge` says of the facts. A trial without an end is a broken promise, not a check that could not be made.
+/// What `judge` says of the facts. An [`Unsettled`] machine breaks the promise; the check could be made.
 ///
 /// # Errors
 /// Those of the facts.
@@ -33,6 +33,25 @@ pub fn judged<T>(facts: Result<T>, judge: impl FnOnce(&T) -> Finding) -> Result<
         Err(error) => error
             .downcast::<Unsettled>()
             .map(|unsettled| Finding::Broken(unsettled.0)),
+    }
+}
+
+/// `error`, with what was done before it if it is an [`Unsettled`] machine.
+pub fn after(what: &str, error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<Unsettled>() {
+        Ok(Unsettled(why)) => Unsettled(format!("{what}: {why}")).into(),
+        Err(error) => error,
+    }
+}
+
+/// Whether the running version is on trial; see [`judged`].
+///
+/// # Errors
+/// It is not.
+pub fn require(cx: &mut Context, before: &str) -> Result<()> {
+    match state(cx)?.trial {
+        true => Ok(()),
+        false => Err(Unsettled(format!("the trial ended before {before}")).into()),
     }
 }
 
@@ -116,7 +135,7 @@ pub fn settle_and(
 /// Switches the machine on, and again whenever it restarts, until there is a login. Returns the state then.
 ///
 /// # Errors
-/// As [`settle`].
+/// As [`settle`] and [`state`].
 pub fn come_up(cx: &mut Context) -> Result<State> {
     for _ in 1..=MOST_STARTS {
         if start(cx)? {
@@ -152,8 +171,7 @@ fn start(cx: &mut Context) -> Result<bool> {
         Err(error) => {
             ensure!(error.is::<NoLogin>(), error);
             if !cx.machine.ends_within(RESTART)? {
-                let what =
-                    format!("a version on trial does not start, and does not restart: {error}");
+                let what = format!("the machine does not start, and does not restart: {error}");
                 return Err(Unsettled(what).into());
             }
             Ok(false)
@@ -172,16 +190,18 @@ fn after_trial(cx: &mut Context, end: Instant) -> Result<Option<State>> {
                 if cx.machine.ends_within(RESTART)? {
                     return Ok(None);
                 }
-                return Err(error);
+                let what = format!("the machine does not answer, and does not restart: {error:#}");
+                return Err(Unsettled(what).into());
             }
         }
         if cx.machine.ends_within(Duration::from_secs(3))? {
             return Ok(None);
         }
-        ensure!(
-            Instant::now() < end,
-            "a version is still on trial after an hour"
-        );
+        if Instant::now() > end {
+            let minutes = DEADLINE.as_secs() / 60;
+            let what = format!("a version is still on trial after {minutes} min");
+            return Err(Unsettled(what).into());
+        }
         pause(Duration::from_secs(2))?;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::attempt::Attempt;
 use super::published::{NEWER, Published};
@@ -12,7 +12,12 @@ use crate::scenario::{Context, Finding};
 
 /// What happens to a version in its tries, one in each: words for it, and the command that causes it.
 const BLOWS: [(&str, &str); 2] = [
-    ("its kernel panics", "echo c > /proc/sysrq-trigger"),
+    // Without the watchdog, which would restart the machine as well.
+    (
+        "its kernel panics",
+        "busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager \
+         RuntimeWatchdogUSec t 0 && echo c > /proc/sysrq-trigger",
+    ),
     // PID 1 no longer feeds the watchdog.
     (
         "its PID 1 hangs",
@@ -43,23 +48,20 @@ fn gather(cx: &mut Context) -> Result<Facts> {
     // Without its models drive, the version is not judged at once. That leaves time for the blows.
     cx.machine
         .reconfigure(|config| config.disks.retain(|disk| disk.serial != MODELS))?;
-    cx.machine.boot()?;
+    trial::come_up(cx)?;
     let mut stuck = Vec::new();
     for (what, blow) in BLOWS {
-        ensure!(trial::state(cx)?.trial, "the trial ended before the blow");
+        trial::require(cx, what)?;
         cx.machine
             .succeed(&format!("(sleep 1; {blow}) >/dev/null 2>&1 &"))?;
         if !cx.machine.ends_within(RESTART)? {
             stuck.push(what);
             cx.machine.power_cut();
         }
-        cx.machine.boot()?;
+        trial::come_up(cx)?;
     }
     // In the third try the PC is switched off.
-    ensure!(
-        trial::state(cx)?.trial,
-        "the trial ended before the power cut"
-    );
+    trial::require(cx, "the power was cut")?;
     cx.machine.power_cut();
     Ok(Facts {
         installed,
