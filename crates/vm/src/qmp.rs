@@ -157,6 +157,13 @@ impl Qmp {
         Ok(state["status"] == "shutdown")
     }
 
+    /// Whether QEMU has stopped the machine because this computer has no room for what the guest writes. (QEMU's default for the
+    /// error ENOSPC; other errors are the guest's to see.)
+    pub fn is_out_of_room(&mut self) -> Result<bool> {
+        let state = self.execute("query-status", json!({}))?;
+        Ok(state["status"] == "io-error")
+    }
+
     /// What the hardware clock shows, such as `2030-01-31T23:59:59`. It does not know its zone.
     ///
     /// # Errors

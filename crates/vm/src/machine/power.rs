@@ -50,14 +50,11 @@ impl Machine {
         });
         if let Err(error) = came_up {
             check_interrupt()?;
-            return Err(match running.qemu.ended() {
-                Some(how) => self.ended(how),
-                None => NoLogin {
-                    why: format!("{error:#}"),
-                    tail: console::tail(&log),
-                }
-                .into(),
-            });
+            let no_login = NoLogin {
+                why: format!("{error:#}"),
+                tail: console::tail(&log),
+            };
+            return Err(self.blame(no_login.into()));
         }
         let took = start.elapsed();
         self.boots.push(took);

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::config::{Disk, QemuConfig};
 use crate::console::{self, Console};
+use crate::error::host_error;
 use crate::lan::Lan;
 use crate::lan_probe::LanProbe;
 use crate::qemu::Qemu;
@@ -198,10 +199,20 @@ impl Machine {
         ))
     }
 
-    /// Turns `error` into [`Ended`] when QEMU has ended: then the guest is not to blame.
+    /// Turns `error` into [`Ended`] when QEMU has ended, and into a [`crate::HostError`] when this computer has no room for the
+    /// machine's disks: then the guest is not to blame.
     pub fn blame(&mut self, error: anyhow::Error) -> anyhow::Error {
-        match self.running.as_mut().map(|running| running.qemu.ended()) {
-            Some(Some(how)) => self.ended(how),
+        let Some(running) = self.running.as_mut() else {
+            return error;
+        };
+        if let Some(how) = running.qemu.ended() {
+            return self.ended(how);
+        }
+        match running.qemu.qmp.is_out_of_room() {
+            Ok(true) => host_error(format!(
+                "no space is left for the machine's disks in {}, so QEMU has stopped it: free some, and run this again",
+                self.folder.display()
+            )),
             _ => error,
         }
     }
