@@ -183,7 +183,7 @@ fn no_key() -> Result<(), Failed> {
     for (key, words) in [
         (
             Path::new("/no/such.asc"),
-            "cannot read the public key /no/such.asc",
+            "there is no file /no/such.asc",
         ),
         (&junk, "junk.asc is not a public key"),
         (keys.home(), "is not a public key"),
