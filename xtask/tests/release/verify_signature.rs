@@ -181,10 +181,7 @@ fn no_key() -> Result<(), Failed> {
     let junk = keys.home().join("junk.asc");
     fs::write(&junk, "junk")?;
     for (key, words) in [
-        (
-            Path::new("/no/such.asc"),
-            "there is no file /no/such.asc",
-        ),
+        (Path::new("/no/such.asc"), "there is no file /no/such.asc"),
         (&junk, "junk.asc is not a public key"),
         (keys.home(), "is not a public key"),
         (
