@@ -16,8 +16,8 @@ impl Host {
     /// # Errors
     /// `name` is an option, an address of the web, or has a port.
     pub fn new(name: &str, port: Option<u16>) -> anyhow::Result<Self> {
-        let ports = name.matches(':').count() == 1;
-        if name.is_empty() || name.starts_with('-') || ports || name.contains("://") {
+        let has_port = name.matches(':').count() == 1;
+        if name.is_empty() || name.starts_with('-') || has_port || name.contains("://") {
             return Err(usage(format!(
                 "{name:?} is not a machine: give [user@]host or a name in ~/.ssh/config, and a port by --port"
             )));

@@ -42,7 +42,7 @@ impl Source {
     /// The source at `path`.
     ///
     /// # Errors
-    /// There is no update.
+    /// `path` holds no update.
     pub fn at(path: &Path) -> Result<Self> {
         let shown = path.display();
         if path.join(MANIFEST).is_file() {

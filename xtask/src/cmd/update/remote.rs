@@ -32,7 +32,7 @@ impl Remote {
     /// The machine that ssh knows as `host`. Connects to nothing yet.
     ///
     /// # Errors
-    /// There is no ssh.
+    /// ssh is not installed.
     pub fn new(host: Host) -> Result<Self> {
         which::which("ssh").map_err(|_| {
             usage("there is no ssh on the PATH: install OpenSSH's client (Debian: openssh-client)")

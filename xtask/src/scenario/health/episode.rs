@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
-use vm::Ended;
 use vm::process::pause;
+use vm::{Ended, HostError};
 
 use crate::scenario::ollama::wait_until_up;
 use crate::scenario::{Context, Finding};
@@ -57,9 +57,9 @@ fn play(cx: &mut Context, episode: &Episode) -> Result<Said> {
         pause(Duration::from_secs(2))?;
         // There is no shell while the cable is away. A machine that has ended never answers.
         let look = cx.machine.exec_within(&[&format!("cat {PLAYED}")], ANSWER);
-        match look.map(|mut outputs| outputs.remove(0)) {
-            Ok(output) if output.ok() => break output.text,
-            Err(error) if error.is::<Ended>() => return Err(error),
+        match look.map_err(|error| cx.machine.blame(error)) {
+            Ok(outputs) if outputs[0].ok() => break outputs[0].text.clone(),
+            Err(error) if error.is::<Ended>() || error.is::<HostError>() => return Err(error),
             _ => {}
         }
         if Instant::now() > end {

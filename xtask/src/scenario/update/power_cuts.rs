@@ -7,7 +7,7 @@ use vm::process::pause;
 
 use super::attempt::{Attempt, DEADLINE};
 use super::belongings::{self, Belongings};
-use super::published::{NEWER, Published, connect};
+use super::published::{NEWER, Published};
 use super::trial;
 use crate::scenario::moment::up_to;
 use crate::scenario::{Context, Finding};
@@ -174,9 +174,8 @@ fn cut(cx: &mut Context, published: &Published, phase: Phase, update: Duration) 
 
 /// Starts the update in the background.
 fn begin(cx: &mut Context, published: &Published) -> Result<()> {
-    connect(cx, &published.server)?;
     let good = published.newer.signed(&published.signer)?;
-    published.server.publish(good);
+    published.publish(cx, good)?;
     cx.machine
         .succeed(&UPDATE_IN_BACKGROUND.replace("RUNS", RUNS))?;
     Ok(())

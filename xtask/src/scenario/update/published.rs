@@ -57,9 +57,18 @@ impl Published {
     /// # Errors
     /// As [`connect`] and [`update`].
     pub fn offer(&self, cx: &mut Context, files: Files) -> Result<Attempt> {
+        self.publish(cx, files)?;
+        update(cx, "")
+    }
+
+    /// Publishes `files` where the machine looks for updates.
+    ///
+    /// # Errors
+    /// As [`connect`].
+    pub fn publish(&self, cx: &mut Context, files: Files) -> Result<()> {
         connect(cx, &self.server)?;
         self.server.publish(files);
-        update(cx, "")
+        Ok(())
     }
 }
 
